@@ -1,0 +1,48 @@
+# The one door for people and CI. `make` alone lists what there is.
+.DEFAULT_GOAL := help
+SANDBOX := sandbox/bootstrap.sh
+BIN := .local/venv/bin
+PYTHON_SOURCES := manage.py submitter jobs clusters proxyauth sandbox tests
+# Each recipe line that runs the project's Python needs to find the sandbox.
+WITH_SANDBOX := . .local/sandbox.env &&
+
+.PHONY: help up down purge demo test lint fmt bench lock venv
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up:  ## Start the private grid and the service, or bring them up to date (root, Debian 12)
+	@$(SANDBOX) up
+
+down:  ## Stop every process of it
+	@$(SANDBOX) down
+
+purge:  ## Remove everything that it made, accounts and state included
+	@$(SANDBOX) purge
+
+demo:  ## up, then the life of a job on both clusters, as a person would do it with curl
+	@$(SANDBOX) demo
+
+test: up  ## up, then every test
+	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest; code=$$?; \
+	echo "Tests took $$(( $$(date +%s) - began )) s"; exit $$code
+
+bench: up  ## up, then the benchmarks
+	@$(WITH_SANDBOX) $(BIN)/python -m tests.bench
+
+venv:
+	@$(SANDBOX) venv
+
+lint: venv  ## Style, types and floors; needs no root and no sandbox
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PYTHON_SOURCES)
+	$(BIN)/lint-imports
+
+fmt: venv  ## Bring the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock:  ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
+	uv pip compile -q --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt
+	uv pip compile -q --generate-hashes --universal --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.txt

@@ -1,0 +1,4 @@
+"""A private grid on one machine: databases, two SLURM clusters with login nodes, a CA, and the service itself.
+
+Standard library only, so that a bare machine can run it before anything is installed.
+"""

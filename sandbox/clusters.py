@@ -1,0 +1,58 @@
+"""The two clusters: how they are called, where their job ids come from, and how they differ on purpose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.accounts import POLLER
+from sandbox.layout import Layout
+
+CPUS = 32
+"""What each cluster's node claims to have. The machine's real processors do not matter: the jobs sleep."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One SLURM cluster. `private` hides users' jobs from each other; `poller` may see them all, None: nobody does."""
+
+    name: str
+    host: str
+    job_domain: str
+    time_zone: str
+    private: bool
+    poller: str | None
+
+    @property
+    def node(self) -> str:
+        """The name of the only worker node in SLURM."""
+        return f"{self.name}-wn1"
+
+    def directory(self, layout: Layout) -> Path:
+        """Where slurm.conf and the daemons' state lie."""
+        return layout.slurm / self.name
+
+    def slurm_conf(self, layout: Layout) -> Path:
+        """The file that selects this cluster for every SLURM command, as the variable SLURM_CONF."""
+        return self.directory(layout) / "slurm.conf"
+
+    def environment(self, layout: Layout) -> dict[str, str]:
+        """What SLURM's commands and daemons of this cluster need to be told."""
+        return {"SLURM_CONF": str(self.slurm_conf(layout)), "TZ": self.time_zone}
+
+
+ZEUS = Cluster(
+    name="zeus",
+    host="zeus.cyfronet.pl",
+    job_domain="batch.grid.cyf-kr.edu.pl",
+    time_zone="Europe/Warsaw",
+    private=False,
+    poller=POLLER,
+)
+PROMETHEUS = Cluster(
+    name="prometheus",
+    host="prometheus.cyfronet.pl",
+    job_domain="prometheus.cyfronet.pl",
+    time_zone="UTC",
+    private=True,
+    poller=None,
+)
+BOTH = (ZEUS, PROMETHEUS)

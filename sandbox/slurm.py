@@ -1,0 +1,130 @@
+"""One SLURM cluster: its slurm.conf, its controller and its only worker node."""
+
+import os
+import socket
+
+from sandbox.clusters import CPUS, Cluster
+from sandbox.commands import CommandFailed, run, succeeds
+from sandbox.layout import Layout, own, write
+from sandbox.programs import Program
+
+USER = "slurm"
+"""Made by Debian's package; slurmctld and slurmdbd run as it, slurmd must be root to become the jobs' owners."""
+
+JOB_AGE_VARIABLE = "SANDBOX_MIN_JOB_AGE"
+"""Set it for `up` to let the controllers forget ended jobs sooner (seconds; SLURM refuses less than 2)."""
+
+
+def configuration(cluster: Cluster, layout: Layout, ports: dict[str, int]) -> str:
+    """Return the cluster's slurm.conf (see slurm.conf(5))."""
+    host = short_host_name()
+    directory = cluster.directory(layout)
+    return f"""# Made by `make up`, and made again at the next one.
+ClusterName={cluster.name}
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[f"{cluster.name}-slurmctld"]}
+SlurmdPort={ports[f"{cluster.name}-slurmd"]}
+SlurmUser={USER}
+AuthType=auth/munge
+AuthInfo=socket={munge_socket(layout)}
+CredType=cred/munge
+StateSaveLocation={directory}/state
+SlurmdSpoolDir={directory}/spool
+SlurmctldPidFile={directory}/state/slurmctld.pid
+SlurmdPidFile={directory}/spool/slurmd.pid
+# Loopback only: without these the daemons listen on every address of the machine.
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+
+# Neither cgroups nor systemd, so that a container is enough.
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/linux
+# A user's mail options are accepted, and no mail leaves the machine.
+MailProg=/bin/true
+
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerType=sched/backfill
+# The defaults think in minutes; people who watch a demo and tests do not.
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
+MinJobAge={os.environ.get(JOB_AGE_VARIABLE, "300")}
+MaxJobCount=200000
+MaxArraySize=100001
+KillWait=3
+OverTimeLimit=0
+ReturnToService=2
+# A request that no partition can ever satisfy is refused by sbatch, not queued for good.
+EnforcePartLimits=ALL
+{"PrivateData=jobs" if cluster.private else "# Everybody sees everybody's jobs."}
+
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={ports["slurmdbd"]}
+# SLURM's own way to say it: where munge's socket for slurmdbd is, AuthInfo being for the controller only.
+AccountingStoragePass={munge_socket(layout)}
+AccountingStorageEnforce=associations
+AccountingStoreFlags=job_comment,job_script
+
+# The node may claim more processors than the machine has.
+SlurmdParameters=config_overrides
+NodeName={cluster.node} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[f"{cluster.name}-slurmd"]} \
+CPUs={CPUS} Sockets=1 CoresPerSocket={CPUS} ThreadsPerCore=1 RealMemory={CPUS * 4096} State=UNKNOWN
+PartitionName=plgrid Nodes={cluster.node} Default=YES DefaultTime=01:00:00 MaxTime=3-00:00:00 State=UP
+"""
+
+
+def short_host_name() -> str:
+    """Return this machine's name as SLURM's daemons compare it: without a domain."""
+    return socket.gethostname().split(".", maxsplit=1)[0]
+
+
+def munge_socket(layout: Layout) -> str:
+    """Return the path of munged's socket."""
+    return str(layout.run / "munge" / "munge.sock")
+
+
+def prepare(cluster: Cluster, layout: Layout, ports: dict[str, int]) -> None:
+    """Make the cluster's directories and its slurm.conf, which every account may read."""
+    directory = own(cluster.directory(layout), USER, 0o755)
+    own(directory / "state", USER, 0o700)
+    own(directory / "spool", "root", 0o755)
+    write(cluster.slurm_conf(layout), configuration(cluster, layout, ports))
+
+
+def controller(cluster: Cluster, layout: Layout) -> Program:
+    """Return slurmctld's program."""
+    conf = cluster.slurm_conf(layout)
+    environment = cluster.environment(layout)
+    return Program(
+        name=f"{cluster.name}-slurmctld",
+        command=("/usr/sbin/slurmctld", "-D", "-f", str(conf)),
+        user=USER,
+        ready=lambda: succeeds(["scontrol", "ping"], env=environment),
+        environment=environment,
+        inputs=(conf,),
+    )
+
+
+def worker(cluster: Cluster, layout: Layout) -> Program:
+    """Return slurmd's program. Stopping it leaves running jobs alone, as on a real node."""
+    conf = cluster.slurm_conf(layout)
+    environment = cluster.environment(layout)
+    return Program(
+        name=f"{cluster.name}-slurmd",
+        command=("/usr/sbin/slurmd", "-D", "-N", cluster.node, "-f", str(conf)),
+        user="root",
+        ready=lambda: _takes_jobs(cluster, environment),
+        environment=environment,
+        inputs=(conf,),
+    )
+
+
+def _takes_jobs(cluster: Cluster, environment: dict[str, str]) -> bool:
+    """Say whether the controller counts the node as usable; a `*` behind the state means that it does not answer."""
+    try:
+        state = run(["sinfo", "-h", "-N", "-n", cluster.node, "-o", "%T"], env=environment, timeout=10)
+    except CommandFailed:
+        return False
+    return state.strip() in {"idle", "mixed", "allocated", "completing"}
