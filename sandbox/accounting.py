@@ -6,10 +6,11 @@ from sandbox.accounts import OWNERS, POLLER
 from sandbox.clusters import BOTH, ZEUS
 from sandbox.commands import run, succeeds
 from sandbox.databases import ACCOUNTING
+from sandbox.hostname import host
 from sandbox.layout import Layout, own, write
 from sandbox.passwords import password
 from sandbox.programs import Program
-from sandbox.slurm import USER, munge_socket, short_host_name
+from sandbox.slurm import USER, munge_socket
 
 GRANT = "plgtest"
 """The SLURM account that stands for a grant: `#SBATCH -A plgtest`."""
@@ -35,12 +36,13 @@ def munge(layout: Layout) -> Program:
 def slurmdbd(layout: Layout, ports: dict[str, int]) -> Program:
     """Write slurmdbd.conf and return the program. It is looked for beside SLURM_CONF, 0600, owned by SlurmUser."""
     directory = own(layout.slurm / "dbd", USER, 0o755)
+    here = host()
     text = f"""# Made by `make up`, and made again at the next one.
 AuthType=auth/munge
 AuthInfo=socket={munge_socket(layout)}
-DbdHost={short_host_name()}
-DbdAddr=127.0.0.1
-# Loopback only, where this machine's name stands for it; else its address.
+DbdHost={here.name}
+DbdAddr={here.address}
+# Understood here as in slurm.conf: without it slurmdbd listens on every address of the machine.
 CommunicationParameters=NoInAddrAny
 DbdPort={ports["slurmdbd"]}
 SlurmUser={USER}
@@ -62,6 +64,7 @@ PrivateData=jobs
         ready=lambda: succeeds(["sacctmgr", "-n", "show", "cluster"], env=ZEUS.environment(layout)),
         environment={"SLURM_CONF": str(directory / "slurm.conf")},
         inputs=(conf,),
+        prefix=here.prefix,
     )
 
 

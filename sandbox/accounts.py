@@ -1,13 +1,11 @@
 """Unix accounts: the test users with their homes, and the system accounts that run the service and own the CA."""
 
-import os
 import pwd
 import shutil
-import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox import processes
 from sandbox.commands import run
 
 MARK = "job-submitter sandbox"
@@ -69,21 +67,11 @@ def make() -> None:
 def remove() -> None:
     """End every process of the accounts and delete them with their homes. Raises ForeignAccount."""
     for account in EVERY:
-        if account.entry() is not None:
-            end_processes_of(account.name)
+        entry = account.entry()
+        if entry is not None:
+            # Jobs and sessions can outlive the daemons that began them.
+            processes.end(processes.of_account(entry.pw_uid))
             run(["userdel", *(["--remove"] if account.shell else []), "--force", account.name])
-
-
-def end_processes_of(name: str) -> None:
-    """Kill what runs under the account, for at most five seconds: jobs and sessions outlive the daemons."""
-    uid = pwd.getpwnam(name).pw_uid
-    for _ in range(50):
-        alive = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _owner(pid) == uid]
-        if not alive:
-            return
-        for pid in alive:
-            _kill(pid)
-        time.sleep(0.1)
 
 
 def _add(account: Account) -> None:
@@ -123,17 +111,3 @@ def _furnish(name: str, shell: str) -> None:
         # In front: Debian's .bashrc returns early in a shell that is not interactive.
         startup.write_text(greeting + (startup.read_text() if startup.exists() else ""))
         shutil.chown(startup, name, name)
-
-
-def _owner(pid: int) -> int | None:
-    try:
-        return Path(f"/proc/{pid}").stat().st_uid
-    except FileNotFoundError:
-        return None
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it ended by itself

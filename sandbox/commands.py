@@ -57,6 +57,7 @@ def succeeds(argv: Sequence[str | Path], *, user: str | None = None, env: Mappin
     return True
 
 
-def as_user(user: str, argv: Sequence[str]) -> list[str]:
-    """Prefix `argv` so that root runs it with `user`'s uid and groups, without a login."""
-    return ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--init-groups", "--", *argv]
+def as_user(user: str, argv: Sequence[str], *options: str) -> list[str]:
+    """Prefix `argv` so that root runs it with `user`'s uid and groups, without a login; `options` are setpriv's own."""
+    identity = [f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--init-groups"]
+    return ["setpriv", *identity, *options, "--", *argv]

@@ -46,9 +46,9 @@ def postgres(layout: Layout, ports: dict[str, int]) -> Program:
 
 def grant_postgres(layout: Layout, ports: dict[str, int]) -> None:
     """Make the service's role and database where they are missing. The role may make databases: the tests do."""
-    if not _query(layout, ports, f"select 1 from pg_roles where rolname = '{ROLE}'"):
+    if ROLE not in _query(layout, ports, "select rolname from pg_roles").split():
         _query(layout, ports, f"create role {ROLE} login createdb password '{password(layout, 'postgres')}'")
-    if not _query(layout, ports, f"select 1 from pg_database where datname = '{DATABASE}'"):
+    if DATABASE not in _query(layout, ports, "select datname from pg_database").split():
         _query(layout, ports, f"create database {DATABASE} owner {ROLE}")
 
 
@@ -136,7 +136,7 @@ def _flags(settings: dict[str, object]) -> tuple[str, ...]:
 
 def _query(layout: Layout, ports: dict[str, int], statement: str) -> str:
     """Run one statement as PostgreSQL's superuser and return its bare answer."""
-    where = ["-h", layout.run / "postgres", "-p", str(ports["postgres"]), "-d", "postgres"]
+    where: list[str | Path] = ["-h", layout.run / "postgres", "-p", str(ports["postgres"]), "-d", "postgres"]
     # From standard input: a password must not stand on a command line.
     return run(
         ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where], user="postgres", stdin=statement

@@ -16,12 +16,20 @@ REVOCATION_DAYS = 365
 
 
 def authority(layout: Layout) -> Path:
-    """Return the SimpleCA's directory, made at the first call. It belongs to an account of its own, not to the service."""
+    """Return the SimpleCA's directory, made at the first call. It has an account of its own."""
     home = own(layout.grid / "simpleca", AUTHORITY, 0o755)
     directory = home / "ca"
     if not (directory / "cacert.pem").exists():
         subject = ["-subject", "CN=Sandbox CA,O=PL-Grid,C=PL", "-days", "3650"]
-        words = ["grid-ca-create", "-noint", "-dir", directory, *subject, "-pass", password(layout, "simpleca")]
+        words: list[str | Path] = [
+            "grid-ca-create",
+            "-noint",
+            "-dir",
+            directory,
+            *subject,
+            "-pass",
+            password(layout, "simpleca"),
+        ]
         run(words, user=AUTHORITY, env={"HOME": str(home)}, cwd=home)
     return directory
 
@@ -57,12 +65,12 @@ def certify(layout: Layout) -> None:
 
 
 def delegate(layout: Layout) -> bool:
-    """Give each test user a fresh 12-hour RFC 3820 proxy unless the present one has 6 hours left; True if one was made."""
+    """Give each test user a 12-hour RFC 3820 proxy unless the present one has 6 hours left; True if one was due."""
     own(layout.proxies, "root", 0o700)
     due = [user for user in USERS if not _lasts(proxy(layout, user), 6 * HOUR)]
     for user in due:
         home = layout.grid / "users" / user
-        credential = ["-cert", home / "usercert.pem", "-key", home / "userkey.pem"]
+        credential: list[str | Path] = ["-cert", home / "usercert.pem", "-key", home / "userkey.pem"]
         kind = ["-rfc", "-bits", "2048", "-valid", "12:00"]
         trust = {"X509_CERT_DIR": str(layout.grid / "trust")}
         run(["grid-proxy-init", "-q", *kind, *credential, "-out", proxy(layout, user)], env=trust)
@@ -85,7 +93,7 @@ def _sign(layout: Layout, ca: Path, home: Path, user: str) -> None:
     inbox, outbox = desk / f"{user}-request.pem", desk / f"{user}-certificate.pem"
     write(inbox, request.read_text(), account=AUTHORITY)
     secret = ["-passin", f"pass:{password(layout, 'simpleca')}"]
-    words = ["grid-ca-sign", "-force", "-dir", ca, "-in", inbox, "-out", outbox, *secret]
+    words: list[str | Path] = ["grid-ca-sign", "-force", "-dir", ca, "-in", inbox, "-out", outbox, *secret]
     run(words, user=AUTHORITY, env={"HOME": str(desk)}, cwd=desk)
     write(certificate, outbox.read_text())
     for paper in (request, inbox, outbox):
@@ -94,7 +102,15 @@ def _sign(layout: Layout, ca: Path, home: Path, user: str) -> None:
 
 def _revocations(layout: Layout, ca: Path) -> str:
     """Return a new certificate revocation list, signed by the SimpleCA."""
-    words = ["openssl", "ca", "-gencrl", "-config", ca / "grid-ca-ssl.conf", "-crldays", str(REVOCATION_DAYS)]
+    words: list[str | Path] = [
+        "openssl",
+        "ca",
+        "-gencrl",
+        "-config",
+        ca / "grid-ca-ssl.conf",
+        "-crldays",
+        str(REVOCATION_DAYS),
+    ]
     secret = ["-passin", f"pass:{password(layout, 'simpleca')}"]
     return run([*words, *secret], user=AUTHORITY, env={"HOME": str(ca.parent)}, cwd=ca.parent)
 

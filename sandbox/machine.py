@@ -96,7 +96,7 @@ def unregister(layout: Layout) -> bool:
 
 
 def free_block(taken: set[int]) -> int:
-    """Return the first port of the first block that no other checkout owns and nobody listens in. Raises NoFreePorts."""
+    """Return the first port of a block that no checkout owns and nobody listens in. Raises NoFreePorts."""
     for first in range(FIRST_PORT, LAST_PORT, BLOCK):
         if first not in taken and all(_is_free(first + offset) for offset in range(len(PORT_NAMES))):
             return first

@@ -12,7 +12,8 @@ class Program:
     """One daemon in the foreground.
 
     `ready` answers whether it does its work, not just whether it runs. `inputs` are the files it reads when it starts:
-    when one changes, a restart is due. `version` does the same for what is no single file.
+    when one changes, a restart is due. `version` does the same for what is no single file. `prefix` are words that
+    root runs in front of the command, before the change to `user`.
     """
 
     name: str
@@ -23,11 +24,19 @@ class Program:
     directory: Path = Path("/")
     inputs: tuple[Path, ...] = ()
     version: str = ""
+    prefix: tuple[str, ...] = ()
     stop_signal: str = "TERM"
 
     def fingerprint(self) -> str:
         """Return a digest of everything that decides what a start would run."""
-        what = [self.command, self.user, sorted(self.environment.items()), str(self.directory), self.version]
+        what = [
+            self.prefix,
+            self.command,
+            self.user,
+            sorted(self.environment.items()),
+            str(self.directory),
+            self.version,
+        ]
         digest = hashlib.sha256(json.dumps(what).encode())
         for path in self.inputs:
             digest.update(path.read_bytes())

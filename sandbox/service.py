@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from sandbox import databases, grid, loginnodes
+from sandbox import databases, loginnodes
 from sandbox.accounts import SERVICE
 from sandbox.clusters import BOTH, Cluster
 from sandbox.commands import run, succeeds
@@ -100,7 +100,7 @@ def prepare(layout: Layout, ports: dict[str, int], code: Path) -> None:
 
 def manage(layout: Layout, ports: dict[str, int], code: Path, *words: str, **more: str) -> str:
     """Run one of the service's commands as its account and return what it printed."""
-    argv = [layout.venv / "bin" / "python", "-B", "manage.py", *words]
+    argv: list[str | Path] = [layout.venv / "bin" / "python", "-B", "manage.py", *words]
     return run(argv, user=SERVICE, env={**environment(layout, ports), **more}, cwd=code, timeout=300)
 
 
@@ -156,7 +156,7 @@ def _certify(home: Path) -> None:
     """Make a self-signed TLS certificate for ten years; the sample calls use `curl -k`."""
     if not (home / "tls.crt").exists():
         names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        files = ["-keyout", home / "tls.key", "-out", home / "tls.crt"]
+        files: list[str | Path] = ["-keyout", home / "tls.key", "-out", home / "tls.crt"]
         run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", *names, *files], user=SERVICE)
         (home / "tls.key").chmod(0o600)
 

@@ -1,10 +1,10 @@
 """One SLURM cluster: its slurm.conf, its controller and its only worker node."""
 
 import os
-import socket
 
 from sandbox.clusters import CPUS, Cluster
 from sandbox.commands import CommandFailed, run, succeeds
+from sandbox.hostname import host
 from sandbox.layout import Layout, own, write
 from sandbox.programs import Program
 
@@ -17,11 +17,11 @@ JOB_AGE_VARIABLE = "SANDBOX_MIN_JOB_AGE"
 
 def configuration(cluster: Cluster, layout: Layout, ports: dict[str, int]) -> str:
     """Return the cluster's slurm.conf (see slurm.conf(5))."""
-    host = short_host_name()
+    here = host()
     directory = cluster.directory(layout)
     return f"""# Made by `make up`, and made again at the next one.
 ClusterName={cluster.name}
-SlurmctldHost={host}(127.0.0.1)
+SlurmctldHost={here.name}({here.address})
 SlurmctldPort={ports[f"{cluster.name}-slurmctld"]}
 SlurmdPort={ports[f"{cluster.name}-slurmd"]}
 SlurmUser={USER}
@@ -32,7 +32,7 @@ StateSaveLocation={directory}/state
 SlurmdSpoolDir={directory}/spool
 SlurmctldPidFile={directory}/state/slurmctld.pid
 SlurmdPidFile={directory}/spool/slurmd.pid
-# Loopback only: without these the daemons listen on every address of the machine.
+# Without these the daemons listen on every address of the machine.
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 
 # Neither cgroups nor systemd, so that a container is enough.
@@ -60,7 +60,7 @@ EnforcePartLimits=ALL
 {"PrivateData=jobs" if cluster.private else "# Everybody sees everybody's jobs."}
 
 AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
+AccountingStorageHost={here.address}
 AccountingStoragePort={ports["slurmdbd"]}
 # SLURM's own way to say it: where munge's socket for slurmdbd is, AuthInfo being for the controller only.
 AccountingStoragePass={munge_socket(layout)}
@@ -69,15 +69,10 @@ AccountingStoreFlags=job_comment,job_script
 
 # The node may claim more processors than the machine has.
 SlurmdParameters=config_overrides
-NodeName={cluster.node} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[f"{cluster.name}-slurmd"]} \
+NodeName={cluster.node} NodeHostname={here.name} NodeAddr={here.address} Port={ports[f"{cluster.name}-slurmd"]} \
 CPUs={CPUS} Sockets=1 CoresPerSocket={CPUS} ThreadsPerCore=1 RealMemory={CPUS * 4096} State=UNKNOWN
 PartitionName=plgrid Nodes={cluster.node} Default=YES DefaultTime=01:00:00 MaxTime=3-00:00:00 State=UP
 """
-
-
-def short_host_name() -> str:
-    """Return this machine's name as SLURM's daemons compare it: without a domain."""
-    return socket.gethostname().split(".", maxsplit=1)[0]
 
 
 def munge_socket(layout: Layout) -> str:
@@ -104,6 +99,7 @@ def controller(cluster: Cluster, layout: Layout) -> Program:
         ready=lambda: succeeds(["scontrol", "ping"], env=environment),
         environment=environment,
         inputs=(conf,),
+        prefix=host().prefix,
     )
 
 
@@ -118,6 +114,7 @@ def worker(cluster: Cluster, layout: Layout) -> Program:
         ready=lambda: _takes_jobs(cluster, environment),
         environment=environment,
         inputs=(conf,),
+        prefix=host().prefix,
     )
 
 

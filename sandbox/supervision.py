@@ -3,22 +3,25 @@
 import ctypes
 import os
 import shlex
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import AF_UNIX, socket
+from typing import cast
 from xmlrpc.client import Fault, ServerProxy, Transport
 
-from sandbox.commands import CommandFailed, run
+from sandbox import processes
+from sandbox.commands import as_user, run
 from sandbox.layout import Layout, write
 from sandbox.narration import step
 from sandbox.programs import Program
 
 PATIENCE = 90
 """How long a process may take until it is ready, in seconds."""
+SHUTDOWN = 60
+"""How long supervisord may take to stop everything, in seconds."""
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -68,7 +71,7 @@ class Supervisor:
     def is_running(self) -> bool:
         """Say whether supervisord answers."""
         try:
-            self._remote.supervisor.getPID()
+            self._pid()
         except (OSError, Fault):
             return False
         return True
@@ -88,7 +91,7 @@ class Supervisor:
                 self._remote.supervisor.stopProcess(program.name)
         begun = [program for program in programs if self._state(program) not in {"RUNNING", "STARTING"}]
         for program in begun:
-            self._remote.supervisor.startProcess(program.name, False)  # noqa: FBT003 - XML-RPC knows no keywords
+            self._remote.supervisor.startProcess(program.name, False)
             (self._fingerprints / program.name).write_text(program.fingerprint())
         for program in programs:
             with step(f"{program.name} {'started' if program in begun else 'is running'}"):
@@ -96,9 +99,13 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop everything, the jobs and sessions that outlive their daemons included."""
-        family = _descendants(self._remote.supervisor.getPID())
-        self._remote.supervisor.shutdown()
-        _end(family)
+        members = processes.mentioning(str(self._layout.state))
+        if self.is_running():
+            pid = self._pid()
+            members |= processes.family(pid)
+            self._remote.supervisor.shutdown()
+            processes.wait([member for member in members if member.pid == pid], SHUTDOWN)
+        processes.end(members)
 
     def _launch(self) -> None:
         """Start supervisord, detached from this terminal, and wait until it answers."""
@@ -128,9 +135,11 @@ class Supervisor:
                 raise NotReady(f"{program.name} did not come up; the end of its log:\n{words}")
             time.sleep(0.1)
 
+    def _pid(self) -> int:
+        return cast("int", self._remote.supervisor.getPID())
+
     def _state(self, program: Program) -> str:
-        answer = self._remote.supervisor.getProcessInfo(program.name)
-        assert isinstance(answer, dict)
+        answer = cast("dict[str, object]", self._remote.supervisor.getProcessInfo(program.name))
         return str(answer["statename"])
 
     def _started_as(self, program: Program) -> str:
@@ -167,7 +176,9 @@ serverurl=unix://{layout.run}/supervisor.sock
 
 def _section(layout: Layout, program: Program) -> str:
     # Told by the kernel to stop when supervisord dies: a killed supervisord leaves no orphans that hold the ports.
-    command = ["/usr/bin/setpriv", "--pdeathsig", program.stop_signal, "--", *program.command]
+    # Said together with the change of the account, for that change would undo it (prctl(2), PR_SET_PDEATHSIG).
+    orphaned = ["--pdeathsig", program.stop_signal]
+    command = [*program.prefix, *as_user(program.user, program.command, *orphaned)]
     variables = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
@@ -179,7 +190,7 @@ def _section(layout: Layout, program: Program) -> str:
 command={_escape(shlex.join(command))}
 environment={_escape(environment)}
 directory={program.directory}
-user={program.user}
+user=root
 umask=022
 autostart=false
 autorestart=true
@@ -200,57 +211,9 @@ def _escape(text: str) -> str:
 
 
 def _adopt_orphans() -> None:
-    """Let this process inherit its orphaned descendants (prctl(2)): sshd's sessions and SLURM's jobs stay in its tree."""
+    """Let this process inherit its orphaned descendants (prctl(2)): sshd's sessions and SLURM's jobs stay its."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
-
-
-def _descendants(root: int) -> dict[int, str]:
-    """Return every process below `root` and itself: its pid and its start time, which tells it from a later namesake."""
-    parents = {pid: stat for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if (stat := _stat(pid))}
-    family = {root: parents[root][1]}
-    grown = True
-    while grown:
-        more = {pid: born for pid, (parent, born) in parents.items() if parent in family and pid not in family}
-        family.update(more)
-        grown = bool(more)
-    return family
-
-
-def _stat(pid: int) -> tuple[int, str] | None:
-    """Return a process's parent and start time (proc(5), /proc/PID/stat), None if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] == "Z" else (int(fields[1]), fields[19])
-
-
-def _end(family: dict[int, str], grace: float = 30) -> None:
-    """Wait until supervisord has ended, at most `grace` seconds, then end what is left of its family."""
-    root = next(iter(family))
-    _wait({root: family[root]}, grace)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in _alive(family):
-            _signal(pid, number)
-        _wait(family, 3)
-
-
-def _wait(family: dict[int, str], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while _alive(family) and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-
-def _alive(family: dict[int, str]) -> list[int]:
-    return [pid for pid, born in family.items() if (stat := _stat(pid)) and stat[1] == born]
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return  # it ended by itself
 
 
 def tail(log: Path, lines: int = 20) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from sandbox.commands import run
 from sandbox.layout import Layout, write
@@ -23,7 +24,14 @@ def provide(layout: Layout) -> None:
     digest = hashlib.sha256(lock.encode()).hexdigest()
     if _stamp(layout, "installed") != digest:
         with step("Python packages installed from the lock"):
-            pip = [layout.venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+            pip: list[str | Path] = [
+                layout.venv / "bin" / "python",
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "install",
+                "--quiet",
+            ]
             # The caller's environment may name a mirror, a proxy or a certificate that pip needs here.
             run([*pip, "--require-hashes", "-r", layout.checkout / LOCK], env=os.environ, timeout=1200)
             write(layout.venv / "installed", digest, account=None)
