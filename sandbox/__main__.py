@@ -8,6 +8,7 @@ from sandbox.accounts import ForeignAccount
 from sandbox.commands import CommandFailed
 from sandbox.machine import NoFreePorts
 from sandbox.supervision import NotReady
+from sandbox.typed import UnexpectedAnswer
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -19,13 +20,14 @@ def main(words: list[str]) -> int:
         "up": lambda: lifecycle.up(CHECKOUT),
         "down": lambda: lifecycle.down(CHECKOUT),
         "purge": lambda: lifecycle.purge(CHECKOUT),
+        "demo": lambda: lifecycle.demonstrate(CHECKOUT),
     }
     if len(words) != 1 or words[0] not in commands:
         sys.stderr.write(f"usage: python3 -m sandbox {' | '.join(commands)}\n")
         return 2
     try:
         commands[words[0]]()
-    except (CommandFailed, NotReady, ForeignAccount, NoFreePorts) as error:
+    except (CommandFailed, NotReady, ForeignAccount, NoFreePorts, UnexpectedAnswer) as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
     return 0

@@ -6,8 +6,8 @@ from pathlib import Path
 from sandbox.accounts import POLLER
 from sandbox.layout import Layout
 
-CPUS = 32
-"""What each cluster's node claims to have. The machine's real processors do not matter: the jobs sleep."""
+CPUS = 16
+"""What each node claims to have. The machine's real processors do not matter: the jobs sleep."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,12 @@ class Cluster:
     poller: str | None
 
     @property
-    def node(self) -> str:
-        """The name of the only worker node in SLURM."""
-        return f"{self.name}-wn1"
+    def workers(self) -> dict[str, str]:
+        """The worker nodes' names in SLURM, by the names of their processes.
+
+        Two, because the parts of a heterogeneous job never share a node: on one node it would block the queue for good.
+        """
+        return {f"{self.name}-slurmd": f"{self.name}-wn1", f"{self.name}-slurmd2": f"{self.name}-wn2"}
 
     def directory(self, layout: Layout) -> Path:
         """Where slurm.conf and the daemons' state lie."""

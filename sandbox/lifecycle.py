@@ -8,6 +8,7 @@ from sandbox import (
     accounting,
     accounts,
     databases,
+    demo,
     environment,
     grid,
     layout,
@@ -46,6 +47,15 @@ def up(checkout: Path) -> None:
     say(f"Up after {time.monotonic() - began:.0f} s: {service.base_url(ports)}")
     say(f"Admin: {service.base_url(ports)}/admin/ as {service.ADMIN}, password in {place.secrets / 'admin'}")
     say(f"By hand: . {place.checkout / '.local' / 'sandbox.env'}")
+
+
+def demonstrate(checkout: Path) -> None:
+    """Bring everything up and tell the life of a job. Raises UnexpectedAnswer."""
+    began = time.monotonic()
+    up(checkout)
+    place = layout.of(checkout)
+    demo.run(place, machine.ports(place))
+    say(f"Start and demo together took {time.monotonic() - began:.0f} s.")
 
 
 def down(checkout: Path) -> None:
@@ -102,7 +112,7 @@ def _grid_stages(place: Layout, ports: dict[str, int]) -> dict[str, list[Program
         "bases": [*bases, accounting.munge(place), *(loginnodes.login_node(cluster, place, ports) for cluster in BOTH)],
         "accounting": [accounting.slurmdbd(place, ports)],
         "controllers": [slurm.controller(cluster, place) for cluster in BOTH],
-        "workers": [slurm.worker(cluster, place) for cluster in BOTH],
+        "workers": [worker for cluster in BOTH for worker in slurm.workers(cluster, place)],
     }
 
 

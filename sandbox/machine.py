@@ -22,6 +22,8 @@ PORT_NAMES = (
     "prometheus-slurmd",
     "prometheus-sshd",
     "web",
+    "zeus-slurmd2",
+    "prometheus-slurmd2",
 )
 FIRST_PORT, LAST_PORT = 20000, 32000
 """Below Linux's ephemeral range (from 32768 on), so that no outgoing connection holds a port of a stopped sandbox."""

@@ -1,5 +1,6 @@
-"""One SLURM cluster: its slurm.conf, its controller and its only worker node."""
+"""One SLURM cluster: its slurm.conf, its controller and its worker nodes."""
 
+import functools
 import os
 
 from sandbox.clusters import CPUS, Cluster
@@ -23,15 +24,14 @@ def configuration(cluster: Cluster, layout: Layout, ports: dict[str, int]) -> st
 ClusterName={cluster.name}
 SlurmctldHost={here.name}({here.address})
 SlurmctldPort={ports[f"{cluster.name}-slurmctld"]}
-SlurmdPort={ports[f"{cluster.name}-slurmd"]}
 SlurmUser={USER}
 AuthType=auth/munge
 AuthInfo=socket={munge_socket(layout)}
 CredType=cred/munge
 StateSaveLocation={directory}/state
-SlurmdSpoolDir={directory}/spool
+SlurmdSpoolDir={directory}/spool/%n
 SlurmctldPidFile={directory}/state/slurmctld.pid
-SlurmdPidFile={directory}/spool/slurmd.pid
+SlurmdPidFile={directory}/spool/%n.pid
 # Without these the daemons listen on every address of the machine.
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 
@@ -67,12 +67,21 @@ AccountingStoragePass={munge_socket(layout)}
 AccountingStorageEnforce=associations
 AccountingStoreFlags=job_comment,job_script
 
-# The node may claim more processors than the machine has.
+# A node may claim more processors than the machine has. Jobs fill the first before they go to the second.
 SlurmdParameters=config_overrides
-NodeName={cluster.node} NodeHostname={here.name} NodeAddr={here.address} Port={ports[f"{cluster.name}-slurmd"]} \
-CPUs={CPUS} Sockets=1 CoresPerSocket={CPUS} ThreadsPerCore=1 RealMemory={CPUS * 4096} State=UNKNOWN
-PartitionName=plgrid Nodes={cluster.node} Default=YES DefaultTime=01:00:00 MaxTime=3-00:00:00 State=UP
+{_nodes(cluster, ports)}
+PartitionName=plgrid Nodes=ALL Default=YES DefaultTime=01:00:00 MaxTime=3-00:00:00 State=UP
 """
+
+
+def _nodes(cluster: Cluster, ports: dict[str, int]) -> str:
+    """Return the worker nodes' lines of slurm.conf; the lighter weight is filled first."""
+    here = f"NodeHostname={host().name} NodeAddr={host().address}"
+    size = f"CPUs={CPUS} Sockets=1 CoresPerSocket={CPUS} ThreadsPerCore=1 RealMemory={CPUS * 4096}"
+    return "\n".join(
+        f"NodeName={node} {here} Port={ports[process]} {size} Weight={weight} State=UNKNOWN"
+        for weight, (process, node) in enumerate(cluster.workers.items(), start=1)
+    )
 
 
 def munge_socket(layout: Layout) -> str:
@@ -103,25 +112,28 @@ def controller(cluster: Cluster, layout: Layout) -> Program:
     )
 
 
-def worker(cluster: Cluster, layout: Layout) -> Program:
-    """Return slurmd's program. Stopping it leaves running jobs alone, as on a real node."""
+def workers(cluster: Cluster, layout: Layout) -> list[Program]:
+    """Return the slurmd programs. Stopping one leaves its running jobs alone, as on a real node."""
     conf = cluster.slurm_conf(layout)
     environment = cluster.environment(layout)
-    return Program(
-        name=f"{cluster.name}-slurmd",
-        command=("/usr/sbin/slurmd", "-D", "-N", cluster.node, "-f", str(conf)),
-        user="root",
-        ready=lambda: _takes_jobs(cluster, environment),
-        environment=environment,
-        inputs=(conf,),
-        prefix=host().prefix,
-    )
+    return [
+        Program(
+            name=process,
+            command=("/usr/sbin/slurmd", "-D", "-N", node, "-f", str(conf)),
+            user="root",
+            ready=functools.partial(_takes_jobs, node, environment),
+            environment=environment,
+            inputs=(conf,),
+            prefix=host().prefix,
+        )
+        for process, node in cluster.workers.items()
+    ]
 
 
-def _takes_jobs(cluster: Cluster, environment: dict[str, str]) -> bool:
+def _takes_jobs(node: str, environment: dict[str, str]) -> bool:
     """Say whether the controller counts the node as usable; a `*` behind the state means that it does not answer."""
     try:
-        state = run(["sinfo", "-h", "-N", "-n", cluster.node, "-o", "%T"], env=environment, timeout=10)
+        state = run(["sinfo", "-h", "-N", "-n", node, "-o", "%T"], env=environment, timeout=10)
     except CommandFailed:
         return False
-    return state.strip() in {"idle", "mixed", "allocated", "completing"}
+    return state.strip() in {"idle", "mixed", "allocated", "completing", "planned"}
