@@ -1,0 +1,16 @@
+"""The Django app: its modules that register themselves are imported at start-up."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class ProxyauthConfig(AppConfig):
+    """Grid proxy authentication."""
+
+    name = "proxyauth"
+
+    def ready(self) -> None:
+        """Register the system checks and the header's scheme; neither can be imported before the apps are ready."""
+        import_module("proxyauth.checks")
+        import_module("proxyauth.drf")

@@ -1,0 +1,236 @@
+"""PURE: one certificate, with everything read out of it that the rules ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from proxyauth import der, dn
+from proxyauth.errors import Malformed, NotAllowed
+from proxyauth.policy import Kind
+
+KEY_USAGE, SUBJECT_ALT_NAME, ISSUER_ALT_NAME, BASIC_CONSTRAINTS = "2.5.29.15", "2.5.29.17", "2.5.29.18", "2.5.29.19"
+PROXY_CERT_INFO = {"1.3.6.1.5.5.7.1.14": Kind.RFC, "1.3.6.1.4.1.3536.1.222": Kind.DRAFT}
+INHERIT_ALL, INDEPENDENT = "1.3.6.1.5.5.7.21.1", "1.3.6.1.5.5.7.21.2"
+LIMITED = "1.3.6.1.4.1.3536.1.1.1.9"
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One extension, its value still in DER."""
+
+    critical: bool
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyInfo:
+    """ProxyCertInfo (RFC 3820 section 3.8, and its Globus draft): the delegation's depth and kind of rights."""
+
+    kind: Kind
+    critical: bool
+    path_length: int | None
+    language: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate as the rules see it.
+
+    Times are aware UTC; `digital_signature` is None where no key usage is stated.
+    """
+
+    raw: bytes
+    parsed: x509.Certificate
+    version: int
+    serial: int
+    subject: dn.Name
+    issuer: dn.Name
+    not_before: datetime
+    not_after: datetime
+    extensions: Mapping[str, Extension]
+    is_ca: bool
+    digital_signature: bool | None
+    proxy_info: ProxyInfo | None
+
+    def __repr__(self) -> str:
+        """Name the subject; certificates are public, but long."""
+        return f"<Certificate {dn.text(self.subject)!r}>"
+
+    @cached_property
+    def subject_key(self) -> str:
+        """The subject in the form that equal names share."""
+        return dn.key(self.subject)
+
+    @cached_property
+    def issuer_key(self) -> str:
+        """The issuer in the form that equal names share."""
+        return dn.key(self.issuer)
+
+    @cached_property
+    def public_key(self) -> PublicKey:
+        """The public key; raises NotAllowed for what is neither RSA nor an elliptic curve known here."""
+        try:
+            found = self.parsed.public_key()
+        except (ValueError, UnsupportedAlgorithm) as exc:
+            raise NotAllowed("key-algorithm", "a certificate's public key is of an unknown kind or malformed") from exc
+        if not isinstance(found, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+            raise NotAllowed("key-algorithm", "a certificate's public key is neither RSA nor elliptic curve")
+        return found
+
+    @cached_property
+    def signature_hash(self) -> str:
+        """The digest of the signature on this certificate ("sha256"); "" where there is none or it is unknown."""
+        try:
+            algorithm = self.parsed.signature_hash_algorithm
+        except (ValueError, UnsupportedAlgorithm):
+            return ""
+        return algorithm.name if algorithm else ""
+
+    def is_signed_by(self, issuer: "Certificate") -> bool:
+        """Whether the issuer's key made the signature; names, times and rights are not looked at."""
+        try:
+            self._verify_with(issuer.public_key)
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
+            return False
+        return True
+
+    def _verify_with(self, key: PublicKey) -> None:
+        how = self.parsed.signature_algorithm_parameters
+        digest = self.parsed.signature_hash_algorithm
+        signature, signed = self.parsed.signature, self.parsed.tbs_certificate_bytes
+        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):
+            key.verify(signature, signed, how)
+        elif isinstance(key, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS) and digest:
+            key.verify(signature, signed, how, digest)
+        else:
+            raise InvalidSignature
+
+
+def read(raw: bytes) -> Certificate:
+    """Read one DER certificate; raises Malformed. Version and serial number are reported, not judged."""
+    try:
+        return _read(raw)
+    except der.NotDer as exc:
+        raise Malformed(
+            "certificate-malformed", "a certificate is not DER of the form that RFC 5280 describes"
+        ) from exc
+    except dn.BadName as exc:
+        raise Malformed("name-unreadable", "a name holds a value that is not a string of its type") from exc
+
+
+def _read(raw: bytes) -> Certificate:
+    fields, version = _fields(raw)
+    extensions = _extensions(fields[6:]) if version > 1 else {}
+    parsed = _parse(raw)
+    return Certificate(
+        raw=raw,
+        parsed=parsed,
+        version=version,
+        serial=der.integer(fields[0]),
+        issuer=dn.decode(fields[2]),
+        subject=dn.decode(fields[4]),
+        not_before=parsed.not_valid_before_utc,
+        not_after=parsed.not_valid_after_utc,
+        extensions=extensions,
+        is_ca=_is_ca(extensions.get(BASIC_CONSTRAINTS)),
+        digital_signature=_digital_signature(extensions.get(KEY_USAGE)),
+        proxy_info=_proxy_info(extensions),
+    )
+
+
+def _fields(raw: bytes) -> tuple[list[der.Item], int]:
+    """The fields of a TBSCertificate behind its version, and the version (1, 2, 3); RFC 5280 section 4.1."""
+    outer = der.sequence(raw)
+    if len(outer) != 3:  # noqa: PLR2004 - contents, algorithm, signature
+        raise der.NotDer("a certificate has three parts")
+    fields = der.sequence(outer[0].raw)
+    version = 1
+    if fields and fields[0].tag == der.context(0):
+        version = der.integer(der.one(fields.pop(0).body, der.INTEGER)) + 1
+    if len(fields) < 6 or fields[1].raw != outer[1].raw:  # noqa: PLR2004 - serial number to public key
+        raise der.NotDer("fields are missing, or two signature algorithms are named")
+    return fields, version
+
+
+def _parse(raw: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(raw)
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        raise der.NotDer("the library cannot read it") from exc
+
+
+def _extensions(optional: list[der.Item]) -> dict[str, Extension]:
+    found: dict[str, Extension] = {}
+    for field in optional:
+        if field.tag != der.context(3):
+            continue  # the unique identifiers of version 2
+        for item in der.sequence(field.body):
+            name, extension = _extension(item)
+            if name in found:
+                rule = "proxy-info-duplicate" if name in PROXY_CERT_INFO else "extension-duplicate"
+                raise Malformed(rule, "a certificate has an extension twice")
+            found[name] = extension
+    return found
+
+
+def _extension(item: der.Item) -> tuple[str, Extension]:
+    parts = der.sequence(item.raw)
+    flags = parts[1:-1]
+    if len(parts) < 2 or len(flags) > 1:  # noqa: PLR2004 - an identifier and a value, at least
+        raise der.NotDer("an extension has two or three parts")
+    critical = der.boolean(flags[0]) if flags else False
+    return der.oid(parts[0]), Extension(critical, der.expect(parts[-1], der.OCTET_STRING).body)
+
+
+def _is_ca(extension: Extension | None) -> bool:
+    parts = der.sequence(extension.value) if extension else []
+    return bool(parts) and parts[0].tag == der.BOOLEAN and der.boolean(parts[0])
+
+
+def _digital_signature(extension: Extension | None) -> bool | None:
+    if extension is None:
+        return None
+    bits = der.one(extension.value, der.BIT_STRING).body
+    return len(bits) > 1 and bool(bits[1] & 0x80)
+
+
+def _proxy_info(extensions: Mapping[str, Extension]) -> ProxyInfo | None:
+    present = [name for name in extensions if name in PROXY_CERT_INFO]
+    if len(present) > 1:
+        raise Malformed("proxy-info-duplicate", "a certificate has both forms of ProxyCertInfo")
+    if not present:
+        return None
+    try:
+        return _read_proxy_info(PROXY_CERT_INFO[present[0]], extensions[present[0]])
+    except der.NotDer as exc:
+        raise Malformed("proxy-info-malformed", "a ProxyCertInfo is not of the form that RFC 3820 describes") from exc
+
+
+def _read_proxy_info(kind: Kind, extension: Extension) -> ProxyInfo:
+    """Read both orders: the RFC puts the length before the policy, Globus' draft behind it, tagged [1]."""
+    parts = der.sequence(extension.value)
+    length: int | None = None
+    if parts and parts[0].tag == der.INTEGER:
+        length = der.integer(parts.pop(0))
+    elif kind is Kind.DRAFT and len(parts) > 1 and parts[-1].tag == der.context(1):
+        length = der.integer(der.one(parts.pop().body, der.INTEGER))
+    if len(parts) != 1 or (length is not None and length < 0):
+        raise der.NotDer("one policy and at most one length are expected")
+    return ProxyInfo(kind, extension.critical, length, _policy_language(parts[0]))
+
+
+def _policy_language(item: der.Item) -> str:
+    language, *policy = der.sequence(item.raw)
+    name = der.oid(language)
+    if len(policy) > 1 or (policy and policy[0].tag != der.OCTET_STRING):
+        raise der.NotDer("a policy is a language and at most one string")
+    if policy and name in {INHERIT_ALL, INDEPENDENT}:
+        raise der.NotDer("this language has no policy text (RFC 3820 section 3.8.2)")
+    return name

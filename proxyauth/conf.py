@@ -1,0 +1,107 @@
+"""Django's settings, read into the values that the rest of this room works with."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.conf import settings
+
+from proxyauth.policy import Kind, Need, Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Conf:
+    """Where the files are, what the site allows, and for how many seconds a verdict is remembered."""
+
+    trust_dir: Path
+    gridmap: Path
+    policy: Policy
+    dn_pattern: re.Pattern[str] | None
+    memory_seconds: float
+
+
+# Every setting but the two paths, with its default; submitter.settings takes them from the environment.
+DEFAULTS: dict[str, Any] = {
+    "PROXY_TYPES": ["rfc", "draft", "legacy"],
+    "PROXY_ALLOW_LIMITED": False,
+    "PROXY_ALLOW_END_ENTITY": False,
+    "PROXY_MAX_DELEGATIONS": 8,
+    "PROXY_MIN_RSA_BITS": 2048,
+    "PROXY_WEAK_HASHES": [],
+    "PROXY_CRL": "if-present",
+    "PROXY_SIGNING_POLICY": "require",
+    "PROXY_DN_PATTERN": "",
+    "PROXY_MEMORY_SECONDS": 60.0,
+}
+MAX_MEMORY_SECONDS = 60.0
+
+
+def read() -> Conf:
+    """The settings as they are now; raises ValueError."""
+    return Conf(
+        trust_dir=Path(settings.TRUST_DIR),
+        gridmap=Path(settings.GRIDMAP),
+        policy=_policy(),
+        dn_pattern=_checked("PROXY_DN_PATTERN", _pattern),
+        memory_seconds=_checked("PROXY_MEMORY_SECONDS", _seconds),
+    )
+
+
+def _policy() -> Policy:
+    return Policy(
+        kinds=_checked("PROXY_TYPES", _kinds),
+        allow_limited=_checked("PROXY_ALLOW_LIMITED", bool),
+        allow_end_entity=_checked("PROXY_ALLOW_END_ENTITY", bool),
+        max_proxies=_checked("PROXY_MAX_DELEGATIONS", int),
+        min_rsa_bits=_checked("PROXY_MIN_RSA_BITS", _bits),
+        weak_hashes=_checked("PROXY_WEAK_HASHES", _weak_hashes),
+        crl=_checked("PROXY_CRL", Need),
+        signing_policy=_checked("PROXY_SIGNING_POLICY", Need),
+    )
+
+
+def _checked(name: str, convert: Callable[[Any], T]) -> T:
+    value = getattr(settings, name, DEFAULTS[name])
+    try:
+        return convert(value)
+    except (ValueError, TypeError, re.error) as exc:
+        raise ValueError(f"{name}: {value!r} is not possible ({exc})") from exc
+
+
+def _kinds(words: Iterable[str]) -> frozenset[Kind]:
+    kinds = frozenset(map(Kind, words))
+    if not kinds or Kind.END_ENTITY in kinds:
+        raise ValueError("some of rfc, draft, legacy")
+    return kinds
+
+
+def _weak_hashes(words: Iterable[str]) -> frozenset[str]:
+    hashes = frozenset(words)
+    if not hashes <= {"sha1", "md5"}:
+        raise ValueError("sha1, md5, or nothing")
+    return hashes
+
+
+def _bits(value: int) -> int:
+    if not 1024 <= value <= 8192:  # noqa: PLR2004 - the range in which the word key means something
+        raise ValueError("1024 to 8192")
+    return value
+
+
+def _seconds(value: float) -> float:
+    if not 0 <= value <= MAX_MEMORY_SECONDS:
+        raise ValueError("0 to 60")
+    return float(value)
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    if not text:
+        return None
+    pattern = re.compile(text)
+    if "account" not in pattern.groupindex:
+        raise ValueError("a group (?P<account>...) is needed")
+    return pattern

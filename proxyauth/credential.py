@@ -1,0 +1,153 @@
+"""PURE: the header's value to its certificates. Its private key must prove to be the leaf's, and goes no further."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from proxyauth import certificate, possession
+from proxyauth.certificate import Certificate
+from proxyauth.errors import Malformed
+from proxyauth.policy import Policy
+from proxyauth.rules import check_key
+
+MAX_HEADER = 32 * 1024
+MAX_CERTIFICATES = 10
+_KEYS = {"RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY"}
+_CERTIFICATES = {"CERTIFICATE", "X509 CERTIFICATE"}
+_IGNORED = {"EC PARAMETERS"}  # `openssl ecparam -genkey` writes the curve's name before the key
+_BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
+# The text that openssl, Globus, VOMS and MyProxy tools write around blocks: blank lines, indented dumps, and these
+# beginnings of lines.
+_TOOL_TEXT = re.compile(
+    r"\s*|\s[ -~]*|(?:Certificate:|Bag Attributes|Key Attributes|subject ?=|issuer ?=|#)[^\x00-\x08\x0e-\x1f\x7f]*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    label: str
+    lines: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<PEM block {self.label!r}>"
+
+
+def decode_header(value: str) -> bytes:
+    """The bytes that the header's strict Base64 (RFC 4648 section 4) stands for; raises Malformed."""
+    if not value.strip():
+        raise Malformed("header-empty", "the header is empty")
+    if len(value) > MAX_HEADER:
+        raise Malformed("header-too-long", f"the header is longer than {MAX_HEADER} characters")
+    if "," in value:
+        raise Malformed("header-doubled", "the header was sent more than once")
+    if {"-", "_"} & set(value):
+        raise Malformed("header-url-safe", "the header is URL-safe Base64 or plain text; plain Base64 is expected")
+    try:
+        return _strict_base64(value)
+    except ValueError:
+        raise Malformed("header-not-base64", "the header is not Base64") from None
+
+
+def _strict_base64(value: str) -> bytes:
+    """Decode the one spelling that encoding gives; raises ValueError."""
+    decoded = binascii.a2b_base64(value.encode("ascii"), strict_mode=True)
+    if base64.b64encode(decoded).decode("ascii") != value:
+        raise ValueError("not the canonical spelling")
+    return decoded
+
+
+def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
+    """The certificates of a credential, leaf first as they came, after possession of the leaf's key was proven.
+
+    `data` is what a proxy file holds: PEM. Raises Malformed for its form, NotAllowed for a key that is not the
+    leaf's.
+    """
+    blocks = list(_blocks(_text(data)))
+    key = _only_key(blocks)
+    raw = list(dict.fromkeys(_contents(block) for block in blocks if block.label in _CERTIFICATES))
+    if not raw:
+        raise Malformed("certificate-missing", "there is no certificate")
+    if len(raw) > MAX_CERTIFICATES:
+        raise Malformed("too-many-certificates", f"there are more than {MAX_CERTIFICATES} certificates")
+    certificates = tuple(_well_formed(certificate.read(item)) for item in raw)
+    check_key(certificates[0].public_key, policy)
+    possession.prove(key.label, _contents(key), certificates[0].public_key)
+    return certificates
+
+
+def _text(data: bytes) -> str:
+    if data[:1] == b"\x30" and data[1:2] >= b"\x80":
+        pkcs12 = re.match(rb"\x30(?:\x80|\x81.|\x82..|\x83...)\x02\x01\x03", data, re.DOTALL)
+        rule, what = ("pkcs12", "PKCS#12") if pkcs12 else ("der", "DER")
+        raise Malformed(rule, f"this is {what}; PEM is expected")
+    if b"\x00" in data:
+        raise Malformed("nul-byte", "there is a NUL byte")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("not-pem", "this is not PEM") from None
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    """Cut PEM (RFC 7468) into its blocks; raises Malformed at anything that no tool writes."""
+    if "-----BEGIN " not in text:
+        raise Malformed("not-pem", "this is not PEM")
+    label, lines = "", list[str]()
+    for line in text.replace("\r\n", "\n").split("\n"):
+        boundary = _BOUNDARY.fullmatch(line.rstrip(" \t"))
+        if boundary is None and not label:
+            _expect_tool_text(line)
+        elif boundary is None:
+            lines.append(line.strip(" \t"))
+        elif (boundary[1] == "BEGIN") == bool(label) or label not in {"", boundary[2]}:
+            raise Malformed("pem-boundary", "the beginnings and ends of PEM blocks do not match")
+        elif boundary[1] == "BEGIN":
+            label = boundary[2]
+        else:
+            yield _Block(label, tuple(lines))
+            label, lines = "", []
+    if label:
+        raise Malformed("pem-boundary", "the last PEM block has no end")
+
+
+def _expect_tool_text(line: str) -> None:
+    if not _TOOL_TEXT.fullmatch(line):
+        raise Malformed("junk", "there is something besides PEM blocks and the text that tools write")
+
+
+def _only_key(blocks: list[_Block]) -> _Block:
+    for block in blocks:
+        _expect_known(block)
+    keys = [block for block in blocks if block.label in _KEYS]
+    if len(keys) != 1:
+        raise (
+            Malformed("key-doubled", "there are two private keys")
+            if keys
+            else Malformed("key-missing", "there is no private key")
+        )
+    return keys[0]
+
+
+def _expect_known(block: _Block) -> None:
+    if block.label == "ENCRYPTED PRIVATE KEY" or any("ENCRYPTED" in line for line in block.lines):
+        raise Malformed("key-encrypted", "the private key is encrypted; a proxy's key is not")
+    if block.label not in _KEYS | _CERTIFICATES | _IGNORED:
+        rule = "key-format" if block.label.endswith("PRIVATE KEY") else "pem-label"
+        raise Malformed(rule, "there is a PEM block that does not belong into a proxy")
+
+
+def _contents(block: _Block) -> bytes:
+    try:
+        return _strict_base64("".join(block.lines))
+    except ValueError:
+        raise Malformed("pem-not-base64", "a PEM block is not Base64") from None
+
+
+def _well_formed(found: Certificate) -> Certificate:
+    if found.version != 3:  # noqa: PLR2004 - X.509 version 3
+        raise Malformed("certificate-version", "a certificate is not X.509 version 3")
+    if found.serial <= 0:
+        raise Malformed("certificate-serial", "a certificate's serial number is not positive")
+    return found

@@ -1,0 +1,50 @@
+"""The middleware's verdict in the words of Django REST framework: refusals take the API's one path for errors."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.request import Request
+
+from proxyauth.identity import Identity, Refusal
+
+
+class ProxyAuthentication(BaseAuthentication):
+    """`request.user` is the Identity behind the proxy; a refused one is 401, a valid one without an account 403."""
+
+    def authenticate(self, request: Request) -> tuple[Identity, None] | None:
+        """Return the caller, None where nothing is guarded; raises AuthenticationFailed, PermissionDenied."""
+        verdict = getattr(request._request, "proxy", None)  # noqa: SLF001 - the one way DRF has to Django's request
+        if isinstance(verdict, Identity):
+            return verdict, None
+        if isinstance(verdict, Refusal):
+            raise _error(verdict)
+        return None
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
+        """Make a refusal a 401 with `WWW-Authenticate`."""
+        return 'GridProxy realm="job-submitter"'
+
+
+def _error(refusal: Refusal) -> AuthenticationFailed | PermissionDenied:
+    message = f"{refusal.rule}: {refusal.message}"
+    if refusal.is_forbidden:
+        return PermissionDenied(message, code=refusal.rule)
+    return AuthenticationFailed(message, code=refusal.rule)
+
+
+class ProxyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # spectacular is untyped
+    """How the API's description shows the header."""
+
+    target_class = ProxyAuthentication
+    name = "GridProxy"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002 - drf-spectacular's signature
+        """The scheme: a key in a header."""
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "PROXY",
+            "description": "A proxy file (certificates and private key, PEM) in Base64 without line breaks.",
+        }

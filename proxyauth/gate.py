@@ -1,0 +1,114 @@
+"""The door: a header in, an Identity or a Refusal out, remembered for a while; the files behind it are followed."""
+
+import pwd
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from django.core.signals import setting_changed
+from django.dispatch import receiver
+
+from proxyauth import chain, conf, credential, gridmap, trust
+from proxyauth.conf import Conf
+from proxyauth.errors import NoAccount, Refused, Unreadable
+from proxyauth.follow import Followed, stamp
+from proxyauth.gridmap import Gridmap
+from proxyauth.identity import Identity, Refusal
+from proxyauth.memory import Memory, Verdict
+
+# Waiting heals these, and nothing else: they are not remembered.
+_TIMELY = {"proxy-not-yet-valid", "certificate-not-yet-valid", "ca-not-yet-valid", "crl-stale"}
+
+
+def now() -> datetime:
+    """This moment, aware UTC."""
+    return datetime.now(UTC)
+
+
+def uid_of(account: str) -> int | None:
+    """The uid of an account on this machine, None if it has none here."""
+    try:
+        return pwd.getpwnam(account).pw_uid
+    except KeyError:
+        return None
+
+
+def follow_gridmap(path: Path) -> Followed[Gridmap]:
+    """Follow a grid-mapfile."""
+    return Followed(lambda: {path.name: stamp(path.stat())}, lambda _, before: _load_gridmap(path, before), Gridmap())
+
+
+def _load_gridmap(path: Path, before: Gridmap | None) -> Gridmap:
+    """Read the file; one that ends within a line is taken for half-written, if there is a version to go on with."""
+    raw = path.read_bytes()
+    if before is not None and raw and not raw.endswith(b"\n"):
+        raise Unreadable("it does not end with a line break: half-written?")
+    return gridmap.parse(raw)
+
+
+class Gate:
+    """One configuration's door, with the files that it follows and the verdicts that it remembers; threads share it."""
+
+    def __init__(self, configuration: Conf, clock: Callable[[], datetime] = now) -> None:
+        self._conf = configuration
+        self._clock = clock
+        self._trust = trust.follow(configuration.trust_dir)
+        self._gridmap = follow_gridmap(configuration.gridmap)
+        self._memory = Memory(configuration.memory_seconds)
+
+    def admit(self, header: str) -> Verdict:
+        """Judge the Base64 of a proxy, or recall the verdict on it."""
+        trusted, accounts = self._trust.state().value, self._gridmap.state().value
+        state, moment = (trusted.digest, accounts), self._clock()
+        digest = self._memory.digest(header)
+        verdict = self._memory.recall(digest, state, moment)
+        if verdict is None:
+            verdict, until = self._judge(header, trusted, accounts, moment)
+            if until > moment:
+                self._memory.keep(digest, state, verdict, until)
+        return verdict
+
+    def _judge(
+        self, header: str, trusted: trust.Trust, accounts: Gridmap, moment: datetime
+    ) -> tuple[Verdict, datetime]:
+        try:
+            certificates = credential.read(credential.decode_header(header), self._conf.policy)
+            verified = chain.judge(certificates, trusted.anchors, moment, self._conf.policy)
+            account = gridmap.account_of(verified.owner, accounts, self._conf.dn_pattern, uid_of)
+        except NoAccount as exc:
+            return Refusal(exc.rule, exc.message, exc.dn), verified.expires
+        except Refused as exc:
+            return Refusal(exc.rule, exc.message), moment if exc.rule in _TIMELY else datetime.max.replace(tzinfo=UTC)
+        identity = Identity(
+            verified.dn, account, verified.kind.value, verified.is_limited, verified.serial, verified.not_after
+        )
+        return identity, verified.expires
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files, a sentence each: for /healthz and the system checks."""
+        trusted, accounts = self._trust.state(), self._gridmap.state()
+        faults = [("trust directory", trusted.fault), ("grid-mapfile", accounts.fault)]
+        return [
+            *(f"{what}: {fault}" for what, fault in faults if fault),
+            *(f"trust directory: {problem}" for problem in trusted.value.problems(self._clock())),
+            *(f"grid-mapfile: {problem}" for problem in accounts.value.problems),
+        ]
+
+
+@lru_cache(maxsize=1)
+def gate() -> Gate:
+    """This process's door, made at the first request; raises ValueError for a wrong setting."""
+    return Gate(conf.read())
+
+
+def problems() -> list[str]:
+    """What is wrong with the files that decide who gets in, a sentence each; for /healthz."""
+    return gate().problems()
+
+
+@receiver(setting_changed)
+def _forget(*, setting: str, **_: object) -> None:
+    """Tests change settings while the process runs."""
+    if setting in conf.DEFAULTS or setting in {"TRUST_DIR", "GRIDMAP"}:
+        gate.cache_clear()

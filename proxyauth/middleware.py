@@ -1,0 +1,52 @@
+"""Takes the proxy out of every request before anything else can see it, and says who calls the API."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+
+from proxyauth import audit
+from proxyauth.gate import gate
+from proxyauth.identity import Refusal
+from proxyauth.memory import Verdict
+
+# The seed's header, and its alias for sites whose front server drops `Proxy:` because of CVE-2016-5385 (httpoxy).
+HEADERS = ("HTTP_PROXY", "HTTP_X_PROXY_CERTIFICATE")
+_GUARDED = "/api/"
+
+
+class ProxyMiddleware:
+    """Sets `request.proxy`: an Identity or a Refusal below /api/, None elsewhere. Must be the first middleware.
+
+    Grants no Django session: a proxy opens the API and nothing else.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Judge, then go on; a refusal is the view's to answer, so that every error of the API has one form."""
+        request.proxy = _judged(request, take_headers(request))  # type: ignore[attr-defined]  # this class adds it
+        return self._get_response(request)
+
+
+def take_headers(request: HttpRequest) -> list[str]:
+    """Remove the headers from the request (and its environ, which is the same mapping) and return their values."""
+    request.__dict__.pop("headers", None)  # a copy, if something has asked for it already
+    found = [request.META.pop(name, None) for name in HEADERS]
+    return [value for value in found if value is not None]
+
+
+def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
+    if not f"{request.path_info}/".startswith(_GUARDED):
+        return None
+    verdict = _verdict(headers)
+    audit.record(request, verdict)
+    return verdict
+
+
+def _verdict(headers: list[str]) -> Verdict:
+    if not headers:
+        return Refusal("header-missing", "a proxy certificate is needed in the PROXY header")
+    if len(headers) > 1:
+        return Refusal("header-doubled", "the proxy was sent in two headers; one is expected")
+    return gate().admit(headers[0])

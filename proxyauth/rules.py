@@ -1,0 +1,345 @@
+"""PURE: the rules, one named predicate each, in the order in which they are asked: cheap ones first, signatures last.
+
+A table and not a function, so that `checkproxy` can say every rule it asked and the tests can take each one away and
+see it missed. Sources: RFC 3820 sections 3 and 4, RFC 5280 sections 4 and 6, and the customs of the Globus toolkit
+where the RFCs are silent.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from proxyauth import certificate as cert
+from proxyauth import dn
+from proxyauth.authority import Authority, Crl
+from proxyauth.certificate import Certificate, PublicKey
+from proxyauth.errors import NotAllowed
+from proxyauth.policy import Kind, Need, Policy
+from proxyauth.possession import CURVES
+
+T = TypeVar("T")
+
+MAX_RSA_BITS = 8192
+# FIPS 186-4 section B.3.1: 2^16 < e < 2^256, odd. A long exponent makes a verification as expensive as a signature.
+_MIN_EXPONENT, _MAX_EXPONENT = 1 << 16, 1 << 256
+_STRONG_HASHES = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512"})
+# Critical extensions that are honoured here or by OpenSSL: key usage, alternative names, basic and name constraints,
+# policies and their constraints, extended key usage, inhibitAnyPolicy, and ProxyCertInfo in both forms.
+_KNOWN_EXTENSIONS = frozenset(
+    {cert.KEY_USAGE, cert.SUBJECT_ALT_NAME, cert.ISSUER_ALT_NAME, cert.BASIC_CONSTRAINTS, "2.5.29.30", "2.5.29.32"}
+    | {"2.5.29.33", "2.5.29.36", "2.5.29.37", "2.5.29.54"}
+    | set(cert.PROXY_CERT_INFO)
+)
+_LEGACY_NAMES = {"proxy": False, "limited proxy": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[T]):
+    """A demand with a name; `broken` says whether something fails it."""
+
+    name: str
+    demand: str
+    broken: Callable[[T], bool]
+
+    def check(self, subject: T) -> None:
+        """Return if the rule is kept; raises NotAllowed with its name."""
+        if self.broken(subject):
+            raise NotAllowed(self.name, self.demand)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key under a site's policy."""
+
+    key: PublicKey
+    policy: Policy
+
+    @property
+    def rsa(self) -> rsa.RSAPublicKey | None:
+        """The key, if it is one of RSA."""
+        return self.key if isinstance(self.key, rsa.RSAPublicKey) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """A proxy in its path: `kind` depends on the neighbours for the oldest form, which is told by names only."""
+
+    certificate: Certificate
+    kind: Kind
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the rights exclude starting jobs."""
+        info = self.certificate.proxy_info
+        return info.language == cert.LIMITED if info else _LEGACY_NAMES.get(last_cn(self.certificate) or "", False)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """From the leaf up: proxies (leaf first), the end entity, its CA and so on to the root."""
+
+    proxies: tuple[Delegation, ...]
+    end_entity: Certificate
+    authorities: tuple[Authority, ...]
+    policy: Policy
+
+
+class Role(Enum):
+    """What a certificate is in its path."""
+
+    PROXY = auto()
+    END_ENTITY = auto()
+    AUTHORITY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A certificate and the one above it; `authority` is that issuer where it is a CA. A root is its own issuer."""
+
+    role: Role
+    certificate: Certificate
+    issuer: Certificate
+    authority: Authority | None
+    now: datetime
+    policy: Policy
+
+
+def last_cn(certificate: Certificate) -> str | None:
+    """The value of the last RDN, if that is one single CN."""
+    rdn = certificate.subject[-1] if certificate.subject else ()
+    return rdn[0].value if len(rdn) == 1 and rdn[0].type == "CN" else None
+
+
+def looks_legacy(certificate: Certificate) -> bool:
+    """Whether its name says that this is a proxy of Globus 2; a real user may be called `proxy`, too."""
+    return certificate.proxy_info is None and last_cn(certificate) in _LEGACY_NAMES
+
+
+def _language(delegation: Delegation) -> str:
+    info = delegation.certificate.proxy_info
+    return info.language if info else cert.INHERIT_ALL
+
+
+def _exceeds_path_length(path: Path) -> bool:
+    lengths = [
+        each.certificate.proxy_info.path_length if each.certificate.proxy_info else None for each in path.proxies
+    ]
+    return any(length is not None and below > length for below, length in enumerate(lengths))
+
+
+def _widens(path: Path) -> bool:
+    """Whether a full proxy stands below a limited one (the leaf is first)."""
+    limited = [each.is_limited for each in path.proxies]
+    return any(above and not below for below, above in pairwise(limited))
+
+
+PATH_RULES: tuple[Rule[Path], ...] = (
+    Rule(
+        "proxy-missing",
+        "a proxy is needed; this is an end-entity certificate",
+        lambda path: not path.proxies and not path.policy.allow_end_entity,
+    ),
+    Rule(
+        "proxy-mixed",
+        "all proxies of a chain are of one type",
+        lambda path: len({each.kind for each in path.proxies}) > 1,
+    ),
+    Rule(
+        "proxy-type",
+        "this type of proxy is not allowed here",
+        lambda path: any(each.kind not in path.policy.kinds for each in path.proxies),
+    ),
+    Rule(
+        "chain-too-deep",
+        "the proxy was delegated more often than is allowed here",
+        lambda path: len(path.proxies) > path.policy.max_proxies,
+    ),
+    Rule("proxy-path-length", "the proxy was delegated more often than one above it allows", _exceeds_path_length),
+    Rule(
+        "proxy-independent",
+        "an independent proxy carries no right of its user",
+        lambda path: any(_language(each) == cert.INDEPENDENT for each in path.proxies),
+    ),
+    Rule(
+        "proxy-policy",
+        "a proxy with a policy of its own is not understood",
+        lambda path: any(
+            _language(each) not in {cert.INHERIT_ALL, cert.INDEPENDENT, cert.LIMITED} for each in path.proxies
+        ),
+    ),
+    Rule("proxy-widened", "a full proxy stands below a limited one", _widens),
+    Rule(
+        "proxy-limited",
+        "a limited proxy may not start jobs",
+        lambda path: not path.policy.allow_limited and any(each.is_limited for each in path.proxies),
+    ),
+)
+
+KEY_RULES: tuple[Rule[Key], ...] = (
+    Rule(
+        "key-curve",
+        "an elliptic curve must be P-256, P-384 or P-521",
+        lambda it: isinstance(it.key, ec.EllipticCurvePublicKey) and it.key.curve.name not in CURVES,
+    ),
+    Rule(
+        "rsa-too-small",
+        "an RSA key is too short",
+        lambda it: it.rsa is not None and it.rsa.key_size < it.policy.min_rsa_bits,
+    ),
+    Rule("rsa-too-large", "an RSA key is too long", lambda it: it.rsa is not None and it.rsa.key_size > MAX_RSA_BITS),
+    Rule(
+        "rsa-exponent",
+        "an RSA key's public exponent is tiny, huge or even",
+        lambda it: it.rsa is not None and not _is_good_exponent(it.rsa.public_numbers().e),
+    ),
+)
+
+
+def _is_good_exponent(exponent: int) -> bool:
+    return _MIN_EXPONENT < exponent < _MAX_EXPONENT and exponent % 2 == 1
+
+
+def check_key(key: PublicKey, policy: Policy) -> None:
+    """Return if the key is strong enough, and small enough to be worth a server's time; raises NotAllowed."""
+    for rule in KEY_RULES:
+        rule.check(Key(key, policy))
+
+
+def _any_value(test: Callable[[str], bool]) -> Callable[[Link], bool]:
+    return lambda link: any(test(value) for value in dn.values(link.certificate.subject))
+
+
+_BELOW_CA: tuple[Rule[Link], ...] = (
+    Rule("name-empty", "a subject is empty", lambda link: not link.certificate.subject),
+    Rule("name-ambiguous", "a name holds a value that reads like two attributes", _any_value(dn.looks_like_two)),
+    Rule("name-characters", "a name holds control, format or unassigned characters", _any_value(dn.has_odd_characters)),
+    Rule(
+        "name-blanks", "a name's value is empty or has a blank at its beginning or end", _any_value(dn.has_outer_blanks)
+    ),
+    Rule("key-usage", "a key usage lacks digitalSignature", lambda link: link.certificate.digital_signature is False),
+)
+
+_PROXY: tuple[Rule[Link], ...] = (
+    Rule("proxy-is-ca", "a proxy claims to be a CA", lambda link: link.certificate.is_ca),
+    Rule(
+        "proxy-info-critical",
+        "a ProxyCertInfo is not critical",
+        lambda link: link.certificate.proxy_info is not None and not link.certificate.proxy_info.critical,
+    ),
+    Rule(
+        "proxy-alternative-name",
+        "a proxy has an alternative name",
+        lambda link: bool({cert.SUBJECT_ALT_NAME, cert.ISSUER_ALT_NAME} & set(link.certificate.extensions)),
+    ),
+    Rule(
+        "proxy-last-rdn",
+        "a proxy's name does not end with one single CN",
+        lambda link: last_cn(link.certificate) is None,
+    ),
+    Rule(
+        "proxy-subject",
+        "a proxy's name is not its issuer's with one CN added",
+        lambda link: dn.key(link.certificate.subject[:-1]) != link.issuer.subject_key,
+    ),
+    Rule("proxy-not-yet-valid", "a proxy is not yet valid", lambda link: link.now < link.certificate.not_before),
+    Rule("proxy-expired", "a proxy has expired", lambda link: link.now >= link.certificate.not_after),
+)
+
+_END_ENTITY: tuple[Rule[Link], ...] = (
+    Rule(
+        "certificate-not-yet-valid",
+        "the user's certificate is not yet valid",
+        lambda link: link.now < link.certificate.not_before,
+    ),
+    Rule(
+        "certificate-expired", "the user's certificate has expired", lambda link: link.now >= link.certificate.not_after
+    ),
+)
+
+_AUTHORITY: tuple[Rule[Link], ...] = (
+    Rule("ca-not-yet-valid", "a CA is not yet valid", lambda link: link.now < link.certificate.not_before),
+    Rule("ca-expired", "a CA has expired", lambda link: link.now >= link.certificate.not_after),
+    Rule(
+        "ca-not-ca",
+        "a certificate of the trust directory is not a CA's",
+        lambda link: not link.certificate.is_ca and link.certificate.version == 3,  # noqa: PLR2004 - old roots cannot say it
+    ),
+)
+
+
+def _policy_missing(link: Link) -> bool:
+    need = link.policy.signing_policy
+    return link.authority is not None and link.authority.policy is None and need is Need.REQUIRE
+
+
+def _outside_policy(link: Link) -> bool:
+    policy = link.authority.policy if link.authority else None
+    ignored = link.policy.signing_policy is Need.IGNORE
+    return policy is not None and not ignored and not policy.allows(link.certificate.subject_key)
+
+
+def _crl(link: Link) -> Crl | None:
+    return link.authority.crl if link.authority and link.policy.crl is not Need.IGNORE else None
+
+
+def _crl_fault(name: str) -> Callable[[Link], bool]:
+    return lambda link: (
+        link.policy.crl is not Need.IGNORE and link.authority is not None and link.authority.crl_fault == name
+    )
+
+
+def _crl_missing(link: Link) -> bool:
+    return link.policy.crl is Need.REQUIRE and link.authority is not None and link.authority.crl is None
+
+
+_SIGNED_BY_CA: tuple[Rule[Link], ...] = (
+    Rule("signing-policy-missing", "a CA has no signing policy that can be read", _policy_missing),
+    Rule("signing-policy", "a CA's signing policy does not cover this name", _outside_policy),
+    Rule("crl-unreadable", "a CA's revocation list cannot be read", _crl_fault("crl-unreadable")),
+    Rule("crl-signature", "a revocation list was not signed by its CA", _crl_fault("crl-signature")),
+    Rule("crl-missing", "a CA has no revocation list", _crl_missing),
+    Rule(
+        "crl-stale",
+        "a CA's revocation list is out of date",
+        lambda link: (crl := _crl(link)) is not None and not crl.is_current(link.now),
+    ),
+    Rule(
+        "revoked",
+        "a certificate was revoked",
+        lambda link: (crl := _crl(link)) is not None and link.certificate.serial in crl.revoked,
+    ),
+)
+
+_EVERYWHERE: tuple[Rule[Link], ...] = (
+    Rule(
+        "critical-extension",
+        "a critical extension is not understood",
+        lambda link: any(
+            it.critical and name not in _KNOWN_EXTENSIONS for name, it in link.certificate.extensions.items()
+        ),
+    ),
+)
+
+_SIGNATURES: tuple[Rule[Link], ...] = (
+    Rule(
+        "signature-weak",
+        "a signature uses a digest that is too weak",
+        lambda link: link.certificate.signature_hash not in _STRONG_HASHES | link.policy.weak_hashes,
+    ),
+    Rule(
+        "signature-invalid",
+        "a signature is not its issuer's",
+        lambda link: not link.certificate.is_signed_by(link.issuer),
+    ),
+)
+
+LINK_RULES: dict[Role, tuple[Rule[Link], ...]] = {
+    Role.PROXY: (*_BELOW_CA, *_EVERYWHERE, *_PROXY, *_SIGNATURES),
+    Role.END_ENTITY: (*_BELOW_CA, *_EVERYWHERE, *_END_ENTITY, *_SIGNED_BY_CA, *_SIGNATURES),
+    Role.AUTHORITY: (*_EVERYWHERE, *_AUTHORITY, *_SIGNED_BY_CA, *_SIGNATURES),
+}

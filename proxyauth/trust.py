@@ -1,0 +1,204 @@
+"""The trust directory: CAs (`HASH.0`), revocation lists (`HASH.r0`), signing policies (`HASH.signing_policy`).
+
+HASH is eight hexadecimal digits, computed by OpenSSL in one way before version 1.0 and in another since; both are
+only names here, since the files say themselves whom they are about. A file that is read again and cannot be
+understood keeps its last good version.
+"""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from proxyauth import certificate, signing_policy
+from proxyauth.authority import Anchors, Authority, Crl, choose_crl, read_crl
+from proxyauth.certificate import Certificate
+from proxyauth.errors import Refused, Unreadable
+from proxyauth.follow import Followed, Stamp, Stamps, stamp
+from proxyauth.signing_policy import SigningPolicy
+
+_NAME = re.compile(r"[0-9a-f]{8}\.(?:r?\d+|signing_policy)")
+_MAX_FILE = 64 * 1024 * 1024
+_SOON = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class TrustFile:
+    """One file, read; its kind is in its name. `fault` says why this is not its newest version."""
+
+    name: str
+    stamp: Stamp
+    is_settled: bool
+    digest: bytes = b""
+    authorities: tuple[Certificate, ...] = ()
+    policies: tuple[SigningPolicy, ...] = ()
+    crl: Crl | None = None
+    fault: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The part of the name that files about one CA share."""
+        return self.name.partition(".")[0]
+
+    @property
+    def is_crl(self) -> bool:
+        """Whether the name is a revocation list's."""
+        return self.name.partition(".")[2].startswith("r")
+
+    @property
+    def is_policy(self) -> bool:
+        """Whether the name is a signing policy's."""
+        return self.name.endswith(".signing_policy")
+
+
+@dataclass(frozen=True)
+class Trust:
+    """The directory as it was read last; `digest` changes with any of its contents."""
+
+    files: Mapping[str, TrustFile] = field(default_factory=dict)
+    anchors: Anchors = field(default_factory=Anchors)
+    digest: bytes = b""
+
+    def problems(self, now: datetime) -> list[str]:
+        """What operators should know, a sentence each: what cannot be read, and what is or soon will be out of date."""
+        return [*self._unreadable(), *self._untimely(now)]
+
+    def _unreadable(self) -> Iterator[str]:
+        if not self.anchors.authorities:
+            yield "the trust directory holds no CA"
+        for name, file in sorted(self.files.items()):
+            if file.fault:
+                yield f"{name}: {file.fault}"
+
+    def _untimely(self, now: datetime) -> Iterator[str]:
+        for authority in self.anchors.authorities:
+            name = authority.certificate.subject_key
+            if now >= authority.certificate.not_after:
+                yield f"CA {name} has expired"
+            if authority.policy is None:
+                yield f"CA {name} has no signing policy"
+            if authority.crl_fault:
+                yield f"CA {name}: its revocation list cannot be used ({authority.crl_fault})"
+            elif authority.crl and not authority.crl.is_current(now):
+                yield f"CA {name}: its revocation list is out of date"
+            elif authority.crl and not authority.crl.is_current(now + _margin(authority.crl)):
+                yield f"CA {name}: its revocation list ends at {authority.crl.next_update:%Y-%m-%d %H:%M} UTC"
+
+
+def _margin(crl: Crl) -> timedelta:
+    """How long before its end a list should have been renewed: a day, or a tenth of a short life."""
+    return min(_SOON, (crl.next_update - crl.this_update) / 10) if crl.next_update else timedelta()
+
+
+def follow(directory: Path) -> Followed[Trust]:
+    """Follow a trust directory."""
+    return Followed(lambda: _look(directory), lambda stamps, before: _load(directory, stamps, before), Trust())
+
+
+def _look(directory: Path) -> Stamps:
+    """The stamps of the files that have a meaning; raises OSError for a directory that cannot be read."""
+    found = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name):
+                found[entry.name] = _stamp(entry)
+    return found
+
+
+def _stamp(entry: os.DirEntry[str]) -> Stamp:
+    """A link that leads nowhere is a file that cannot be read, and not the end of the directory."""
+    try:
+        return stamp(entry.stat())
+    except OSError:
+        return stamp(entry.stat(follow_symlinks=False))
+
+
+def _load(directory: Path, stamps: Stamps, before: Trust | None) -> Trust:
+    known = before.files if before else {}
+    files = {name: _read(directory / name, stamps[name], known.get(name)) for name in sorted(stamps)}
+    digest = hashlib.sha256(b"".join(name.encode() + b"\0" + file.digest for name, file in files.items()))
+    anchors = before.anchors if before and before.digest == digest.digest() else Anchors(tuple(_authorities(files)))
+    return Trust(files, anchors, digest.digest())
+
+
+def _read(path: Path, now: Stamp, known: TrustFile | None) -> TrustFile:
+    """Read one file, if it changed since it was `known`."""
+    if known and known.is_settled and known.stamp == now:
+        return known
+    fresh = TrustFile(path.name, now, now.is_settled(time.time_ns()))
+    try:
+        raw = _bytes(path)
+        return replace(_parse(fresh, raw), digest=hashlib.sha256(raw).digest())
+    except (OSError, Unreadable) as exc:
+        return _broken(fresh, known, str(exc))
+
+
+def _broken(fresh: TrustFile, known: TrustFile | None, fault: str) -> TrustFile:
+    if known and known.digest:
+        return replace(
+            known, stamp=fresh.stamp, is_settled=fresh.is_settled, fault=f"the last good version is used: {fault}"
+        )
+    return replace(fresh, fault=fault)
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        raw = file.read(_MAX_FILE + 1)
+    if len(raw) > _MAX_FILE:
+        raise Unreadable(f"it is larger than {_MAX_FILE} bytes")
+    return raw
+
+
+def _parse(fresh: TrustFile, raw: bytes) -> TrustFile:
+    if fresh.is_crl:
+        return replace(fresh, crl=read_crl(raw))
+    if not fresh.is_policy:
+        return replace(fresh, authorities=_read_certificates(raw))
+    try:
+        return replace(fresh, policies=tuple(signing_policy.parse(raw.decode("utf-8"))))
+    except UnicodeDecodeError as exc:
+        raise Unreadable("a signing policy is UTF-8 text") from exc
+
+
+def _read_certificates(raw: bytes) -> tuple[Certificate, ...]:
+    try:
+        found = x509.load_pem_x509_certificates(raw)
+        return tuple(certificate.read(each.public_bytes(Encoding.DER)) for each in found)
+    except (ValueError, Refused) as exc:
+        raise Unreadable(f"it is not a certificate: {exc}") from exc
+
+
+def _authorities(files: Mapping[str, TrustFile]) -> Iterator[Authority]:
+    """Bring CAs, lists and policies together. One CA is often there twice, under the names of both ways to hash."""
+    stems: dict[bytes, set[str]] = {}
+    certificates: dict[bytes, Certificate] = {}
+    for file in files.values():
+        for each in file.authorities:
+            stems.setdefault(each.raw, set()).add(file.stem)
+            certificates[each.raw] = each
+    for raw, each in certificates.items():
+        beside = [file for file in files.values() if file.stem in stems[raw]]
+        crl, fault = _crl(each, files.values(), beside)
+        yield Authority(each, _policy(each, beside), crl, fault)
+
+
+def _crl(ca: Certificate, files: Iterable[TrustFile], beside: Sequence[TrustFile]) -> tuple[Crl | None, str]:
+    """The list of a CA: found by its issuer under any name, so that a wrong name never hides a revocation."""
+    crl, fault = choose_crl(ca, [file.crl for file in files if file.crl])
+    unreadable = any(file.is_crl and file.crl is None for file in beside)
+    return crl, fault or ("crl-unreadable" if unreadable and crl is None else "")
+
+
+def _policy(ca: Certificate, beside: Iterable[TrustFile]) -> SigningPolicy | None:
+    """The policy of a CA: only under one of the CA's own names, so that no other file can widen it."""
+    named = [policy for file in beside for policy in file.policies if policy.authority == ca.subject_key]
+    return (
+        SigningPolicy(ca.subject_key, tuple(pattern for each in named for pattern in each.subjects)) if named else None
+    )
