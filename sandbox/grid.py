@@ -31,6 +31,8 @@ def authority(layout: Layout) -> Path:
             password(layout, "simpleca"),
         ]
         run(words, user=AUTHORITY, env={"HOME": str(home)}, cwd=home)
+    # Several certificates for one name may be valid, as after a renewal; else grid-ca-sign refuses the second one.
+    write(directory / "index.txt.attr", "unique_subject = no\n", account=AUTHORITY)
     return directory
 
 
@@ -93,7 +95,7 @@ def _sign(layout: Layout, ca: Path, home: Path, user: str) -> None:
     inbox, outbox = desk / f"{user}-request.pem", desk / f"{user}-certificate.pem"
     write(inbox, request.read_text(), account=AUTHORITY)
     secret = ["-passin", f"pass:{password(layout, 'simpleca')}"]
-    words: list[str | Path] = ["grid-ca-sign", "-force", "-dir", ca, "-in", inbox, "-out", outbox, *secret]
+    words: list[str | Path] = ["grid-ca-sign", "-dir", ca, "-in", inbox, "-out", outbox, *secret]
     run(words, user=AUTHORITY, env={"HOME": str(desk)}, cwd=desk)
     write(certificate, outbox.read_text())
     for paper in (request, inbox, outbox):
