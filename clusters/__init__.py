@@ -1,0 +1,1 @@
+"""Speaks SLURM over SSH; knows no jobs, no users of the service, no HTTP."""

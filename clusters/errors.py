@@ -1,0 +1,37 @@
+"""What can go wrong on the way to a cluster and back: the question each answers is whether the command may have run."""
+
+
+class ClusterError(Exception):
+    """A cluster could not be asked, or its answer could not be had."""
+
+
+class Unreachable(ClusterError):
+    """The command was never started: no connection, no channel, or a host key that is not the pinned one."""
+
+
+class Refused(ClusterError):
+    """The login node does not let this account in, or it is an account that this service never becomes."""
+
+
+class TimedOut(ClusterError):
+    """The command was started and its end was not seen in time: it may have run, may still run, or neither.
+
+    `stdout` and `stderr` hold what had come by then.
+    """
+
+    def __init__(self, message: str, *, stdout: bytes = b"", stderr: bytes = b"") -> None:
+        super().__init__(message)
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class Interrupted(TimedOut):
+    """The connection was lost while the command ran: as open as a time-out, only sooner."""
+
+
+class Malformed(ClusterError):
+    """An answer has a line that is not understood; the message shows the line."""
+
+
+class Failed(ClusterError):
+    """A command ran and says that it failed; the message holds its own words."""

@@ -1,0 +1,135 @@
+"""The registered clusters, and when each was last asked with success. Only what is registered here is ever dialled."""
+
+import re
+import zoneinfo
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models.functions import Lower
+
+from clusters.ssh import Endpoint
+
+_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}\Z")
+_SAFE_VALUE = re.compile(r"[A-Za-z0-9._:,/@%+=-]*\Z")
+_SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_host_name = RegexValidator(
+    r"\A[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z", "a host name: letters, digits, dots, hyphens"
+)
+_seconds = [MinValueValidator(1), MaxValueValidator(600)]
+
+
+def validate_host_key(value: str) -> None:
+    """Accept `TYPE BASE64` as ssh-keyscan prints it behind the host's name."""
+    if not _HOST_KEY.match(value):
+        raise ValidationError("A host key is a type and its Base64 text, such as: ssh-ed25519 AAAAC3...")
+
+
+def validate_time_zone(value: str) -> None:
+    """Accept a name of the IANA time zone database."""
+    if value not in zoneinfo.available_timezones():
+        raise ValidationError(f"{value} is no IANA time zone such as Europe/Warsaw or UTC")
+
+
+def validate_environment(value: object) -> None:
+    """Accept a mapping of variable names to values that need no quoting in any shell."""
+    if not isinstance(value, dict):
+        raise ValidationError("The environment is a JSON object of names and values")
+    for name, text in value.items():
+        if not _SAFE_NAME.match(name) or not isinstance(text, str) or not _SAFE_VALUE.match(text):
+            raise ValidationError(f"{name}: a name of letters, digits, _ and a value without blanks or quotes")
+
+
+class Cluster(models.Model):
+    """A SLURM cluster: how to reach its login node, and how its jobs are named to users."""
+
+    name = models.CharField(max_length=253, unique=True, validators=[_host_name], help_text="what users give as host")
+    aliases = ArrayField(
+        models.CharField(max_length=253, validators=[_host_name]),
+        default=list,
+        blank=True,
+        help_text="other names for it",
+    )
+    enabled = models.BooleanField(default=True)
+    address = models.CharField(max_length=253, help_text="login node, a name or an address")
+    port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
+    host_keys = ArrayField(
+        models.TextField(validators=[validate_host_key]),
+        help_text="the keys that the login node may show; never learnt, always compared",
+    )
+    job_domain = models.CharField(
+        max_length=253, unique=True, validators=[_host_name], help_text="what follows the SLURM id in a job_id"
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
+    slurm_bin = models.CharField(
+        max_length=255,
+        default="/usr/bin",
+        validators=[RegexValidator(r"\A/[A-Za-z0-9._/+-]*\Z", "an absolute path without blanks")],
+        help_text="directory of sbatch, squeue, sacct, scancel and scontrol",
+    )
+    environment = models.JSONField(
+        default=dict, blank=True, validators=[validate_environment], help_text="variables for these, such as SLURM_CONF"
+    )
+    poll_account = models.CharField(
+        max_length=32,
+        blank=True,
+        help_text="account that may see every job (SLURM operator); empty: every owner's own account asks",
+    )
+    download_url = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="URL of an output file with {path}, {account} and {job_id}; empty: this service's own",
+    )
+    connect_timeout = models.PositiveSmallIntegerField(default=10, validators=_seconds, help_text="seconds")
+    command_timeout = models.PositiveSmallIntegerField(default=30, validators=_seconds, help_text="seconds")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(Lower("name"), name="cluster_name_whatever_case")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse names that already mean another cluster. Raises ValidationError."""
+        names = {self.name.lower(), *(alias.lower() for alias in self.aliases)}
+        for other in Cluster.objects.exclude(pk=self.pk):
+            if shared := names & other.names:
+                raise ValidationError(f"{', '.join(sorted(shared))} already means {other.name}")
+
+    @property
+    def names(self) -> set[str]:
+        """Return every name of this cluster in lower case."""
+        return {self.name.lower(), *(alias.lower() for alias in self.aliases)}
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """Return the time zone in which its users read its times."""
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return how its login node is reached."""
+        return Endpoint(
+            address=self.address,
+            port=self.port,
+            host_keys=tuple(self.host_keys),
+            connect_timeout=self.connect_timeout,
+        )
+
+
+class Poll(models.Model):
+    """What came of asking a cluster as one account: the last success, and the error since then if there is one."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="polls")
+    account = models.CharField(max_length=32)
+    succeeded_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("cluster", "account", name="one_poll_per_account")]
+
+    def __str__(self) -> str:
+        return f"{self.cluster} as {self.account}"

@@ -1,0 +1,186 @@
+"""One SSH connection to a login node as one account: the pinned host key, the short-lived certificate, its channels."""
+
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import paramiko
+import structlog
+from django.conf import settings
+
+from clusters import authority, shell
+from clusters.channel import Exchange
+from clusters.errors import Refused, TimedOut, Unreachable
+
+_KEEPALIVE = 30  # seconds; a firewall forgets idle connections
+_UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
+_FIRST_USER_UID = 1000
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9._-]{0,31}\Z")
+_ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key's type names another signature
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A login node: where it listens, and the host keys (`TYPE BASE64`) that it may show."""
+
+    address: str
+    port: int
+    host_keys: tuple[str, ...]
+    connect_timeout: float = 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script printed after its marker, and how it ended."""
+
+    marker: str
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+
+    def sections(self) -> list[shell.Section]:
+        """Return what each of the script's commands printed. Raises Malformed."""
+        return shell.sections(self.stdout, self.marker)
+
+
+def check_account(account: str) -> None:
+    """Raise Refused for an account that this service never becomes, whatever a mapping says: root, odd characters."""
+    if account == "root" or not _ACCOUNT.match(account):
+        raise Refused(f"{account!r} is no account that jobs can run as")
+
+
+def run_script(
+    channel: paramiko.Channel,
+    script: str,
+    arguments: Sequence[str] = (),
+    *,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    timeout: float,
+    limit: int = 64 * 1024,
+) -> Answer:
+    """Run `script` (POSIX sh, see `shell.script_line`) on an unused `channel` and return its Answer.
+
+    `timeout` in seconds, `limit` in bytes a stream. A `stdin` is followed by the marker, so that the script can tell
+    whether it came whole. Raises TimedOut or Interrupted with what the script's commands had printed, and Refused where
+    the login shell runs nothing.
+    """
+    marker = shell.new_marker()
+    sealed = stdin + marker.encode() if stdin else b""
+    line = shell.script_line(script, arguments, environment or {}, marker)
+    exchange = Exchange(channel, timeout=timeout, limit=limit, cut=channel.get_transport().close)
+    try:
+        result = exchange.run(line, sealed)
+    except TimedOut as exc:
+        exc.stdout = shell.without_markers(shell.after_marker(exc.stdout, marker) or b"", marker)
+        exc.stderr = shell.after_marker(exc.stderr, marker) or b""
+        raise
+    stdout = shell.after_marker(result.stdout, marker)
+    if stdout is None:
+        words = (result.stdout + result.stderr)[:500].decode("utf-8", "replace").strip()
+        raise Refused(f"the login shell runs no command; it ended with {result.exit_status} and said {words!r}")
+    stderr = shell.after_marker(result.stderr, marker) or b""
+    return Answer(marker, result.exit_status, stdout, stderr, result.truncated)
+
+
+class Connection:
+    """An authenticated connection; thread-safe, as paramiko's transport is."""
+
+    def __init__(self, endpoint: Endpoint, account: str) -> None:
+        """Connect and log in. Raises Unreachable, or Refused where the login node does not let `account` in."""
+        check_account(account)
+        self._opened_at = time.monotonic()
+        self.account = account
+        self.endpoint = endpoint
+        self._transport = _handshake(endpoint)
+        try:
+            _check_host_key(self._transport, endpoint)
+            _log_in(self._transport, account)
+            self._check_uid()
+        except BaseException:
+            self._transport.close()
+            raise
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was opened."""
+        return time.monotonic() - self._opened_at
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection was still there when last heard of."""
+        return self._transport.is_active()
+
+    def open_channel(self, timeout: float) -> paramiko.Channel:
+        """Return a new session channel within `timeout` seconds.
+
+        Raises paramiko.ChannelException where sshd allows no further one now, Unreachable where the connection is dead.
+        """
+        try:
+            return self._transport.open_session(timeout=timeout)
+        except paramiko.ChannelException:
+            raise
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            self.close()
+            raise Unreachable(f"no channel: {exc}") from exc
+
+    def close(self) -> None:
+        """End the connection and every command that still runs on it."""
+        self._transport.close()
+
+    def _check_uid(self) -> None:
+        channel = self.open_channel(self.endpoint.connect_timeout)
+        try:
+            answer = run_script(channel, "id -u", timeout=self.endpoint.connect_timeout)
+        except TimedOut as exc:
+            raise Unreachable(f"the login of {self.account} answers no command: {exc}") from exc
+        uid = answer.stdout.strip()
+        if not uid.isdigit() or int(uid) < _FIRST_USER_UID:
+            raise Refused(f"{self.account} is a system account (uid {uid.decode('utf-8', 'replace')})")
+
+
+def _handshake(endpoint: Endpoint) -> paramiko.Transport:
+    try:
+        sock = socket.create_connection((endpoint.address, endpoint.port), timeout=endpoint.connect_timeout)
+    except OSError as exc:
+        raise Unreachable(f"no connection to {endpoint.address} port {endpoint.port}: {exc}") from exc
+    # Without it each small packet waits for a delayed acknowledgement: 40 ms and more a command.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
+    transport = paramiko.Transport(sock)
+    transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = endpoint.connect_timeout
+    transport.set_keepalive(_KEEPALIVE)
+    try:
+        transport.get_security_options().key_types = _key_types(endpoint)
+        transport.start_client(timeout=endpoint.connect_timeout)
+        transport.get_remote_server_key()  # raises if the time was over before the keys were exchanged
+    except (paramiko.SSHException, OSError, EOFError, ValueError) as exc:
+        transport.close()
+        raise Unreachable(f"no SSH handshake with {endpoint.address} port {endpoint.port}: {exc}") from exc
+    return transport
+
+
+def _key_types(endpoint: Endpoint) -> tuple[str, ...]:
+    """Ask for the pinned types only: a server with several keys then shows the one that can be compared."""
+    types = dict.fromkeys(line.split()[0] for line in endpoint.host_keys)
+    return tuple(name for key_type in types for name in _ALGORITHMS.get(key_type, (key_type,)))
+
+
+def _check_host_key(transport: paramiko.Transport, endpoint: Endpoint) -> None:
+    key = transport.get_remote_server_key()
+    shown = f"{key.get_name()} {key.get_base64()}"
+    if shown not in endpoint.host_keys:
+        raise Unreachable(f"{endpoint.address} port {endpoint.port} shows a host key that is not pinned: {shown}")
+
+
+def _log_in(transport: paramiko.Transport, account: str) -> None:
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "none")
+    try:
+        transport.auth_publickey(account, authority.issue(account, request_id, settings.SSH_CA_KEY))
+    except paramiko.AuthenticationException as exc:
+        raise Refused(f"the login node does not let {account} in: {exc}") from exc
+    except (paramiko.SSHException, OSError, EOFError) as exc:
+        raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc

@@ -1,0 +1,114 @@
+"""The registry's rows: one for each submission, kept with its runtime statistics long after SLURM has forgotten it."""
+
+import uuid
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, NullIf
+from django.utils import timezone
+
+from clusters.models import Cluster, Poll
+from jobs.states import ACTIVE, Status
+
+
+class Submission(models.TextChoices):
+    """How far the submission came: it stays PENDING while nobody knows whether SLURM has the job."""
+
+    PENDING = "PENDING"
+    SUBMITTED = "SUBMITTED"
+    FAILED = "FAILED"
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """The questions that are asked of the registry."""
+
+    def listed(self) -> Self:
+        """Jobs that SLURM has accepted: what users see."""
+        return self.filter(submission=Submission.SUBMITTED)
+
+    def owned_by(self, account: str) -> Self:
+        """Listed jobs of `account`, newest first, with what an answer needs."""
+        return self.listed().filter(account=account).with_polled_at().select_related("cluster").order_by("-created_at")
+
+    def open(self) -> Self:
+        """Jobs of which SLURM has more to say: active ones, and ended ones that accounting has not confirmed."""
+        return self.listed().filter(OPEN)
+
+    def with_polled_at(self) -> Self:
+        """Add `polled_at`: when the account that asks about this job last did so with success."""
+        asking = Coalesce(NullIf(F("cluster__poll_account"), models.Value("")), F("account"))
+        polls = Poll.objects.filter(cluster=OuterRef("cluster"), account=OuterRef("asking"))
+        return self.annotate(asking=asking).annotate(polled_at=Subquery(polls.values("succeeded_at")[:1]))
+
+
+OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
+
+
+class Job(models.Model):
+    """A batch job. `account` and `owner_dn` are text, so that history survives a changed mapping."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="jobs")
+    account = models.CharField(max_length=32)
+    owner_dn = models.TextField()
+    tag = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - null is a documented answer
+    working_directory = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    submission = models.CharField(max_length=9, choices=Submission, default=Submission.PENDING)
+    failure = models.JSONField(null=True, blank=True, help_text="sbatch's own words where it refused")
+    slurm_id = models.BigIntegerField(null=True, blank=True)
+    job_id = models.CharField(max_length=300, blank=True)
+    recycled = models.BooleanField(default=False, help_text="SLURM has given the id to a later job of this account")
+
+    status = models.CharField(max_length=8, choices=[(s, s) for s in Status], default=Status.QUEUED)
+    slurm_state = models.CharField(max_length=32, blank=True)
+    reason = models.TextField(blank=True)
+    is_array = models.BooleanField(default=False)
+    stdout = models.TextField(blank=True)
+    stderr = models.TextField(blank=True)
+    nodes = models.PositiveIntegerField(null=True, blank=True)
+    cores = models.PositiveIntegerField(null=True, blank=True)
+    exit_code = models.IntegerField(null=True, blank=True)
+    signal = models.IntegerField(null=True, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    wall_seconds = models.PositiveBigIntegerField(null=True, blank=True)
+    abort_requested_at = models.DateTimeField(null=True, blank=True)
+    confirmed = models.BooleanField(default=False, help_text="accounting has told the end of it")
+    checked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                "cluster", "account", "slurm_id", condition=Q(recycled=False), name="one_current_job_per_slurm_id"
+            ),
+        ]
+        indexes = [
+            models.Index("account", F("created_at").desc(), name="jobs_of_account"),
+            models.Index("account", "tag", F("created_at").desc(), name="jobs_of_account_by_tag"),
+            models.Index("job_id", name="jobs_by_job_id"),
+            models.Index("cluster", condition=OPEN, name="open_jobs_of_cluster"),
+        ]
+
+    def __str__(self) -> str:
+        return self.job_id or f"submission {self.id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether SLURM is still asked about this job."""
+        return self.status in ACTIVE or not self.confirmed
+
+    def move_to(self, new: Status, **changes: Any) -> bool:
+        """Move this row to `new` and write `changes`; False, and nothing written, if another worker moved it first."""
+        moved = Job.objects.filter(pk=self.pk, status=self.status).update(status=new, **changes)
+        if moved:
+            self.status = new
+            for field, value in changes.items():
+                setattr(self, field, value)
+        return moved == 1

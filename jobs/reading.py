@@ -1,0 +1,112 @@
+"""PURE. From SLURM's records of one job to what the registry says of it: explicit words only, absence says nothing."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from clusters.slurm import Record
+from jobs.states import Status, of_array, status_of
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told."""
+
+    status: Status | None
+    slurm_state: str
+    reason: str | None
+    submitted_at: dt.datetime | None
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    wall_seconds: int | None
+    nodes: int | None
+    cores: int | None
+    exit_code: int | None
+    signal: int | None
+    from_accounting: bool
+    is_array: bool
+
+    @property
+    def final(self) -> bool:
+        """Whether this tells how the job ended."""
+        return self.status is not None and self.status.final
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether accounting has told the end of the job."""
+        return self.final and self.from_accounting and self.ended_at is not None
+
+
+def is_active(record: Record) -> bool:
+    """Return whether SLURM still holds the job or task of `record`; a word that is not known counts as held."""
+    status = status_of(record.state)
+    return status is None or not status.final
+
+
+def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
+    """Return what the controller (`queue`) and accounting (`history`) together say of one job; None if nothing.
+
+    The controller decides as long as it holds the job as active. After that accounting decides, and where its record
+    has not arrived yet, the controller's last word on a job that is no array: an array's tasks leave it one by one.
+    """
+    active = [record for record in queue if is_active(record)]
+    ended = bool(history) and not any(is_active(record) for record in history)
+    if active:
+        records = active
+    elif ended:
+        records = list(history)
+    elif queue and not _is_array(queue):
+        records = list(queue)
+    else:
+        records = list(history)
+    if not records:
+        return None
+    return _of_array(records) if _is_array(records) else _of_one(records[-1])
+
+
+def _is_array(records: Sequence[Record]) -> bool:
+    return any(record.task is not None for record in records)
+
+
+def _of_one(record: Record) -> Reading:
+    status = status_of(record.state)
+    final = status is not None and status.final
+    held = status is not None and status is not Status.QUEUED
+    return Reading(
+        status=status,
+        slurm_state=record.state,
+        reason="" if final and not record.started_at and not record.from_accounting else record.reason,
+        submitted_at=record.submitted_at,
+        started_at=record.started_at if held else None,
+        ended_at=record.ended_at if final else None,
+        wall_seconds=record.wall_seconds if final and record.started_at else None,
+        nodes=record.nodes if held else None,
+        cores=record.cores if held else None,
+        exit_code=record.exit_code if final else None,
+        signal=record.signal if final else None,
+        from_accounting=record.from_accounting,
+        is_array=False,
+    )
+
+
+def _of_array(records: Sequence[Record]) -> Reading:
+    """Put the tasks together: earliest start, latest end, all nodes and cores, the worst end and its exit code."""
+    tasks = [_of_one(record) for record in records]
+    known = [task for task in tasks if task.status is not None]
+    if not known:
+        return replace(tasks[0], is_array=True)
+    status = of_array({task.status for task in known if task.status})
+    telling = next(task for task in known if task.status is status)
+    started = min((task.started_at for task in tasks if task.started_at), default=None)
+    ended = max((task.ended_at for task in tasks if task.ended_at), default=None) if status.final else None
+    return replace(
+        telling,
+        submitted_at=min((task.submitted_at for task in tasks if task.submitted_at), default=None),
+        started_at=started,
+        ended_at=ended,
+        wall_seconds=int((ended - started).total_seconds()) if started and ended else None,
+        nodes=sum(task.nodes or 0 for task in tasks) or None,
+        cores=sum(task.cores or 0 for task in tasks) or None,
+        from_accounting=all(task.from_accounting for task in tasks),
+        is_array=True,
+    )

@@ -1,0 +1,193 @@
+"""The API's forms: what callers may send, and how a job is written out."""
+
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+from urllib.parse import quote
+
+from rest_framework import serializers
+
+from clusters.models import Cluster
+from jobs.models import Job
+from jobs.registry import Order
+from jobs.states import Status
+
+MAX_SCRIPT = 4 * 1024 * 1024  # bytes
+
+
+class StrictCharField(serializers.CharField):
+    """A string as it was sent: nothing else is turned into one, nothing is trimmed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: object) -> str:
+        """Return `data` if it is text that UTF-8 can write. Raises ValidationError."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            data.encode()
+        except UnicodeEncodeError:
+            self.fail("invalid")
+        return data
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Leave the empty string to the validators of the field: for some it has a meaning."""
+        return serializers.Field.run_validation(self, data)
+
+
+class ClosedSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the checked values. Raises ValidationError naming each field that is wrong."""
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
+        errors: dict[str, Any] = {str(name): ["unknown field"] for name in unknown}
+        try:
+            values = super().to_internal_value(data)
+        except serializers.ValidationError as exc:
+            if not isinstance(exc.detail, dict):
+                raise
+            errors |= exc.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+class OrderSerializer(ClosedSerializer):
+    """The body of `POST /api/jobs`."""
+
+    host = StrictCharField(help_text="name of a registered cluster, in any case")
+    script = StrictCharField(help_text="begins with #!, at most 4 MiB")
+    working_directory = StrictCharField(
+        required=False, allow_null=True, help_text="absolute, or relative to the home directory, which is the default"
+    )
+    tag = StrictCharField(required=False, allow_null=True, default=None, help_text="1 to 255 printable characters")
+
+    def validate_host(self, value: str) -> Cluster:
+        """Return the enabled cluster of that name or alias."""
+        known = list(Cluster.objects.filter(enabled=True))
+        for cluster in known:
+            if value.lower() in cluster.names:
+                return cluster
+        names = ", ".join(cluster.name for cluster in known) or "none"
+        raise serializers.ValidationError(f"unknown host; known hosts: {names}")
+
+    def validate_script(self, value: str) -> str:
+        """Refuse what sbatch would not take as a script."""
+        if not value.startswith("#!"):
+            raise serializers.ValidationError("must begin with #!")
+        if "\0" in value:
+            raise serializers.ValidationError("must not contain NUL")
+        if len(value.encode()) > MAX_SCRIPT:
+            raise serializers.ValidationError("must not be longer than 4 MiB")
+        return value
+
+    def validate_working_directory(self, value: str | None) -> str:
+        """Refuse the characters that no path may have here."""
+        if value and any(character in value for character in "\0\r\n"):
+            raise serializers.ValidationError("must not contain NUL or line breaks")
+        return value or ""
+
+    def validate_tag(self, value: str | None) -> str | None:
+        """Accept null, or 1 to 255 printable characters."""
+        if value is not None and not (1 <= len(value) <= 255 and value.isprintable()):  # noqa: PLR2004 - see the message
+            raise serializers.ValidationError("must be 1 to 255 printable characters")
+        return value
+
+    def order(self) -> Order:
+        """Return what is to be run."""
+        values = self.validated_data
+        return Order(values["script"], values.get("working_directory", ""), values["tag"])
+
+
+class ActionSerializer(ClosedSerializer):
+    """The body of `PUT /api/jobs/{job_id}`."""
+
+    action = StrictCharField(help_text="abort")
+
+    def validate_action(self, value: str) -> str:
+        """Accept `abort` in any case."""
+        if value.lower() != "abort":
+            raise serializers.ValidationError("must be abort")
+        return value
+
+
+class JobSerializer(serializers.Serializer[Job]):
+    """A job as the seed's clients read it. Reading only; the fields stand here for the schema.
+
+    The context holds `jobs_url`, the absolute URL of the collection.
+    """
+
+    job_id = serializers.CharField(help_text="SLURM's id and the cluster's job domain")
+    stdout_path = serializers.URLField(help_text="where standard output can be downloaded")
+    stderr_path = serializers.URLField(help_text="where standard error can be downloaded")
+    status = serializers.ChoiceField(choices=list(Status))
+    tag = serializers.CharField(allow_null=True)
+    nodes = serializers.CharField(required=False, help_text="decimal; absent until allocated")
+    cores = serializers.CharField(required=False, help_text="decimal; absent until allocated")
+    start_time = serializers.CharField(required=False, help_text="YYYY-MM-DD HH:MM:SS in the cluster's time zone")
+    end_time = serializers.CharField(required=False, help_text="YYYY-MM-DD HH:MM:SS in the cluster's time zone")
+    wall_time = serializers.CharField(required=False, help_text="[D-]HH:MM:SS that it ran")
+    queue_time = serializers.CharField(
+        required=False, help_text="[D-]HH:MM:SS that it waited since its first submission"
+    )
+    host = serializers.CharField(help_text="the cluster")
+    slurm_state = serializers.CharField(allow_null=True, help_text="SLURM's own word")
+    reason = serializers.CharField(allow_null=True, help_text="SLURM's reason for a job that waits or failed")
+    exit_code = serializers.IntegerField(allow_null=True, help_text="of the script, once accounting has told it")
+    checked_at = serializers.DateTimeField(allow_null=True, help_text="when SLURM was last asked with success, UTC")
+
+    def to_representation(self, job: Job) -> dict[str, Any]:
+        """Return the job's fields in the contract's forms; runtime fields are absent until they are known."""
+        return {
+            "job_id": job.job_id,
+            "stdout_path": self._output_url(job, "stdout"),
+            "stderr_path": self._output_url(job, "stderr"),
+            "status": job.status,
+            "tag": job.tag,
+            **_runtime(job),
+            "host": job.cluster.name,
+            "slurm_state": job.slurm_state or None,
+            "reason": job.reason or None,
+            "exit_code": job.exit_code,
+            "checked_at": _checked_at(job),
+        }
+
+    def _output_url(self, job: Job, stream: str) -> str:
+        path = getattr(job, stream)
+        if job.cluster.download_url and path:
+            return job.cluster.download_url.format(path=quote(path), account=job.account, job_id=job.job_id)
+        return f"{self.context['jobs_url']}/{job.job_id}/{stream}"
+
+
+def _runtime(job: Job) -> dict[str, str]:
+    zone = job.cluster.zone
+    waited_until = job.started_at or (job.ended_at if Status(job.status).final else None)
+    fields: dict[str, str | None] = {
+        "nodes": None if job.nodes is None else str(job.nodes),
+        "cores": None if job.cores is None else str(job.cores),
+        "start_time": _local(job.started_at, zone),
+        "end_time": _local(job.ended_at, zone),
+        "wall_time": None if job.wall_seconds is None else duration(timedelta(seconds=job.wall_seconds)),
+        "queue_time": duration(waited_until - job.submitted_at) if waited_until and job.submitted_at else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _local(time: datetime | None, zone: tzinfo) -> str | None:
+    return time.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if time else None
+
+
+def duration(length: timedelta) -> str:
+    """Return `length` in SLURM's form `[D-]HH:MM:SS`; clocks that disagree make no negative one."""
+    seconds = max(0, int(length.total_seconds()))
+    days, seconds = divmod(seconds, 86_400)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{days}-{clock}" if days else clock
+
+
+def _checked_at(job: Job) -> str | None:
+    """Return when SLURM was last asked about this job with success: at its last change, or since then if it is open."""
+    polled_at: datetime | None = getattr(job, "polled_at", None)  # missing from a row that was not read from a listing
+    asked = [time for time in (job.checked_at, polled_at if job.is_open else None) if time]
+    return max(asked).strftime("%Y-%m-%dT%H:%M:%SZ") if asked else None

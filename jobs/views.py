@@ -1,0 +1,144 @@
+"""The REST calls on /api/jobs, for the authenticated caller's own jobs."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, Protocol, cast
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.viewsets import ViewSet
+
+from clusters import gateway
+from jobs import registry
+from jobs.errors import JobNotFound, OutputNotFound
+from jobs.models import Job
+from jobs.serializers import ActionSerializer, JobSerializer, OrderSerializer
+
+
+class Caller(Protocol):
+    """What authentication says of who is calling."""
+
+    account: str
+    dn: str
+
+
+class _Stream:
+    """A response's content that gives its SSH channel back, whether it was read or not."""
+
+    def __init__(self, stack: ExitStack, pieces: Iterator[bytes]) -> None:
+        self._stack = stack
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+    def close(self) -> None:
+        """End the file transfer."""
+        self._stack.close()
+
+
+_OUTPUT = extend_schema(responses={(200, "text/plain"): OpenApiTypes.BINARY})
+
+
+class JobViewSet(ViewSet):
+    """Every answer is about the caller's jobs: somebody else's are like ones that do not exist."""
+
+    lookup_field = "job_id"
+    lookup_value_regex = r"[^/]+"
+    tag: str | None = None  # what an error's body repeats
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate, then remember the tag that the caller sent."""
+        super().initial(request, *args, **kwargs)
+        data = request.data if request.method in {"POST", "PUT"} else request.query_params
+        tag = data.get("tag") if hasattr(data, "get") else None
+        self.tag = tag if isinstance(tag, str) else None
+
+    @extend_schema(
+        parameters=[OpenApiParameter("tag", str, description="only jobs with exactly this tag")],
+        responses={200: JobSerializer(many=True)},
+    )
+    def list(self, request: Request) -> Response:
+        """Return the caller's jobs, newest first. They come from the registry: no cluster is asked."""
+        jobs = Job.objects.owned_by(_caller(request).account)
+        if "tag" in request.query_params:
+            jobs = jobs.filter(tag=request.query_params["tag"].replace("\0", "\ufffd"))
+        return Response(self._written(request, jobs, many=True))
+
+    @extend_schema(request=OrderSerializer, responses={201: JobSerializer})
+    def create(self, request: Request) -> Response:
+        """Run sbatch on `host` as the caller's account, and register the job."""
+        form = OrderSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        caller = _caller(request)
+        job = registry.submit(form.validated_data["host"], caller.account, caller.dn, form.order())
+        location = f"{_jobs_url(request)}/{job.job_id}"
+        return Response(self._written(request, job), status.HTTP_201_CREATED, headers={"Location": location})
+
+    @extend_schema(responses={200: JobSerializer})
+    def retrieve(self, request: Request, job_id: str) -> Response:
+        """Return one of the caller's jobs. It comes from the registry: no cluster is asked."""
+        return Response(self._written(request, self._job(request, job_id)))
+
+    @extend_schema(request=ActionSerializer, responses={204: OpenApiResponse(description="aborted, or had ended")})
+    def update(self, request: Request, job_id: str) -> Response:
+        """Cancel the job in SLURM and keep it in the registry."""
+        ActionSerializer(data=request.data).is_valid(raise_exception=True)
+        registry.abort(self._job(request, job_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(responses={204: OpenApiResponse(description="removed")})
+    def destroy(self, request: Request, job_id: str) -> Response:
+        """Cancel the job if it is still active, then remove it from the registry."""
+        registry.delete(self._job(request, job_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @_OUTPUT
+    @action(detail=True)
+    def stdout(self, request: Request, job_id: str) -> StreamingHttpResponse:
+        """Return what the job has written to its standard output."""
+        job = self._job(request, job_id)
+        return _output(job, job.stdout)
+
+    @_OUTPUT
+    @action(detail=True)
+    def stderr(self, request: Request, job_id: str) -> StreamingHttpResponse:
+        """Return what the job has written to its standard error."""
+        job = self._job(request, job_id)
+        return _output(job, job.stderr)
+
+    def _job(self, request: Request, job_id: str) -> Job:
+        jobs = Job.objects.owned_by(_caller(request).account)
+        job = None if "\0" in job_id else jobs.filter(job_id=job_id, recycled=False).first()
+        if job is None:
+            raise JobNotFound(job_id)
+        return job
+
+    def _written(self, request: Request, jobs: Any, **options: Any) -> Any:
+        return JobSerializer(jobs, context={"jobs_url": _jobs_url(request)}, **options).data
+
+
+def _caller(request: Request) -> Caller:
+    return cast("Caller", request.user)
+
+
+def _jobs_url(request: Request) -> str:
+    return reverse("job-list", request=request)
+
+
+def _output(job: Job, path: str) -> StreamingHttpResponse:
+    """Stream the file `path` of `job` from its cluster, read there as the job's own account."""
+    stack = ExitStack()
+    try:
+        file = stack.enter_context(gateway.open_file(job.cluster, job.account, path))
+    except FileNotFoundError as exc:
+        raise OutputNotFound(f"Job with {job.job_id} has no such output file yet") from exc
+    response = StreamingHttpResponse(_Stream(stack, file.pieces), content_type="text/plain; charset=utf-8")
+    response["Content-Length"] = str(file.size)
+    return response

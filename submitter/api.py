@@ -1,0 +1,145 @@
+"""The error table: whatever goes wrong becomes a status code and the contract's body here, and nowhere else."""
+
+from typing import Any
+
+import structlog
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from clusters.errors import Failed, Malformed, Refused, TimedOut, Unreachable
+from jobs.errors import JobNotFound, OutputNotFound, SubmissionRefused
+
+log = structlog.get_logger(__name__)
+
+_OUTPUT_LIMIT = 64 * 1024  # bytes of each stream that an error's body repeats
+_RETRY_AFTER = "30"  # seconds
+
+_CODES: dict[type[Exception], int] = {
+    JobNotFound: 404,
+    OutputNotFound: 404,
+    SubmissionRefused: 422,
+    Refused: 403,
+    TimedOut: 408,
+    Unreachable: 503,
+    Failed: 503,
+    Malformed: 500,
+    exceptions.ValidationError: 422,
+    exceptions.ParseError: 422,
+}
+
+
+def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
+    """Return the answer to `exc`: DRF's own code and headers where it has them, else the table's, else 500."""
+    response = exception_handler(exc, context)
+    known = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), None)
+    if response is None:
+        set_rollback()
+        response = Response(status=known or 500)
+    elif known:
+        response.status_code = known
+    if response.status_code == 503:  # noqa: PLR2004 - a code of the table
+        response["Retry-After"] = _RETRY_AFTER
+    if known is None and not isinstance(exc, exceptions.APIException) and response.status_code >= 500:  # noqa: PLR2004
+        log.error("unhandled-exception", exc_info=exc)
+    response.data = error_body(_message(exc), tag=getattr(context.get("view"), "tag", None), **_command(exc))
+    return response
+
+
+def error_body(
+    message: str, *, exit_code: int = 0, stdout: str = "", stderr: str = "", tag: str | None = None
+) -> dict[str, Any]:
+    """Return the body of every answer that is not 2xx."""
+    return {
+        "status": "error",
+        "exit_code": exit_code,
+        "standard_output": _capped(stdout),
+        "error_output": _capped(stderr),
+        "error_message": message,
+        "tag": tag,
+    }
+
+
+def _command(exc: Exception) -> dict[str, Any]:
+    """Return what the command on the cluster printed, where one ran."""
+    if isinstance(exc, SubmissionRefused):
+        return {"exit_code": exc.exit_code, "stdout": exc.stdout, "stderr": exc.stderr}
+    if isinstance(exc, TimedOut):
+        streams = {"stdout": exc.stdout.decode("utf-8", "replace"), "stderr": exc.stderr.decode("utf-8", "replace")}
+        return {"exit_code": -1, **streams}
+    return {}
+
+
+def _capped(text: str) -> str:
+    return text.encode()[:_OUTPUT_LIMIT].decode("utf-8", "ignore")
+
+
+def _message(exc: Exception) -> str:
+    if isinstance(exc, exceptions.ValidationError):
+        return "; ".join(_faults(exc.detail))
+    if isinstance(exc, TimedOut):
+        return f"timeout occurred: {exc}"
+    if isinstance(exc, exceptions.APIException):
+        return str(exc.detail)
+    if any(isinstance(exc, kind) for kind in _CODES):
+        return str(exc)
+    return "internal error"
+
+
+def _faults(detail: Any, name: str = "") -> list[str]:
+    if isinstance(detail, dict):
+        return [fault for key, value in detail.items() for fault in _faults(value, str(key))]
+    if isinstance(detail, list):
+        return [fault for value in detail for fault in _faults(value, name)]
+    return [f"{name}: {detail}" if name and name != "non_field_errors" else str(detail)]
+
+
+def _outside_of_views(request: HttpRequest, code: int, message: str, page: HttpResponse) -> HttpResponse:
+    """Answer what no view has answered: the contract's body below /api/, Django's own page elsewhere."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(error_body(message), status=code)
+    return page
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that Django itself refuses, such as one for a foreign host name."""
+    return _outside_of_views(request, 400, "bad request", defaults.bad_request(request, exception))
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that Django itself forbids."""
+    return _outside_of_views(request, 403, "forbidden", defaults.permission_denied(request, exception))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a path that is not routed."""
+    return _outside_of_views(request, 404, "not found", defaults.page_not_found(request, exception))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a crash outside of DRF's views."""
+    return _outside_of_views(request, 500, "internal error", defaults.server_error(request))
+
+
+def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
+    """Add the error body and its codes to each call of the OpenAPI schema (a drf-spectacular hook)."""
+    schemas = result.setdefault("components", {}).setdefault("schemas", {})
+    strings = {name: {"type": "string"} for name in ("standard_output", "error_output", "error_message")}
+    schemas["Error"] = {
+        "type": "object",
+        "required": list(error_body("")),
+        "properties": {
+            "status": {"type": "string", "enum": ["error"]},
+            "exit_code": {"type": "integer"},
+            **strings,
+            "tag": {"type": "string", "nullable": True},
+        },
+    }
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for calls in result.get("paths", {}).values():
+        for call in calls.values():
+            for code in ("400", "401", "403", "404", "405", "408", "413", "415", "422", "429", "500", "503"):
+                call["responses"].setdefault(code, {"description": "see error_message", "content": content})
+    return result

@@ -1,0 +1,30 @@
+"""One id for each request, from HTTP through the logs to the SSH certificate: a WSGI layer around the application."""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from structlog.contextvars import bound_contextvars
+
+StartResponse = Callable[..., Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
+
+
+def with_request_id(application: Application) -> Application:
+    """Wrap `application`: the caller's X-Request-Id if it has a harmless form, else a new one, is bound and returned."""
+
+    def identified(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = given if _ACCEPTED.match(given) else uuid.uuid4().hex
+        environ["HTTP_X_REQUEST_ID"] = request_id
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, [*headers, ("X-Request-Id", request_id)], *rest)
+
+        with bound_contextvars(request_id=request_id):
+            return application(environ, start)
+
+    return identified

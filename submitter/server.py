@@ -1,0 +1,22 @@
+"""gunicorn's settings (`gunicorn --config python:submitter.server`); its command line adds addresses and TLS files."""
+
+import multiprocessing
+import os
+
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count())))
+# A submission waits for its cluster in its thread, so threads, not processes, bound how many can wait at once.
+threads = int(os.environ.get("WEB_THREADS", "32"))
+keepalive = 15
+
+# A request is bounded by the clusters' own deadlines; this only ends a worker whose event loop no longer answers.
+timeout = 120
+graceful_timeout = 90
+
+# The proxy travels in a header: an RSA-4096 chain with delegations exceeds the default of 8190 bytes by far.
+limit_request_field_size = 64 * 1024
+
+accesslog = "-"
+errorlog = "-"
+# No header in any line: one of them holds a private key.
+access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(D)sus'

@@ -1,0 +1,27 @@
+"""All routes of the service."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from jobs.pages import front_page
+from jobs.views import JobViewSet
+from submitter import ops
+
+router = SimpleRouter(trailing_slash="/?")  # type: ignore[arg-type]  # a pattern: both forms answer, without a redirect
+router.register("jobs", JobViewSet, basename="job")
+
+urlpatterns = [
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^api/docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/", include(router.urls)),
+    path("admin/", admin.site.urls),
+    path("healthz", ops.healthz),
+    path("", front_page, name="front-page"),
+]
+
+handler400 = "submitter.api.bad_request"
+handler403 = "submitter.api.permission_denied"
+handler404 = "submitter.api.not_found"
+handler500 = "submitter.api.server_error"
