@@ -9,7 +9,8 @@ from jobs.pages import front_page
 from jobs.views import JobViewSet
 from submitter import ops
 
-router = SimpleRouter(trailing_slash="/?")  # type: ignore[arg-type]  # a pattern: both forms answer, without a redirect
+router = SimpleRouter()
+router.trailing_slash = "/?"  # a pattern: both forms answer, without a redirect
 router.register("jobs", JobViewSet, basename="job")
 
 urlpatterns = [
