@@ -93,6 +93,11 @@ def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     return slurm.checked(found, "sbatch").strip(), slurm.checked(found[1:], "scontrol ping").strip()
 
 
+def greet(cluster: Cluster) -> None:
+    """Connect and compare the host key, without logging in. Raises Unreachable."""
+    ssh.greet(cluster.endpoint)
+
+
 @contextmanager
 def open_file(cluster: Cluster, account: str, path: str) -> Iterator[OutputFile]:
     """Open the output file `path` as `account`, to be read up to its present size.

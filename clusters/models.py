@@ -129,7 +129,7 @@ class Poll(models.Model):
     error = models.TextField(blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint("cluster", "account", name="one_poll_per_account")]
+        constraints = [models.UniqueConstraint(fields=["cluster", "account"], name="one_poll_per_account")]
 
     def __str__(self) -> str:
         return f"{self.cluster} as {self.account}"

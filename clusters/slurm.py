@@ -145,12 +145,12 @@ def _task_placeholder(path: str) -> str:
 
 def parse_queue(text: str) -> list[Record]:
     """Read squeue's lines. Raises Malformed with the first line that is not understood."""
-    return [_queue_record(line) for line in text.splitlines() if line.strip()]
+    return [_queue_record(line) for line in text.split("\n") if line]
 
 
 def parse_history(text: str) -> list[Record]:
     """Read sacct's lines. Raises Malformed with the first line that is not understood."""
-    return [_history_record(line) for line in text.splitlines() if line.strip()]
+    return [_history_record(line) for line in text.split("\n") if line]
 
 
 def _queue_record(line: str) -> Record:
@@ -213,9 +213,14 @@ def _split_name(name: str) -> tuple[int, str | None]:
 
 
 def word(state: str) -> str:
-    """Return SLURM's state as one word: `CANCELLED by 1001` is CANCELLED, a trailing `+` is dropped."""
-    first = state.split(maxsplit=1)[0]
-    return first.removesuffix("+")
+    """Return SLURM's state as one word: `CANCELLED by 1001` is CANCELLED, a trailing `+` is dropped.
+
+    Raises ValueError where there is none.
+    """
+    words = state.split()
+    if not words:
+        raise ValueError("no state")
+    return words[0].removesuffix("+")
 
 
 def _time(epoch: str) -> dt.datetime | None:

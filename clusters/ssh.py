@@ -86,6 +86,15 @@ def run_script(
     return Answer(marker, result.exit_status, stdout, stderr, result.truncated)
 
 
+def greet(endpoint: Endpoint) -> None:
+    """Connect to `endpoint`, compare its host key, and leave. Raises Unreachable."""
+    transport = _handshake(endpoint)
+    try:
+        _check_host_key(transport, endpoint)
+    finally:
+        transport.close()
+
+
 class Connection:
     """An authenticated connection; thread-safe, as paramiko's transport is."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from django.db import connection
@@ -67,8 +68,11 @@ def _history(cluster: Cluster, account: str, jobs: list[Job], queue: list[Record
     return gateway.history(cluster, account, [job.slurm_id for job in due if job.slurm_id], int(since.total_seconds()))
 
 
-def _note(cluster: Cluster, account: str, **values: object) -> None:
-    Poll.objects.update_or_create(cluster=cluster, account=account, defaults=values)
+def _note(cluster: Cluster, account: str, **values: Any) -> None:
+    poll = Poll(cluster=cluster, account=account, **values)
+    Poll.objects.bulk_create(
+        [poll], update_conflicts=True, unique_fields=["cluster", "account"], update_fields=list(values)
+    )
 
 
 @contextmanager

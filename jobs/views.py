@@ -9,6 +9,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -18,6 +19,7 @@ from clusters import gateway
 from jobs import registry
 from jobs.errors import JobNotFound, OutputNotFound
 from jobs.models import Job
+from jobs.registry import Order
 from jobs.serializers import ActionSerializer, JobSerializer, OrderSerializer
 
 
@@ -26,6 +28,13 @@ class Caller(Protocol):
 
     account: str
     dn: str
+
+
+class LengthRequired(APIException):
+    """WSGI tells no end of a chunked body."""
+
+    status_code = 411
+    default_detail = "send the body with a Content-Length, not in chunks"
 
 
 class _Stream:
@@ -56,6 +65,8 @@ class JobViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then remember the tag that the caller sent."""
         super().initial(request, *args, **kwargs)
+        if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
         data = request.data if request.method in {"POST", "PUT"} else request.query_params
         tag = data.get("tag") if hasattr(data, "get") else None
         self.tag = tag if isinstance(tag, str) else None
@@ -76,8 +87,9 @@ class JobViewSet(ViewSet):
         """Run sbatch on `host` as the caller's account, and register the job."""
         form = OrderSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        caller = _caller(request)
-        job = registry.submit(form.validated_data["host"], caller.account, caller.dn, form.order())
+        values, caller = form.validated_data, _caller(request)
+        order = Order(values["script"], values.get("working_directory", ""), values["tag"])
+        job = registry.submit(values["host"], caller.account, caller.dn, order)
         location = f"{_jobs_url(request)}/{job.job_id}"
         return Response(self._written(request, job), status.HTTP_201_CREATED, headers={"Location": location})
 

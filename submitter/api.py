@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -20,6 +21,7 @@ _RETRY_AFTER = "30"  # seconds
 _CODES: dict[type[Exception], int] = {
     JobNotFound: 404,
     OutputNotFound: 404,
+    RequestDataTooBig: 413,
     SubmissionRefused: 422,
     Refused: 403,
     TimedOut: 408,
@@ -140,6 +142,6 @@ def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for calls in result.get("paths", {}).values():
         for call in calls.values():
-            for code in ("400", "401", "403", "404", "405", "408", "413", "415", "422", "429", "500", "503"):
+            for code in ("400", "401", "403", "404", "405", "408", "411", "413", "415", "422", "429", "500", "503"):
                 call["responses"].setdefault(code, {"description": "see error_message", "content": content})
     return result

@@ -14,7 +14,7 @@ _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{8,64}\Z")
 
 
 def with_request_id(application: Application) -> Application:
-    """Wrap `application`: the caller's X-Request-Id if it has a harmless form, else a new one, is bound and returned."""
+    """Wrap `application`: the caller's X-Request-Id if its form is harmless, else a new one, is bound and returned."""
 
     def identified(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")

@@ -29,4 +29,5 @@ class Command(BaseCommand):
 
     def _print_polls(self, cluster: Cluster) -> None:
         for poll in cluster.polls.order_by("account"):
-            self.stdout.write(f"  as {poll.account}: {poll.error or f'last answer at {poll.succeeded_at:%H:%M:%S} UTC'}")
+            outcome = poll.error or f"last answer at {poll.succeeded_at:%H:%M:%S} UTC"
+            self.stdout.write(f"  as {poll.account}: {outcome}")

@@ -1,0 +1,139 @@
+"""The cast of every API test, real proxies for each, and the one fake: the gateway to the clusters."""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from clusters import gateway
+from clusters.files import OutputFile
+from clusters.models import Cluster
+from clusters.slurm import Record, Submitted
+from tests.pki import grid
+from tests.pki.mint import Form, crl
+
+DNS = {user: f"/C=PL/O=Grid/OU=Users/CN={user}" for user in ("plgalice", "plgbob", "plgcarol")}
+
+
+class Caller:
+    """Somebody with a proxy, or with none, who calls the API."""
+
+    def __init__(self, proxy: bytes | None) -> None:
+        self._client = Client(raise_request_exception=False)
+        self._headers = {} if proxy is None else {"PROXY": base64.b64encode(proxy).decode()}
+
+    def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """Send `body` as JSON and return the response."""
+        send = getattr(self._client, method.lower())
+        content = {} if method in {"GET", "HEAD"} else {"content_type": options.pop("content_type", "application/json")}
+        data = {} if body is None else {"data": body}
+        return send(path, headers=self._headers, **content, **data, **options)
+
+
+@dataclass
+class Cast:
+    """Owner, stranger, unmapped, anonymous."""
+
+    alice: Caller
+    bob: Caller
+    carol: Caller
+    nobody: Caller
+
+
+@dataclass
+class FakeGateway:
+    """Stands for every cluster: hands out ids, and says what the test tells it to say."""
+
+    ids: Iterator[int] = field(default_factory=lambda: count(100))
+    outcome: Any = None
+    cancelled: list[int] = field(default_factory=list)
+    queued: list[Record] = field(default_factory=list)
+    accounted: list[Record] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    during: Callable[[], None] = lambda: None
+
+    def _say(self, call: str, answer: Any) -> Any:
+        self.calls.append(call)
+        self.during()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return answer if self.outcome is None else self.outcome
+
+    def submit(self, _cluster: Cluster, account: str, token: str, directory: str, script: str) -> Any:
+        self.submitted = (account, token, directory, script)
+        job = next(self.ids)
+        return self._say(
+            "submit", Submitted(job, f"/home/{account}/slurm-{job}.out", f"/home/{account}/slurm-{job}.out")
+        )
+
+    def cancel(self, _cluster: Cluster, _account: str, job: int, _since: int) -> Any:
+        self.cancelled.append(job)
+        return self._say("cancel", self.queued + self.accounted)
+
+    def queue(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Any:
+        return self._say(f"queue everybody={everybody}", self.queued)
+
+    def history(self, _cluster: Cluster, _account: str, jobs: list[int], _since: int) -> Any:
+        return self._say("history", [record for record in self.accounted if record.job in jobs])
+
+    @contextmanager
+    def open_file(self, _cluster: Cluster, _account: str, path: str) -> Iterator[OutputFile]:
+        self._say("open_file", None)
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        yield OutputFile(len(self.files[path]), iter([self.files[path]]))
+
+
+@pytest.fixture(scope="session")
+def proxies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """Mint a grid: the folder with its trust directory and grid-mapfile, and a proxy for each user."""
+    folder = tmp_path_factory.mktemp("grid")
+    now = timezone.now()
+    today = Form(start=now - timedelta(hours=1), end=now + timedelta(days=1))
+    authority = grid.ca(form=today)
+    grid.write_trust(folder / "trust", authority)
+    (folder / "trust" / "0123abcd.r0").write_bytes(crl(authority, start=today.start, end=today.end))
+    users = {user: grid.user(authority, dn, form=today) for user, dn in DNS.items()}
+    mapped = [f'"{DNS[user]}" {user}\n' for user in ("plgalice", "plgbob")]
+    (folder / "grid-mapfile").write_text("".join(mapped))
+    return folder, {user: grid.proxy_file(grid.rfc(minted, form=today), minted) for user, minted in users.items()}
+
+
+@pytest.fixture
+def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
+    """Everybody, on a service that trusts the minted grid."""
+    folder, files = proxies
+    settings.TRUST_DIR, settings.GRIDMAP = str(folder / "trust"), str(folder / "grid-mapfile")
+    return Cast(Caller(files["plgalice"]), Caller(files["plgbob"]), Caller(files["plgcarol"]), Caller(None))
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
+    """Put the fake at the gateway."""
+    stand_in = FakeGateway()
+    for verb in ("submit", "cancel", "queue", "history", "open_file"):
+        monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
+    return stand_in
+
+
+@pytest.fixture
+def zeus(db: None) -> Cluster:  # noqa: ARG001 - pytest's way to ask for the database
+    """The registered cluster of the seed's first sample call."""
+    return Cluster.objects.create(
+        name="zeus.cyfronet.pl",
+        aliases=["zeus"],
+        address="127.0.0.1",
+        host_keys=["ssh-ed25519 AAAA"],
+        job_domain="batch.grid.cyf-kr.edu.pl",
+        time_zone="Europe/Warsaw",
+        poll_account="plgpoll",
+    )

@@ -1,0 +1,149 @@
+"""GET of the list, of one job, and of its output files."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from clusters.errors import Unreachable
+from clusters.models import Cluster, Poll
+from jobs.models import Job, Submission
+from tests.api.conftest import Cast, FakeGateway
+
+pytestmark = pytest.mark.usefixtures("job")
+
+JOB = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
+
+
+@pytest.fixture
+def job(zeus: Cluster) -> Job:
+    """A finished job of alice's, over the end of daylight saving time in Warsaw."""
+    start = dt.datetime(2026, 10, 25, 0, 30, 11, tzinfo=dt.UTC)
+    return Job.objects.create(
+        cluster=zeus, account="plgalice", owner_dn="/CN=plgalice", tag="t1", submission=Submission.SUBMITTED,
+        slurm_id=7, job_id="7.batch.grid.cyf-kr.edu.pl", status="FINISHED", slurm_state="COMPLETED", nodes=1, cores=12,
+        exit_code=0, signal=0, submitted_at=start - dt.timedelta(minutes=10), started_at=start,
+        ended_at=start + dt.timedelta(hours=1), wall_seconds=3600, confirmed=True, checked_at=start,
+        stdout="/home/plgalice/slurm-7.out", stderr="/home/plgalice/err or/7.err",
+    )  # fmt: skip
+
+
+def test_a_finished_job_reads_as_the_contract_says(cast: Cast, job: Job) -> None:
+    assert cast.alice("GET", JOB).json() == {
+        "job_id": job.job_id,
+        "stdout_path": f"http://testserver{JOB}/stdout",
+        "stderr_path": f"http://testserver{JOB}/stderr",
+        "status": "FINISHED",
+        "tag": "t1",
+        "nodes": "1",
+        "cores": "12",
+        "start_time": "2026-10-25 02:30:11",
+        "end_time": "2026-10-25 02:30:11",
+        "wall_time": "01:00:00",
+        "queue_time": "00:10:00",
+        "host": "zeus.cyfronet.pl",
+        "slurm_state": "COMPLETED",
+        "reason": None,
+        "exit_code": 0,
+        "checked_at": "2026-10-25T00:30:11Z",
+    }
+
+
+def test_a_job_cancelled_in_the_queue_has_waited_and_never_started(cast: Cast) -> None:
+    Job.objects.update(status="ABORTED", started_at=None, wall_seconds=None, nodes=None, cores=None)
+    body = cast.alice("GET", JOB).json()
+    assert not {"start_time", "wall_time", "nodes", "cores"} & set(body)
+    assert body["queue_time"] == "01:10:00"
+
+
+def test_clocks_that_disagree_make_no_negative_duration(cast: Cast) -> None:
+    Job.objects.update(submitted_at=dt.datetime(2026, 10, 25, 0, 40, tzinfo=dt.UTC))
+    assert cast.alice("GET", JOB).json()["queue_time"] == "00:00:00"
+
+
+def test_days_are_written_as_slurm_does(cast: Cast) -> None:
+    Job.objects.update(wall_seconds=2 * 86_400 + 3661)
+    assert cast.alice("GET", JOB).json()["wall_time"] == "2-01:01:01"
+
+
+def test_an_open_job_was_checked_when_its_cluster_was_last_asked(cast: Cast, zeus: Cluster) -> None:
+    Job.objects.update(status="RUNNING", confirmed=False)
+    Poll.objects.create(cluster=zeus, account="plgpoll", succeeded_at=dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+    Poll.objects.create(cluster=zeus, account="plgalice", succeeded_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
+    assert cast.alice("GET", JOB).json()["checked_at"] == "2026-11-01T00:00:00Z"
+
+
+def test_without_a_poll_account_the_owners_own_poll_counts(cast: Cast, zeus: Cluster) -> None:
+    Job.objects.update(status="RUNNING", confirmed=False)
+    Cluster.objects.update(poll_account="")
+    Poll.objects.create(cluster=zeus, account="plgbob", succeeded_at=dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
+    Poll.objects.create(cluster=zeus, account="plgalice", succeeded_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
+    assert cast.alice("GET", JOB).json()["checked_at"] == "2026-12-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("query", ["?format=short", "?format=json&x=1"])
+def test_the_parameter_format_of_old_clients_is_ignored(cast: Cast, job: Job, query: str) -> None:
+    assert cast.alice("GET", f"/api/jobs{query}").json()[0]["job_id"] == job.job_id
+    assert cast.alice("GET", f"{JOB}{query}").json()["job_id"] == job.job_id
+
+
+@pytest.mark.parametrize(
+    ("query", "found"), [("?tag=t1", 1), ("?tag=t", 0), ("?tag=T1", 0), ("?tag=", 0), ("?tag=%00", 0)]
+)
+def test_the_tag_is_an_exact_match(cast: Cast, query: str, found: int) -> None:
+    assert len(cast.alice("GET", f"/api/jobs{query}").json()) == found
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_newest_job_comes_first(cast: Cast) -> None:
+    cast.alice("POST", "/api/jobs", {"host": "zeus", "script": "#!/bin/sh\n"})
+    assert [each["job_id"].split(".")[0] for each in cast.alice("GET", "/api/jobs").json()] == ["100", "7"]
+
+
+@pytest.mark.parametrize("jobs", [1, 50])
+def test_a_list_takes_one_query_and_no_remote_call(
+    cast: Cast, fake: FakeGateway, job: Job, jobs: int, django_assert_num_queries: Any
+) -> None:
+    for number in range(1, jobs):
+        Job.objects.create(
+            cluster=job.cluster, account="plgalice", submission="SUBMITTED", slurm_id=number + 100, job_id=f"{number}.x"
+        )
+    with django_assert_num_queries(1):
+        assert len(cast.alice("GET", "/api/jobs").json()) == jobs
+    with django_assert_num_queries(1):
+        cast.alice("GET", JOB)
+    assert fake.calls == []
+
+
+def test_output_is_streamed_as_plain_text(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    fake.files |= {job.stdout: b"hello\n", job.stderr: b"\xff" * 10}
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert (answer.getvalue(), answer["Content-Type"]) == (b"hello\n", "text/plain; charset=utf-8")
+    assert answer["Content-Length"] == "6"
+    assert cast.alice("GET", f"{JOB}/stderr/").getvalue() == b"\xff" * 10
+
+
+def test_an_output_file_that_is_not_there_yet_is_404(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert answer.status_code == 404
+    assert job.job_id in answer.json()["error_message"]
+    assert fake.calls == ["open_file"]
+
+
+def test_output_of_a_cluster_that_is_down_is_503(cast: Cast, fake: FakeGateway) -> None:
+    fake.outcome = Unreachable("down")
+    assert cast.alice("GET", f"{JOB}/stdout").status_code == 503
+    assert cast.alice("GET", JOB).status_code == 200
+
+
+def test_a_clusters_own_download_service_is_named_where_it_has_one(cast: Cast) -> None:
+    Cluster.objects.update(download_url="https://data.plgrid.pl/download/{path}?as={account}")
+    body = cast.alice("GET", JOB).json()
+    assert body["stdout_path"] == "https://data.plgrid.pl/download//home/plgalice/slurm-7.out?as=plgalice"
+    assert body["stderr_path"] == "https://data.plgrid.pl/download//home/plgalice/err%20or/7.err?as=plgalice"
+
+
+def test_a_submission_that_is_not_accepted_is_not_listed(cast: Cast) -> None:
+    Job.objects.update(submission=Submission.PENDING)
+    assert cast.alice("GET", "/api/jobs").json() == []
+    assert cast.alice("GET", JOB).status_code == 404

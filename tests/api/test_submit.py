@@ -1,0 +1,231 @@
+"""POST /api/jobs."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
+from clusters.gateway import NoDirectory
+from clusters.models import Cluster
+from clusters.slurm import Rejected, Submitted
+from jobs.models import Job, Submission
+from tests.api.conftest import Cast, FakeGateway
+
+SCRIPT = "#!/bin/bash\necho hello\n"
+ORDER = {"host": "zeus.cyfronet.pl", "script": SCRIPT}
+ERROR_FIELDS = {"status", "exit_code", "standard_output", "error_output", "error_message", "tag"}
+
+pytestmark = pytest.mark.usefixtures("zeus")
+
+
+def test_a_submission_is_registered_and_answered_as_the_seed_shows(cast: Cast, fake: FakeGateway) -> None:
+    answer = cast.alice("POST", "/api/jobs", ORDER | {"tag": "t1", "working_directory": "a b/$(id)"})
+    assert answer.status_code == 201
+    body = answer.json()
+    assert body["job_id"] == "100.batch.grid.cyf-kr.edu.pl"
+    assert answer["Location"] == "http://testserver/api/jobs/100.batch.grid.cyf-kr.edu.pl"
+    assert (body["status"], body["tag"], body["host"]) == ("QUEUED", "t1", "zeus.cyfronet.pl")
+    assert body["stdout_path"] == f"{answer['Location']}/stdout"
+    assert not {"nodes", "cores", "start_time", "end_time", "wall_time", "queue_time"} & set(body)
+    job = Job.objects.get()
+    assert fake.submitted == ("plgalice", job.id.hex, "a b/$(id)", SCRIPT)
+    assert (job.account, job.owner_dn) == ("plgalice", "/C=PL/O=Grid/OU=Users/CN=plgalice")
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/"])
+def test_both_forms_of_the_path_answer_without_a_redirect(cast: Cast, fake: FakeGateway, path: str) -> None:
+    assert cast.alice("POST", path, ORDER).status_code == 201
+    assert fake.calls == ["submit"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_row_is_committed_and_no_transaction_is_open_while_the_cluster_is_asked(
+    cast: Cast, fake: FakeGateway
+) -> None:
+    seen: list[Any] = []
+    fake.during = lambda: seen.append((connection.in_atomic_block, Job.objects.get().submission))
+    cast.alice("POST", "/api/jobs", ORDER)
+    assert seen == [(False, Submission.PENDING)]
+
+
+@pytest.mark.parametrize("host", ["zeus", "ZEUS.Cyfronet.PL"])
+def test_an_alias_or_another_case_means_the_same_cluster(cast: Cast, fake: FakeGateway, host: str) -> None:
+    assert cast.alice("POST", "/api/jobs", ORDER | {"host": host}).json()["host"] == "zeus.cyfronet.pl"
+    assert fake.calls == ["submit"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"host": "example.org"}, "known hosts: zeus.cyfronet.pl"),
+        ({"host": None}, "host"),
+        ({"host": 7}, "host"),
+        ({"script": "echo no interpreter"}, "script: must begin with #!"),
+        ({"script": ""}, "script: must begin with #!"),
+        ({"script": "#!/bin/sh\n\0"}, "script: Null characters are not allowed"),
+        ({"script": "#!" + "x" * (4 * 1024 * 1024 - 1)}, "script: must not be longer than 4 MiB"),
+        ({"script": "#!" + "ż" * (2 * 1024 * 1024)}, "script: must not be longer than 4 MiB"),
+        ({"script": ["#!/bin/sh"]}, "script"),
+        ({"script": "#!/bin/sh \ud800"}, "script"),
+        ({"working_directory": "/a\nb"}, "working_directory"),
+        ({"working_directory": "/a\rb"}, "working_directory"),
+        ({"working_directory": "/a\0b"}, "working_directory"),
+        ({"working_directory": 1}, "working_directory"),
+        ({"tag": ""}, "tag"),
+        ({"tag": "x" * 256}, "tag"),
+        ({"tag": "two\nlines"}, "tag"),
+        ({"tag": 5}, "tag"),
+        ({"tag": {"a": 1}}, "tag"),
+        ({"colour": "red"}, "colour: unknown field"),
+    ],
+)
+def test_bad_input_is_422_naming_the_field_and_submits_nothing(
+    cast: Cast, fake: FakeGateway, change: dict[str, Any], named: str
+) -> None:
+    answer = cast.alice("POST", "/api/jobs", ORDER | change)
+    assert answer.status_code == 422
+    assert named in answer.json()["error_message"]
+    assert set(answer.json()) == ERROR_FIELDS
+    assert fake.calls == []
+    assert not Job.objects.exists()
+
+
+def test_every_wrong_field_is_named_at_once(cast: Cast, fake: FakeGateway) -> None:
+    message = cast.alice("POST", "/api/jobs", {"tag": 1, "size": 2}).json()["error_message"]
+    assert all(name in message for name in ("host", "script", "tag", "size"))
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("body", ["{", "", "[]", '"x"', "null", "\xff"])
+def test_a_body_that_is_no_json_object_is_422(cast: Cast, fake: FakeGateway, body: str) -> None:
+    answer = cast.alice("POST", "/api/jobs", body.encode("latin-1"))
+    assert answer.status_code == 422
+    assert set(answer.json()) == ERROR_FIELDS
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("tag", [None, "x", "x" * 255, "żółw 1; $(id)"])
+def test_tags_of_1_to_255_printable_characters_are_kept(cast: Cast, fake: FakeGateway, tag: str | None) -> None:
+    assert cast.alice("POST", "/api/jobs", ORDER | {"tag": tag}).json()["tag"] == tag
+    assert fake.calls == ["submit"]
+
+
+def test_the_largest_script_is_accepted_to_the_byte(cast: Cast, fake: FakeGateway) -> None:
+    script = "#!" + "x" * (4 * 1024 * 1024 - 2)
+    assert cast.alice("POST", "/api/jobs", ORDER | {"script": script}).status_code == 201
+    assert fake.submitted[3] == script
+
+
+def test_a_body_over_the_limit_is_413(cast: Cast, fake: FakeGateway, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    assert cast.alice("POST", "/api/jobs", ORDER | {"script": SCRIPT + "#" * 1000}).status_code == 413
+    assert fake.calls == []
+
+
+def test_another_content_type_is_415(cast: Cast, fake: FakeGateway) -> None:
+    answer = cast.alice("POST", "/api/jobs", b"host=zeus", content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 415
+    assert set(answer.json()) == ERROR_FIELDS
+    assert fake.calls == []
+
+
+def test_a_chunked_body_is_411(cast: Cast, fake: FakeGateway) -> None:
+    answer = cast.alice("POST", "/api/jobs", b"", HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="")
+    assert answer.status_code == 411
+    assert fake.calls == []
+
+
+def test_what_sbatch_refused_is_422_in_its_own_words(cast: Cast, fake: FakeGateway) -> None:
+    fake.outcome = Rejected(1, "half", "sbatch: error: Invalid account")
+    answer = cast.alice("POST", "/api/jobs", ORDER | {"tag": "t1"})
+    assert answer.status_code == 422
+    body = answer.json()
+    assert (body["exit_code"], body["standard_output"], body["error_output"], body["tag"]) == (
+        1, "half", "sbatch: error: Invalid account", "t1",
+    )  # fmt: skip
+    assert Job.objects.get().submission == Submission.FAILED
+    assert cast.alice("GET", "/api/jobs").json() == []
+
+
+def test_a_missing_directory_is_422(cast: Cast, fake: FakeGateway) -> None:
+    fake.outcome = NoDirectory("sh: cd: can't cd to /nowhere")
+    answer = cast.alice("POST", "/api/jobs", ORDER | {"working_directory": "/nowhere"})
+    assert answer.status_code == 422
+    assert "working_directory" in answer.json()["error_message"]
+    assert Job.objects.get().submission == Submission.FAILED
+
+
+@pytest.mark.parametrize(
+    ("exc", "code", "submission"),
+    [
+        (Unreachable("no route"), 503, Submission.FAILED),
+        (Refused("no such account"), 403, Submission.FAILED),
+        (TimedOut("30 s", stdout=b"so far \xff"), 408, Submission.PENDING),
+        (Interrupted("cut"), 408, Submission.PENDING),
+        (Malformed("'?'"), 500, Submission.PENDING),
+        (RuntimeError("a bug"), 500, Submission.PENDING),
+    ],
+)
+def test_whether_a_job_may_exist_decides_what_is_kept(
+    cast: Cast, fake: FakeGateway, exc: Exception, code: int, submission: Submission
+) -> None:
+    fake.outcome = exc
+    answer = cast.alice("POST", "/api/jobs", ORDER | {"tag": "t1"})
+    assert answer.status_code == code
+    assert set(answer.json()) == ERROR_FIELDS
+    assert answer.json()["tag"] == "t1"
+    assert answer.has_header("Retry-After") == (code == 503)
+    assert Job.objects.get().submission == submission
+
+
+def test_a_time_out_shows_what_was_printed_before(cast: Cast, fake: FakeGateway) -> None:
+    fake.outcome = TimedOut("30 s", stdout=b"so far \xff")
+    body = cast.alice("POST", "/api/jobs", ORDER).json()
+    assert (body["exit_code"], body["standard_output"]) == (-1, "so far \ufffd")
+    assert body["error_message"].startswith("timeout occurred")
+
+
+def test_a_bug_says_nothing_of_itself(cast: Cast, fake: FakeGateway) -> None:
+    fake.outcome = RuntimeError("inner secret")
+    assert cast.alice("POST", "/api/jobs", ORDER).json()["error_message"] == "internal error"
+
+
+def test_outputs_in_errors_are_capped(cast: Cast, fake: FakeGateway) -> None:
+    fake.outcome = Rejected(1, "é" * 100_000, "x" * 100_000)
+    body = cast.alice("POST", "/api/jobs", ORDER).json()
+    assert (len(body["standard_output"].encode()), len(body["error_output"])) == (64 * 1024, 64 * 1024)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_id_that_comes_round_again_means_the_new_job(cast: Cast, fake: FakeGateway) -> None:
+    first = cast.alice("POST", "/api/jobs", ORDER | {"tag": "old"}).json()
+    fake.outcome = Submitted(100)
+    second = cast.alice("POST", "/api/jobs", ORDER | {"tag": "new"})
+    assert second.status_code == 201
+    assert second.json()["job_id"] == first["job_id"]
+    assert cast.alice("GET", f"/api/jobs/{first['job_id']}").json()["tag"] == "new"
+    assert [job["tag"] for job in cast.alice("GET", "/api/jobs").json()] == ["new", "old"]
+
+
+def test_two_owners_of_one_id_keep_their_own_jobs(cast: Cast, fake: FakeGateway) -> None:
+    job_id = cast.alice("POST", "/api/jobs", ORDER | {"tag": "alice's"}).json()["job_id"]
+    fake.outcome = Submitted(100)
+    assert cast.bob("POST", "/api/jobs", ORDER | {"tag": "bob's"}).status_code == 201
+    assert cast.alice("GET", f"/api/jobs/{job_id}").json()["tag"] == "alice's"
+    assert cast.bob("GET", f"/api/jobs/{job_id}").json()["tag"] == "bob's"
+
+
+def test_a_disabled_cluster_is_not_known(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:
+    zeus.enabled = False
+    zeus.save()
+    answer = cast.alice("POST", "/api/jobs", ORDER)
+    assert answer.status_code == 422
+    assert "known hosts: none" in answer.json()["error_message"]
+    assert fake.calls == []
+
+
+def test_the_token_is_the_rows_own_id(cast: Cast, fake: FakeGateway) -> None:
+    cast.alice("POST", "/api/jobs", ORDER)
+    assert uuid.UUID(fake.submitted[1]) == Job.objects.get().id

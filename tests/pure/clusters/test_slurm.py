@@ -1,0 +1,166 @@
+"""Scripts for the login node, and SLURM's recorded answers."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from clusters import shell, slurm
+from clusters.errors import Failed, Malformed
+from clusters.shell import Section
+
+RECORDED = Path(__file__).parents[2] / "recorded" / "slurm-22.05"
+
+
+def utc(epoch: int) -> dt.datetime:
+    return dt.datetime.fromtimestamp(epoch, dt.UTC)
+
+
+def recorded(name: str) -> str:
+    return (RECORDED / name).read_text()
+
+
+def queue() -> dict[tuple[int, str | None], slurm.Record]:
+    return {(r.job, r.task): r for r in slurm.parse_queue(recorded("squeue.txt"))}
+
+
+def history() -> dict[tuple[int, str | None], slurm.Record]:
+    return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt"))}
+
+
+@pytest.mark.parametrize("script", [slurm.SUBMIT, slurm.QUEUE, slurm.HISTORY, slurm.CANCEL, slurm.PING])
+def test_each_script_can_be_quoted_for_every_login_shell(script: str) -> None:
+    assert shell.script_line(script, ["/usr/bin", "7"], {}, "--0--")
+
+
+def test_every_recorded_line_is_read() -> None:
+    assert len(queue()) == len(recorded("squeue.txt").splitlines())
+    assert len(history()) == len(recorded("sacct.txt").splitlines())
+
+
+def test_squeue_tells_a_job_that_ended() -> None:
+    record = queue()[23, None]
+    assert (record.user, record.state, record.reason) == ("plgalice", "FAILED", "NonZeroExitCode")
+    assert (record.submitted_at, record.started_at, record.ended_at) == (
+        utc(1795518922), utc(1795518923), utc(1795518923)
+    )  # fmt: skip
+    assert (record.nodes, record.cores, record.wall_seconds) == (1, 1, 0)
+    assert record.exit_code is None
+    assert not record.from_accounting
+
+
+def test_the_expected_start_of_a_waiting_job_is_no_start() -> None:
+    record = queue()[24, None]
+    assert record.state == "PENDING"
+    assert record.started_at is None
+    assert (record.nodes, record.cores) == (None, None)
+
+
+def test_squeue_tells_array_tasks_from_those_that_wait() -> None:
+    records = queue()
+    assert records[19, "1"].state == "RUNNING"
+    assert records[19, "[3-4%2]"].state == "PENDING"
+
+
+def test_squeue_tells_the_parts_of_a_heterogeneous_job() -> None:
+    assert {task for job, task in queue() if job == 5} == {"0", "1"}
+
+
+def test_sacct_tells_a_job_cancelled_in_the_queue() -> None:
+    record = history()[7, None]
+    assert record.state == "CANCELLED"
+    assert (record.started_at, record.ended_at) == (None, utc(1795518252))
+    assert (record.nodes, record.cores, record.wall_seconds) == (None, None, 0)
+    assert record.from_accounting
+
+
+def test_sacct_tells_exit_code_and_signal() -> None:
+    assert (history()[4, None].exit_code, history()[4, None].signal) == (3, 0)
+    assert (history()[3, None].exit_code, history()[3, None].signal) == (0, 15)
+
+
+@pytest.mark.parametrize(
+    ("words", "word"), [("CANCELLED by 1001", "CANCELLED"), ("COMPLETED", "COMPLETED"), ("CANCELLED+", "CANCELLED")]
+)
+def test_a_state_is_its_first_word(words: str, word: str) -> None:
+    assert slurm.word(words) == word
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "garbage",
+        "12|plgalice|RUNNING",
+        "x|plgalice|RUNNING|1|1|1|0:01|1|1|n1|None",
+        "12|plgalice||1|1|1|0:01|1|1|n1|None",
+        "12|plgalice|RUNNING|yesterday|1|1|0:01|1|1|n1|None",
+        "12|plgalice|RUNNING|1|1|1|0:01|1|1|n1",
+        "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+    ],
+)
+def test_a_line_that_is_not_understood_is_malformed_and_shown(line: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        slurm.parse_queue(recorded("squeue.txt") + line)
+    assert repr(line[:300]) in str(caught.value)
+
+
+def test_a_cut_line_of_sacct_is_malformed() -> None:
+    with pytest.raises(Malformed, match="sacct"):
+        slurm.parse_history(recorded("sacct.txt")[:-12])
+
+
+def test_a_reason_may_hold_the_separator() -> None:
+    line = "12|plgalice|PENDING|1|N/A|N/A|0:00|1|1||a|b\n"
+    assert slurm.parse_queue(line)[0].reason == "a|b"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0:04", 4), ("12:34", 754), ("1:00:00", 3600), ("2-03:04:05", 183_845), ("00:00:00", 0)]
+)
+def test_squeue_durations(text: str, seconds: int) -> None:
+    line = f"12|plgalice|RUNNING|1|1|1|{text}|1|1|n1|None"
+    assert slurm.parse_queue(line)[0].wall_seconds == seconds
+
+
+def test_a_new_job_is_read_from_scontrol() -> None:
+    new = slurm.parse_new_job(20, recorded("scontrol_job.txt"))
+    assert (new.stdout_path, new.stderr_path) == ("/home/plgalice/a b 20.out", "/home/plgalice/a b 20.out")
+    assert new.submitted_at == utc(1795518919)
+    assert not new.is_array
+
+
+def test_a_new_array_is_read_with_a_place_for_the_task() -> None:
+    new = slurm.parse_new_job(19, recorded("scontrol_array.txt"))
+    assert new.stdout_path == "/home/plgalice/slurm-19_%a.out"
+    assert new.is_array
+
+
+def submission(output: str, status: int) -> slurm.Submitted | slurm.Rejected:
+    return slurm.parse_submission([Section(output.encode(), status)], b"sbatch: error: no\n")
+
+
+@pytest.mark.parametrize("output", ["12\n", "12;zeus\n", "12", "Welcome\n12\n", "12\nsee you\n"])
+def test_an_id_and_success_is_a_submission(output: str) -> None:
+    assert submission(output, 0) == slurm.Submitted(12)
+
+
+def test_no_id_and_failure_is_a_rejection_in_sbatchs_words() -> None:
+    assert submission("half\n", 1) == slurm.Rejected(1, "half", "sbatch: error: no\n")
+
+
+@pytest.mark.parametrize(("output", "status"), [("12\n", 1), ("", 0), ("12\n13\n", 0), ("x12\n", 0)])
+def test_an_outcome_that_cannot_be_told_is_malformed(output: str, status: int) -> None:
+    with pytest.raises(Malformed):
+        submission(output, status)
+
+
+def test_sbatch_without_an_end_is_malformed() -> None:
+    with pytest.raises(Malformed, match="did not end"):
+        slurm.parse_submission([], b"")
+
+
+def test_a_failed_command_is_told_in_its_words() -> None:
+    with pytest.raises(Failed, match="squeue ended with 1: no controller"):
+        slurm.checked([Section(b"no controller\n", 1)], "squeue")
+    with pytest.raises(Failed, match="did not end"):
+        slurm.checked([], "squeue")

@@ -1,0 +1,104 @@
+"""What SLURM's records say of a job, and what they do not."""
+
+import datetime as dt
+from typing import Any
+
+from clusters.slurm import Record
+from jobs.reading import Reading, read
+from jobs.states import Status
+
+T0 = dt.datetime(2026, 10, 25, 0, 0, tzinfo=dt.UTC)
+
+
+def at(seconds: int) -> dt.datetime:
+    return T0 + dt.timedelta(seconds=seconds)
+
+
+def record(state: str, *, accounting: bool = False, **changes: Any) -> Record:
+    """A record of job 7, submitted at 0, started at 10, ended at 70."""
+    values: dict[str, Any] = {
+        "job": 7, "task": None, "user": "plgalice", "state": state, "submitted_at": at(0), "started_at": at(10),
+        "ended_at": at(70), "wall_seconds": 60, "nodes": 1, "cores": 12, "exit_code": 0 if accounting else None,
+        "signal": 0 if accounting else None, "reason": None if accounting else "", "from_accounting": accounting,
+    }  # fmt: skip
+    return Record(**values | changes)
+
+
+def said(queue: list[Record], history: list[Record] | None = None) -> Reading:
+    reading = read(queue, history or [])
+    assert reading
+    return reading
+
+
+def test_absence_says_nothing() -> None:
+    assert read([], []) is None
+
+
+def test_a_waiting_job_has_neither_start_nor_cores() -> None:
+    reading = said([record("PENDING", reason="Priority")])
+    assert (reading.status, reading.reason) == (Status.QUEUED, "Priority")
+    assert (reading.started_at, reading.ended_at, reading.nodes, reading.cores) == (None, None, None, None)
+
+
+def test_the_expected_end_of_a_running_job_is_no_end() -> None:
+    reading = said([record("RUNNING")])
+    assert (reading.started_at, reading.nodes, reading.cores) == (at(10), 1, 12)
+    assert (reading.ended_at, reading.wall_seconds, reading.confirmed) == (None, None, False)
+
+
+def test_the_controller_tells_the_end_before_accounting_does() -> None:
+    reading = said([record("COMPLETED")])
+    assert (reading.status, reading.ended_at, reading.wall_seconds) == (Status.FINISHED, at(70), 60)
+    assert not reading.confirmed
+
+
+def test_accounting_confirms_the_end_with_the_exit_code() -> None:
+    reading = said([record("FAILED")], [record("FAILED", accounting=True, exit_code=3)])
+    assert (reading.status, reading.exit_code, reading.confirmed) == (Status.ERROR, 3, True)
+
+
+def test_a_job_that_the_controller_holds_is_not_over_whatever_accounting_says() -> None:
+    reading = said([record("PENDING")], [record("PREEMPTED", accounting=True)])
+    assert (reading.status, reading.confirmed) == (Status.QUEUED, False)
+
+
+def test_late_accounting_does_not_hide_the_end_that_the_controller_told() -> None:
+    assert said([record("COMPLETED")], [record("RUNNING", accounting=True)]).status is Status.FINISHED
+
+
+def test_a_job_cancelled_in_the_queue_never_started() -> None:
+    cancelled = record("CANCELLED", started_at=None, wall_seconds=0, nodes=None, cores=None, reason="Priority")
+    reading = said([cancelled])
+    assert (reading.status, reading.started_at, reading.wall_seconds) == (Status.ABORTED, None, None)
+    assert (reading.ended_at, reading.reason) == (at(70), "")
+
+
+def test_an_unknown_word_moves_nothing_and_ends_nothing() -> None:
+    reading = said([record("NEW_IN_SLURM_30")], [record("COMPLETED", accounting=True)])
+    assert (reading.status, reading.slurm_state, reading.confirmed) == (None, "NEW_IN_SLURM_30", False)
+
+
+def test_an_array_runs_while_a_task_runs() -> None:
+    reading = said([record("RUNNING", task="1"), record("PENDING", task="[2-9]"), record("FAILED", task="0")])
+    assert (reading.status, reading.is_array, reading.cores) == (Status.RUNNING, True, 12)
+
+
+def test_an_array_of_which_the_controller_shows_only_ends_is_not_over_yet() -> None:
+    assert read([record("COMPLETED", task="9")], []) is None
+
+
+def test_accounting_tells_the_end_of_an_array() -> None:
+    tasks = [
+        record("COMPLETED", accounting=True, task="1"),
+        record("FAILED", accounting=True, task="2", exit_code=2, started_at=at(5), ended_at=at(90)),
+        record("CANCELLED", accounting=True, task="3", started_at=None, nodes=None, cores=None, ended_at=at(20)),
+    ]
+    reading = said([record("COMPLETED", task="1")], tasks)
+    assert (reading.status, reading.slurm_state, reading.exit_code) == (Status.ERROR, "FAILED", 2)
+    assert (reading.started_at, reading.ended_at, reading.wall_seconds) == (at(5), at(90), 85)
+    assert (reading.nodes, reading.cores, reading.confirmed) == (2, 24, True)
+
+
+def test_an_array_with_a_task_that_accounting_still_holds_is_not_over() -> None:
+    tasks = [record("COMPLETED", accounting=True, task="1"), record("PENDING", accounting=True, task="[2]")]
+    assert said([], tasks).status is Status.QUEUED
