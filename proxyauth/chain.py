@@ -8,23 +8,28 @@ proxies, whose users it judges. CAs come from the trust directory only: those in
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from OpenSSL import crypto
 
 from proxyauth import dn, rules
+from proxyauth.algorithms import check_key
 from proxyauth.authority import Anchors, Authority
 from proxyauth.certificate import Certificate
 from proxyauth.dn import Name
 from proxyauth.errors import NotAllowed
+from proxyauth.path import Delegation, Link, Path, looks_legacy
 from proxyauth.policy import Kind, Need, Policy
-from proxyauth.rules import Delegation, Link, Path, Role
 
 _MAX_AUTHORITIES = 8
 # What OpenSSL alone decides about a path whose rules were kept (x509_vfy.h); anything else is `path-invalid`.
 _OPENSSL_RULES = {25: "ca-path-length", 32: "ca-key-usage", 47: "name-constraints", 48: "name-constraints"}
 
-Passed = Callable[[str], None]
+# Hears what kept a rule, and the rule's name.
+Passed = Callable[[str, str], None]
+
+
+def deaf(_about: str, _rule: str) -> None:
+    """Hear nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,45 +51,30 @@ class Verified:
 
 
 def judge(
-    certificates: Sequence[Certificate],
-    anchors: Anchors,
-    now: datetime,
-    policy: Policy,
-    passed: Passed = lambda _: None,
+    certificates: Sequence[Certificate], anchors: Anchors, now: datetime, policy: Policy, passed: Passed = deaf
 ) -> Verified:
     """Judge a credential's certificates, leaf first; raises NotAllowed.
 
-    `now` is aware; `passed` hears the name of each rule that was kept. Not checked here: that the caller has the key,
-    and that the end entity has an account.
+    `now` is aware. Not checked here: that the caller has the key, and that the end entity has an account.
     """
     path = assemble(certificates, anchors, policy)
     for rule in rules.PATH_RULES:
         rule.check(path)
-        passed(rule.name)
-    for link in _links(path, now):
+        passed("the chain", rule.name)
+    for link in path.links(now):
         _check_link(link, passed)
     _ask_openssl(path, now)
-    passed("openssl")
+    passed("the chain", "openssl")
     return _verified(path)
 
 
 def _check_link(link: Link, passed: Passed) -> None:
-    rules.check_key(link.certificate.public_key, link.policy)
+    about = dn.text(link.certificate.subject)
+    check_key(link.certificate.public_key, link.policy)
+    passed(about, "key")
     for rule in rules.LINK_RULES[link.role]:
         rule.check(link)
-        passed(rule.name)
-
-
-def _links(path: Path, now: datetime) -> Iterator[Link]:
-    """From the root down, so that nothing below is worth a signature before what is above holds."""
-    above = [*path.authorities[1:], path.authorities[-1]]
-    for authority, parent in reversed(list(zip(path.authorities, above, strict=True))):
-        yield Link(Role.AUTHORITY, authority.certificate, parent.certificate, parent, now, path.policy)
-    issuer = path.authorities[0]
-    yield Link(Role.END_ENTITY, path.end_entity, issuer.certificate, issuer, now, path.policy)
-    below = [path.end_entity, *(each.certificate for each in reversed(path.proxies))]
-    for above_it, proxy in pairwise(below):
-        yield Link(Role.PROXY, proxy, above_it, None, now, path.policy)
+        passed(about, rule.name)
 
 
 def assemble(certificates: Sequence[Certificate], anchors: Anchors, policy: Policy) -> Path:
@@ -103,7 +93,7 @@ def assemble(certificates: Sequence[Certificate], anchors: Anchors, policy: Poli
 def _kind(certificate: Certificate, anchors: Anchors) -> Kind:
     if certificate.proxy_info:
         return certificate.proxy_info.kind
-    if not rules.looks_legacy(certificate) or _signer(certificate, anchors):
+    if not looks_legacy(certificate) or _signer(certificate, anchors):
         return Kind.END_ENTITY
     return Kind.LEGACY
 
@@ -149,7 +139,7 @@ def _no_authority(end_entity: Certificate, others: Sequence[Certificate]) -> Not
     """Why no CA answers for the end entity: it may be none, but something that a user or a proxy issued."""
     for other in others:
         if other.subject_key == end_entity.issuer_key and not other.is_ca:
-            if other.proxy_info or rules.looks_legacy(other):
+            if other.proxy_info or looks_legacy(other):
                 return NotAllowed("end-entity-by-proxy", "a certificate that is not a proxy was issued by a proxy")
             return NotAllowed("issuer-not-ca", "a certificate that is not a proxy was issued by one that is not a CA")
     return NotAllowed("ca-unknown", "the CA of the user's certificate is not trusted here")
@@ -163,12 +153,14 @@ def _ask_openssl(path: Path, now: datetime) -> None:
     store.set_flags(crypto.X509StoreFlags.ALLOW_PROXY_CERTS)
     store.set_time(now.astimezone(UTC).replace(tzinfo=None))  # the zone would be ignored
     store.add_cert(crypto.X509.from_cryptography(root.parsed))
-    leaf, *rest = [crypto.X509.from_cryptography(each.parsed) for each in chain]
     try:
+        leaf, *rest = [crypto.X509.from_cryptography(each.parsed) for each in chain]
         crypto.X509StoreContext(store, leaf, rest).verify_certificate()
     except crypto.X509StoreContextError as exc:
         rule = _OPENSSL_RULES.get(exc.errors[0], "path-invalid")
         raise NotAllowed(rule, f"OpenSSL refuses the path: {exc.errors[2]}") from exc
+    except crypto.Error as exc:
+        raise NotAllowed("path-invalid", "OpenSSL cannot read the path") from exc
 
 
 def _verified(path: Path) -> Verified:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from proxyauth import certificate, possession
+from proxyauth.algorithms import check_key
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Malformed
 from proxyauth.policy import Policy
-from proxyauth.rules import check_key
 
 MAX_HEADER = 32 * 1024
 MAX_CERTIFICATES = 10

@@ -91,7 +91,7 @@ class Gate:
         faults = [("trust directory", trusted.fault), ("grid-mapfile", accounts.fault)]
         return [
             *(f"{what}: {fault}" for what, fault in faults if fault),
-            *(f"trust directory: {problem}" for problem in trusted.value.problems(self._clock())),
+            *(f"trust directory: {problem}" for problem in trusted.value.problems(self._clock(), self._conf.policy)),
             *(f"grid-mapfile: {problem}" for problem in accounts.value.problems),
         ]
 

@@ -22,7 +22,10 @@ class _Remembered:
 
 
 class Memory:
-    """The verdicts of one state of the files; safe among threads. Each process has its own, and its own digest key."""
+    """The verdicts of one state of the files; safe among threads. Each process has its own, and its own digest key.
+
+    Refusals are kept apart, so that a flood of them pushes nobody out.
+    """
 
     def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -30,19 +33,17 @@ class Memory:
         self._key = os.urandom(32)
         self._lock = threading.Lock()
         self._state: object = None
-        self._verdicts: dict[bytes, _Remembered] = {}
+        self._shelves: dict[type[Verdict], dict[bytes, _Remembered]] = {Identity: {}, Refusal: {}}
 
     def digest(self, header: str) -> bytes:
         """What stands for a header here."""
-        return hashlib.blake2b(header.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
+        return hashlib.blake2b(header.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
 
     def recall(self, digest: bytes, state: object, now: datetime) -> Verdict | None:
-        """The verdict on this header under the same state of the files, if it still holds."""
+        """The verdict on this header, if it was given under the same state of the files and still holds."""
         with self._lock:
-            if state != self._state:
-                self._state = state
-                self._verdicts.clear()
-            found = self._verdicts.get(digest)
+            self._follow(state)
+            found = next((shelf[digest] for shelf in self._shelves.values() if digest in shelf), None)
         if found is None or now >= found.until or self._monotonic() >= found.forget_at:
             return None
         return found.verdict
@@ -50,9 +51,17 @@ class Memory:
     def keep(self, digest: bytes, state: object, verdict: Verdict, until: datetime) -> None:
         """Remember a verdict until `until` at most; the oldest goes where the memory is full."""
         with self._lock:
-            if state != self._state:
-                return
-            self._verdicts.pop(digest, None)
-            while len(self._verdicts) >= _CAPACITY:
-                del self._verdicts[next(iter(self._verdicts))]
-            self._verdicts[digest] = _Remembered(verdict, until, self._monotonic() + self._seconds)
+            self._follow(state)
+            for shelf in self._shelves.values():
+                shelf.pop(digest, None)
+            shelf = self._shelves[type(verdict)]
+            while len(shelf) >= _CAPACITY:
+                del shelf[next(iter(shelf))]
+            shelf[digest] = _Remembered(verdict, until, self._monotonic() + self._seconds)
+
+    def _follow(self, state: object) -> None:
+        """Forget everything when the files have changed."""
+        if state != self._state:
+            self._state = state
+            for shelf in self._shelves.values():
+                shelf.clear()

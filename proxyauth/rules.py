@@ -6,28 +6,16 @@ where the RFCs are silent.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum, auto
 from itertools import pairwise
-from typing import Generic, TypeVar
-
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from proxyauth import certificate as cert
 from proxyauth import dn
-from proxyauth.authority import Authority, Crl
-from proxyauth.certificate import Certificate, PublicKey
-from proxyauth.errors import NotAllowed
-from proxyauth.policy import Kind, Need, Policy
-from proxyauth.possession import CURVES
+from proxyauth.algorithms import STRONG_HASHES
+from proxyauth.authority import Crl
+from proxyauth.path import Link, Path, Role, last_cn
+from proxyauth.policy import Need
+from proxyauth.rule import Rule
 
-T = TypeVar("T")
-
-MAX_RSA_BITS = 8192
-# FIPS 186-4 section B.3.1: 2^16 < e < 2^256, odd. A long exponent makes a verification as expensive as a signature.
-_MIN_EXPONENT, _MAX_EXPONENT = 1 << 16, 1 << 256
-_STRONG_HASHES = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512"})
 # Critical extensions that are honoured here or by OpenSSL: key usage, alternative names, basic and name constraints,
 # policies and their constraints, extended key usage, inhibitAnyPolicy, and ProxyCertInfo in both forms.
 _KNOWN_EXTENSIONS = frozenset(
@@ -35,94 +23,6 @@ _KNOWN_EXTENSIONS = frozenset(
     | {"2.5.29.33", "2.5.29.36", "2.5.29.37", "2.5.29.54"}
     | set(cert.PROXY_CERT_INFO)
 )
-_LEGACY_NAMES = {"proxy": False, "limited proxy": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[T]):
-    """A demand with a name; `broken` says whether something fails it."""
-
-    name: str
-    demand: str
-    broken: Callable[[T], bool]
-
-    def check(self, subject: T) -> None:
-        """Return if the rule is kept; raises NotAllowed with its name."""
-        if self.broken(subject):
-            raise NotAllowed(self.name, self.demand)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A public key under a site's policy."""
-
-    key: PublicKey
-    policy: Policy
-
-    @property
-    def rsa(self) -> rsa.RSAPublicKey | None:
-        """The key, if it is one of RSA."""
-        return self.key if isinstance(self.key, rsa.RSAPublicKey) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation:
-    """A proxy in its path: `kind` depends on the neighbours for the oldest form, which is told by names only."""
-
-    certificate: Certificate
-    kind: Kind
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether the rights exclude starting jobs."""
-        info = self.certificate.proxy_info
-        return info.language == cert.LIMITED if info else _LEGACY_NAMES.get(last_cn(self.certificate) or "", False)
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """From the leaf up: proxies (leaf first), the end entity, its CA and so on to the root."""
-
-    proxies: tuple[Delegation, ...]
-    end_entity: Certificate
-    authorities: tuple[Authority, ...]
-    policy: Policy
-
-
-class Role(Enum):
-    """What a certificate is in its path."""
-
-    PROXY = auto()
-    END_ENTITY = auto()
-    AUTHORITY = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A certificate and the one above it; `authority` is that issuer where it is a CA. A root is its own issuer."""
-
-    role: Role
-    certificate: Certificate
-    issuer: Certificate
-    authority: Authority | None
-    now: datetime
-    policy: Policy
-
-
-def last_cn(certificate: Certificate) -> str | None:
-    """The value of the last RDN, if that is one single CN."""
-    rdn = certificate.subject[-1] if certificate.subject else ()
-    return rdn[0].value if len(rdn) == 1 and rdn[0].type == "CN" else None
-
-
-def looks_legacy(certificate: Certificate) -> bool:
-    """Whether its name says that this is a proxy of Globus 2; a real user may be called `proxy`, too."""
-    return certificate.proxy_info is None and last_cn(certificate) in _LEGACY_NAMES
-
-
-def _language(delegation: Delegation) -> str:
-    info = delegation.certificate.proxy_info
-    return info.language if info else cert.INHERIT_ALL
 
 
 def _exceeds_path_length(path: Path) -> bool:
@@ -163,13 +63,13 @@ PATH_RULES: tuple[Rule[Path], ...] = (
     Rule(
         "proxy-independent",
         "an independent proxy carries no right of its user",
-        lambda path: any(_language(each) == cert.INDEPENDENT for each in path.proxies),
+        lambda path: any(each.language == cert.INDEPENDENT for each in path.proxies),
     ),
     Rule(
         "proxy-policy",
         "a proxy with a policy of its own is not understood",
         lambda path: any(
-            _language(each) not in {cert.INHERIT_ALL, cert.INDEPENDENT, cert.LIMITED} for each in path.proxies
+            each.language not in {cert.INHERIT_ALL, cert.INDEPENDENT, cert.LIMITED} for each in path.proxies
         ),
     ),
     Rule("proxy-widened", "a full proxy stands below a limited one", _widens),
@@ -179,35 +79,6 @@ PATH_RULES: tuple[Rule[Path], ...] = (
         lambda path: not path.policy.allow_limited and any(each.is_limited for each in path.proxies),
     ),
 )
-
-KEY_RULES: tuple[Rule[Key], ...] = (
-    Rule(
-        "key-curve",
-        "an elliptic curve must be P-256, P-384 or P-521",
-        lambda it: isinstance(it.key, ec.EllipticCurvePublicKey) and it.key.curve.name not in CURVES,
-    ),
-    Rule(
-        "rsa-too-small",
-        "an RSA key is too short",
-        lambda it: it.rsa is not None and it.rsa.key_size < it.policy.min_rsa_bits,
-    ),
-    Rule("rsa-too-large", "an RSA key is too long", lambda it: it.rsa is not None and it.rsa.key_size > MAX_RSA_BITS),
-    Rule(
-        "rsa-exponent",
-        "an RSA key's public exponent is tiny, huge or even",
-        lambda it: it.rsa is not None and not _is_good_exponent(it.rsa.public_numbers().e),
-    ),
-)
-
-
-def _is_good_exponent(exponent: int) -> bool:
-    return _MIN_EXPONENT < exponent < _MAX_EXPONENT and exponent % 2 == 1
-
-
-def check_key(key: PublicKey, policy: Policy) -> None:
-    """Return if the key is strong enough, and small enough to be worth a server's time; raises NotAllowed."""
-    for rule in KEY_RULES:
-        rule.check(Key(key, policy))
 
 
 def _any_value(test: Callable[[str], bool]) -> Callable[[Link], bool]:
@@ -325,12 +196,16 @@ _EVERYWHERE: tuple[Rule[Link], ...] = (
     ),
 )
 
-_SIGNATURES: tuple[Rule[Link], ...] = (
+_SIGNATURE_STRONG: tuple[Rule[Link], ...] = (
     Rule(
         "signature-weak",
         "a signature uses a digest that is too weak",
-        lambda link: link.certificate.signature_hash not in _STRONG_HASHES | link.policy.weak_hashes,
+        lambda link: link.certificate.signature_hash not in STRONG_HASHES | link.policy.weak_hashes,
     ),
+)
+
+# Of CAs and end entities the signature is looked at when their issuer is chosen; a root's own says nothing.
+_SIGNATURE: tuple[Rule[Link], ...] = (
     Rule(
         "signature-invalid",
         "a signature is not its issuer's",
@@ -339,7 +214,8 @@ _SIGNATURES: tuple[Rule[Link], ...] = (
 )
 
 LINK_RULES: dict[Role, tuple[Rule[Link], ...]] = {
-    Role.PROXY: (*_BELOW_CA, *_EVERYWHERE, *_PROXY, *_SIGNATURES),
-    Role.END_ENTITY: (*_BELOW_CA, *_EVERYWHERE, *_END_ENTITY, *_SIGNED_BY_CA, *_SIGNATURES),
-    Role.AUTHORITY: (*_EVERYWHERE, *_AUTHORITY, *_SIGNED_BY_CA, *_SIGNATURES),
+    Role.ROOT: (*_EVERYWHERE, *_AUTHORITY),
+    Role.AUTHORITY: (*_EVERYWHERE, *_AUTHORITY, *_SIGNED_BY_CA, *_SIGNATURE_STRONG),
+    Role.END_ENTITY: (*_BELOW_CA, *_EVERYWHERE, *_END_ENTITY, *_SIGNED_BY_CA, *_SIGNATURE_STRONG),
+    Role.PROXY: (*_BELOW_CA, *_EVERYWHERE, *_PROXY, *_SIGNATURE_STRONG, *_SIGNATURE),
 }

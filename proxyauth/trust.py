@@ -17,11 +17,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from proxyauth import certificate, signing_policy
+from proxyauth import certificate, dn, signing_policy
 from proxyauth.authority import Anchors, Authority, Crl, choose_crl, read_crl
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Refused, Unreadable
 from proxyauth.follow import Followed, Stamp, Stamps, stamp
+from proxyauth.policy import Need, Policy
 from proxyauth.signing_policy import SigningPolicy
 
 _NAME = re.compile(r"[0-9a-f]{8}\.(?:r?\d+|signing_policy)")
@@ -66,9 +67,14 @@ class Trust:
     anchors: Anchors = field(default_factory=Anchors)
     digest: bytes = b""
 
-    def problems(self, now: datetime) -> list[str]:
+    def problems(self, now: datetime, policy: Policy) -> list[str]:
         """What operators should know, a sentence each: what cannot be read, and what is or soon will be out of date."""
-        return [*self._unreadable(), *self._untimely(now)]
+        found = [*self._unreadable()]
+        for authority in self.anchors.authorities:
+            found += [
+                f"CA {dn.text(authority.certificate.subject)}: {what}" for what in _faults(authority, now, policy)
+            ]
+        return found
 
     def _unreadable(self) -> Iterator[str]:
         if not self.anchors.authorities:
@@ -77,19 +83,27 @@ class Trust:
             if file.fault:
                 yield f"{name}: {file.fault}"
 
-    def _untimely(self, now: datetime) -> Iterator[str]:
-        for authority in self.anchors.authorities:
-            name = authority.certificate.subject_key
-            if now >= authority.certificate.not_after:
-                yield f"CA {name} has expired"
-            if authority.policy is None:
-                yield f"CA {name} has no signing policy"
-            if authority.crl_fault:
-                yield f"CA {name}: its revocation list cannot be used ({authority.crl_fault})"
-            elif authority.crl and not authority.crl.is_current(now):
-                yield f"CA {name}: its revocation list is out of date"
-            elif authority.crl and not authority.crl.is_current(now + _margin(authority.crl)):
-                yield f"CA {name}: its revocation list ends at {authority.crl.next_update:%Y-%m-%d %H:%M} UTC"
+
+def _faults(authority: Authority, now: datetime, policy: Policy) -> Iterator[str]:
+    """What is wrong with a CA under a site's policy."""
+    if now >= authority.certificate.not_after:
+        yield "it has expired"
+    if authority.policy is None and policy.signing_policy is Need.REQUIRE:
+        yield "it has no signing policy that can be read"
+    if policy.crl is not Need.IGNORE:
+        yield from _crl_faults(authority, now, must=policy.crl is Need.REQUIRE)
+
+
+def _crl_faults(authority: Authority, now: datetime, *, must: bool) -> Iterator[str]:
+    crl = authority.crl
+    if authority.crl_fault:
+        yield f"its revocation list cannot be used ({authority.crl_fault})"
+    elif crl is None and must:
+        yield "it has no revocation list"
+    elif crl and not crl.is_current(now):
+        yield "its revocation list is out of date"
+    elif crl and not crl.is_current(now + _margin(crl)):
+        yield f"its revocation list ends at {crl.next_update:%Y-%m-%d %H:%M} UTC"
 
 
 def _margin(crl: Crl) -> timedelta:

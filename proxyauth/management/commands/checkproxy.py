@@ -2,7 +2,6 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from proxyauth import chain, conf, credential, gridmap, trust
-from proxyauth.chain import Verified
+from proxyauth.chain import Passed, Verified
 from proxyauth.conf import Conf
 from proxyauth.errors import Refused
 from proxyauth.gate import follow_gridmap, now, uid_of
@@ -58,7 +57,8 @@ class Command(BaseCommand):
 
     def _judge_briefly(self, path: Path, bench: _Bench) -> int:
         try:
-            verified, _ = _judge(path.read_bytes(), bench, lambda _: None)
+            verified = _judge(path, bench, chain.deaf)
+            _account(verified, bench)
         except OSError as exc:
             self.stdout.write(f"{path}: unreadable {exc.strerror}")
             return UNREADABLE
@@ -70,7 +70,9 @@ class Command(BaseCommand):
 
     def _explain(self, path: Path, bench: _Bench) -> int:
         try:
-            verified, account = _judge(path.read_bytes(), bench, lambda rule: self.stdout.write(f"  ok      {rule}"))
+            verified = _judge(path, bench, self._tell())
+            self._describe(verified)
+            self.stdout.write(f"{'account:':9}{_account(verified, bench) or 'not asked for'}")
         except OSError as exc:
             self.stderr.write(f"{path}: unreadable: {exc.strerror}")
             return UNREADABLE
@@ -78,31 +80,45 @@ class Command(BaseCommand):
             self.stdout.write(f"  FAILED  {exc.rule}: {exc.message}")
             self.stdout.write(f"{path}: refused {exc.rule}")
             return REFUSED
-        self._describe(verified, account)
         self.stdout.write(f"{path}: accepted {verified.dn}")
         return ACCEPTED
 
-    def _describe(self, verified: Verified, account: str | None) -> None:
+    def _tell(self) -> Passed:
+        """Write each rule that was kept, under the name of what kept it."""
+        last = ""
+
+        def tell(about: str, rule: str) -> None:
+            nonlocal last
+            if about != last:
+                self.stdout.write(about)
+                last = about
+            self.stdout.write(f"  ok      {rule}")
+
+        return tell
+
+    def _describe(self, verified: Verified) -> None:
         limited = ", limited" if verified.is_limited else ""
         for word, value in (
             ("type", f"{verified.kind}{limited}"),
             ("DN", verified.dn),
-            ("account", "not asked for" if account is None else account),
             ("serial", f"{verified.serial:x}"),
             ("valid", f"{verified.not_before:%Y-%m-%d %H:%M:%S} to {verified.not_after:%Y-%m-%d %H:%M:%S} UTC"),
         ):
             self.stdout.write(f"{word + ':':9}{value}")
 
 
-def _judge(data: bytes, bench: _Bench, passed: Callable[[str], None]) -> tuple[Verified, str | None]:
-    certificates = credential.read(data, bench.conf.policy)
-    passed("credential")
-    verified = chain.judge(certificates, bench.trust.anchors, bench.moment, bench.conf.policy, passed)
+def _judge(path: Path, bench: _Bench, passed: Passed) -> Verified:
+    certificates = credential.read(path.read_bytes(), bench.conf.policy)
+    passed("the file", "format")
+    passed("the file", "possession")
+    return chain.judge(certificates, bench.trust.anchors, bench.moment, bench.conf.policy, passed)
+
+
+def _account(verified: Verified, bench: _Bench) -> str:
+    """The account, "" if nobody asked; raises NoAccount."""
     if bench.accounts is None:
-        return verified, None
-    account = gridmap.account_of(verified.owner, bench.accounts, bench.conf.dn_pattern, uid_of)
-    passed("account")
-    return verified, account
+        return ""
+    return gridmap.account_of(verified.owner, bench.accounts, bench.conf.dn_pattern, uid_of)
 
 
 def _bench(options: dict[str, Any]) -> _Bench:
