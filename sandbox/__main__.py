@@ -1,4 +1,4 @@
-"""The commands: python3 -m sandbox venv | up | down | purge | demo."""
+"""The commands: python3 -m sandbox venv | install | up | down | purge | demo."""
 
 import sys
 from pathlib import Path
@@ -17,6 +17,7 @@ def main(words: list[str]) -> int:
     """Carry out one command and return the exit code: 0 done, 1 failed, 2 not understood."""
     commands = {
         "venv": lambda: venv.provide(layout.settle(CHECKOUT)),
+        "install": lambda: lifecycle.install(CHECKOUT),
         "up": lambda: lifecycle.up(CHECKOUT),
         "down": lambda: lifecycle.down(CHECKOUT),
         "purge": lambda: lifecycle.purge(CHECKOUT),

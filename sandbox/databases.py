@@ -97,7 +97,7 @@ def mariadb(layout: Layout, ports: dict[str, int]) -> Program:
         "pid-file": sockets / "mariadb.pid",
         "bind-address": "127.0.0.1",
         "port": ports["mariadb"],
-        # The values that slurmdbd's documentation asks for; it complains in its log about Debian's.
+        # As slurmdbd's documentation asks, but for the pool: this one is small, and slurmdbd only mentions it.
         "innodb-buffer-pool-size": "256M",
         "innodb-log-file-size": "64M",
         "innodb-lock-wait-timeout": "900",

@@ -82,15 +82,26 @@ def purge(checkout: Path) -> None:
     say("Debian's packages stay; `apt-get autoremove` and the list in sandbox/packages.py tell which.")
 
 
-def _provide(place: Layout) -> None:
-    """Install and make what all processes stand on."""
+def install(checkout: Path) -> None:
+    """Install Debian's packages and the Python environment, and start nothing."""
+    place = layout.settle(checkout)
+    _install_packages()
+    venv.provide(place)
+
+
+def _install_packages() -> None:
     with machine.lock(MACHINE_STATE / "lock"):
         lacking = packages.missing()
         if lacking:
             with step(f"Debian packages installed: {len(lacking)}"):
                 packages.install(lacking)
-        with step("Unix accounts there"):
-            accounts.make()
+
+
+def _provide(place: Layout) -> None:
+    """Install and make what all processes stand on."""
+    _install_packages()
+    with machine.lock(MACHINE_STATE / "lock"), step("Unix accounts there"):
+        accounts.make()
     venv.provide(place)
     for directory in (place.run, place.log, place.data, place.slurm, place.sshd, place.grid):
         layout.own(directory, "root", 0o755)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import ssl
 import urllib.error
@@ -17,6 +18,8 @@ from sandbox.passwords import password
 from sandbox.programs import Program
 
 ADMIN = "admin"
+ADDRESS_VARIABLE = "SANDBOX_WEB_ADDRESS"
+"""Set it for `up` to let the web server listen elsewhere than on loopback: in a container, to publish its port."""
 SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "templates")
 """What the service consists of; anything else in the checkout is not needed to run it."""
 
@@ -111,7 +114,7 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
     python = layout.venv / "bin"
     celery = (str(python / "celery"), "-A", "submitter")
     tls = ("--certfile", str(layout.service / "tls.crt"), "--keyfile", str(layout.service / "tls.key"))
-    address = ("--bind", f"127.0.0.1:{ports['web']}")
+    address = ("--bind", f"{os.environ.get(ADDRESS_VARIABLE, '127.0.0.1')}:{ports['web']}")
     schedule = own(layout.data / "beat", SERVICE, 0o700) / "schedule"
     commands = {
         "web": (str(python / "gunicorn"), "--config", "python:submitter.server", *tls, *address, "submitter.wsgi"),
@@ -185,6 +188,5 @@ def _is_healthy(url: str) -> bool:
 
 
 def _listens(layout: Layout, ports: dict[str, int]) -> bool:
-    """Say whether a Celery worker has subscribed to its control channel in Redis: then it takes tasks, too."""
-    said = databases.ask_redis(layout, ports, "PUBSUB NUMPAT") + databases.ask_redis(layout, ports, "PUBSUB CHANNELS *")
-    return "pidbox" in said
+    """Say whether a Celery worker waits for tasks: its connection to Redis hangs in a blocking pop of the queues."""
+    return "cmd=brpop" in databases.ask_redis(layout, ports, "CLIENT LIST")
