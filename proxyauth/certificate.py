@@ -1,6 +1,6 @@
 """PURE: one certificate, with everything read out of it that the rules ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +14,9 @@ from proxyauth.errors import Malformed, NotAllowed
 from proxyauth.policy import Kind
 
 KEY_USAGE, SUBJECT_ALT_NAME, ISSUER_ALT_NAME, BASIC_CONSTRAINTS = "2.5.29.15", "2.5.29.17", "2.5.29.18", "2.5.29.19"
+DIGITAL_SIGNATURE, KEY_CERT_SIGN = 0x80, 0x04
+EXTENDED_KEY_USAGE = "2.5.29.37"
+CLIENT_PURPOSES = frozenset({"1.3.6.1.5.5.7.3.2", "2.5.29.37.0"})  # clientAuth, and any
 PROXY_CERT_INFO = {"1.3.6.1.5.5.7.1.14": Kind.RFC, "1.3.6.1.4.1.3536.1.222": Kind.DRAFT}
 INHERIT_ALL, INDEPENDENT = "1.3.6.1.5.5.7.21.1", "1.3.6.1.5.5.7.21.2"
 LIMITED = "1.3.6.1.4.1.3536.1.1.1.9"
@@ -43,7 +46,7 @@ class ProxyInfo:
 class Certificate:
     """A certificate as the rules see it.
 
-    Times are aware UTC; `digital_signature` is None where no key usage is stated.
+    Times are aware UTC; `key_usage` and `purposes` are None where none are stated.
     """
 
     raw: bytes
@@ -56,12 +59,17 @@ class Certificate:
     not_after: datetime
     extensions: Mapping[str, Extension]
     is_ca: bool
-    digital_signature: bool | None
+    key_usage: int | None
+    purposes: frozenset[str] | None
     proxy_info: ProxyInfo | None
 
     def __repr__(self) -> str:
         """Name the subject; certificates are public, but long."""
         return f"<Certificate {dn.text(self.subject)!r}>"
+
+    def may(self, use: int) -> bool:
+        """Whether the key may be used for this, a bit of the key usage's first octet; where nothing is said, it may."""
+        return self.key_usage is None or bool(self.key_usage & use)
 
     @cached_property
     def subject_key(self) -> str:
@@ -102,7 +110,9 @@ class Certificate:
         return True
 
     def _verify_with(self, key: PublicKey) -> None:
-        how = self.parsed.signature_algorithm_parameters
+        how: object = self.parsed.signature_algorithm_parameters
+        if self.parsed.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_MD5:
+            how = padding.PKCS1v15()  # the library does not say so for this one
         digest = self.parsed.signature_hash_algorithm
         signature, signed = self.parsed.signature, self.parsed.tbs_certificate_bytes
         if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):
@@ -114,33 +124,52 @@ class Certificate:
 
 
 def read(raw: bytes) -> Certificate:
-    """Read one DER certificate; raises Malformed. Version and serial number are reported, not judged."""
+    """Read a caller's certificate, DER; raises Malformed, also for versions but 3 and for serial numbers below 1."""
+    return _readable(raw, _expect_version_and_serial)
+
+
+def read_authority(raw: bytes) -> Certificate:
+    """Read an operator's certificate, DER; raises Malformed. Old roots are of version 1, and some are numbered 0."""
+    return _readable(raw, lambda _version, _serial: None)
+
+
+def _readable(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
     try:
-        return _read(raw)
+        return _read(raw, expect)
     except der.NotDer as exc:
-        raise Malformed(
-            "certificate-malformed", "a certificate is not DER of the form that RFC 5280 describes"
-        ) from exc
+        raise Malformed("certificate-malformed", "a certificate is not of the form that RFC 5280 describes") from exc
     except dn.BadName as exc:
         raise Malformed("name-unreadable", "a name holds a value that is not a string of its type") from exc
 
 
-def _read(raw: bytes) -> Certificate:
+def _expect_version_and_serial(version: int, serial: int) -> None:
+    if version != 3:  # noqa: PLR2004 - X.509 version 3
+        raise Malformed("certificate-version", "a certificate is not X.509 version 3")
+    if serial <= 0:
+        raise Malformed("certificate-serial", "a certificate's serial number is not positive")
+
+
+def _read(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
+    """Read here what can be read here, before the library has its own say about versions, numbers and names."""
     fields, version = _fields(raw)
-    extensions = _extensions(fields[6:]) if version > 1 else {}
+    serial = der.integer(fields[0])
+    expect(version, serial)
+    issuer, subject = dn.decode(fields[2]), dn.decode(fields[4])
+    extensions = _extensions(fields[6:])
     parsed = _parse(raw)
     return Certificate(
         raw=raw,
         parsed=parsed,
         version=version,
-        serial=der.integer(fields[0]),
-        issuer=dn.decode(fields[2]),
-        subject=dn.decode(fields[4]),
+        serial=serial,
+        issuer=issuer,
+        subject=subject,
         not_before=parsed.not_valid_before_utc,
         not_after=parsed.not_valid_after_utc,
         extensions=extensions,
         is_ca=_is_ca(extensions.get(BASIC_CONSTRAINTS)),
-        digital_signature=_digital_signature(extensions.get(KEY_USAGE)),
+        key_usage=_key_usage(extensions.get(KEY_USAGE)),
+        purposes=_purposes(extensions.get(EXTENDED_KEY_USAGE)),
         proxy_info=_proxy_info(extensions),
     )
 
@@ -162,7 +191,7 @@ def _fields(raw: bytes) -> tuple[list[der.Item], int]:
 def _parse(raw: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(raw)
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
         raise der.NotDer("the library cannot read it") from exc
 
 
@@ -194,11 +223,19 @@ def _is_ca(extension: Extension | None) -> bool:
     return bool(parts) and parts[0].tag == der.BOOLEAN and der.boolean(parts[0])
 
 
-def _digital_signature(extension: Extension | None) -> bool | None:
+def _key_usage(extension: Extension | None) -> int | None:
+    """The first octet of the bits (RFC 5280 section 4.2.1.3); the one bit behind it means nothing here."""
     if extension is None:
         return None
     bits = der.one(extension.value, der.BIT_STRING).body
-    return len(bits) > 1 and bool(bits[1] & 0x80)
+    return bits[1] if len(bits) > 1 else 0
+
+
+def _purposes(extension: Extension | None) -> frozenset[str] | None:
+    """The extended key usage, if it must be heeded; grid tools have always overlooked it where it is not critical."""
+    if extension is None or not extension.critical:
+        return None
+    return frozenset(map(der.oid, der.sequence(extension.value)))
 
 
 def _proxy_info(extensions: Mapping[str, Extension]) -> ProxyInfo | None:
@@ -227,9 +264,9 @@ def _read_proxy_info(kind: Kind, extension: Extension) -> ProxyInfo:
 
 
 def _policy_language(item: der.Item) -> str:
-    language, *policy = der.sequence(item.raw)
-    name = der.oid(language)
-    if len(policy) > 1 or (policy and policy[0].tag != der.OCTET_STRING):
+    parts = der.sequence(item.raw)
+    name, policy = der.oid(next(iter(parts), None)), parts[1:]
+    if len(policy) > 1 or any(text.tag != der.OCTET_STRING for text in policy):
         raise der.NotDer("a policy is a language and at most one string")
     if policy and name in {INHERIT_ALL, INDEPENDENT}:
         raise der.NotDer("this language has no policy text (RFC 3820 section 3.8.2)")

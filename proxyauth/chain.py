@@ -22,7 +22,7 @@ from proxyauth.policy import Kind, Need, Policy
 
 _MAX_AUTHORITIES = 8
 # What OpenSSL alone decides about a path whose rules were kept (x509_vfy.h); anything else is `path-invalid`.
-_OPENSSL_RULES = {25: "ca-path-length", 32: "ca-key-usage", 47: "name-constraints", 48: "name-constraints"}
+_OPENSSL_RULES = {25: "ca-path-length", 47: "name-constraints", 48: "name-constraints"}
 
 # Hears what kept a rule, and the rule's name.
 Passed = Callable[[str, str], None]
@@ -80,7 +80,7 @@ def _check_link(link: Link, passed: Passed) -> None:
 def assemble(certificates: Sequence[Certificate], anchors: Anchors, policy: Policy) -> Path:
     """Order the certificates from the leaf, which is first, up to a root of the trust directory; raises NotAllowed."""
     current, *others = certificates
-    if current.is_ca:
+    if current.is_ca and not current.proxy_info:
         raise NotAllowed("ca-as-credential", "this is the certificate of a CA")
     proxies: list[Delegation] = []
     while (kind := _kind(current, anchors)) is not Kind.END_ENTITY:
@@ -113,7 +113,7 @@ def _issuer(proxy: Certificate, others: Sequence[Certificate], anchors: Anchors)
         raise NotAllowed("issuer-missing", "the certificate that issued a proxy is missing")
     if len(named) > 1:
         raise NotAllowed("issuer-ambiguous", "two certificates have the name of a proxy's issuer")
-    if named[0].is_ca:
+    if named[0].is_ca and not named[0].proxy_info:
         raise NotAllowed("end-entity-is-ca", "a proxy was issued by a CA's certificate")
     return named[0]
 

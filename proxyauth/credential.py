@@ -20,8 +20,9 @@ _IGNORED = {"EC PARAMETERS"}  # `openssl ecparam -genkey` writes the curve's nam
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
 # The text that openssl, Globus, VOMS and MyProxy tools write around blocks: blank lines, indented dumps, and these
 # beginnings of lines.
+_PRINTABLE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
 _TOOL_TEXT = re.compile(
-    r"\s*|\s[ -~]*|(?:Certificate:|Bag Attributes|Key Attributes|subject ?=|issuer ?=|#)[^\x00-\x08\x0e-\x1f\x7f]*"
+    rf"(?:[ \t]{_PRINTABLE}|(?:Certificate:|Bag Attributes|Key Attributes|subject ?=|issuer ?=|#){_PRINTABLE})?"
 )
 
 
@@ -71,7 +72,7 @@ def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
         raise Malformed("certificate-missing", "there is no certificate")
     if len(raw) > MAX_CERTIFICATES:
         raise Malformed("too-many-certificates", f"there are more than {MAX_CERTIFICATES} certificates")
-    certificates = tuple(_well_formed(certificate.read(item)) for item in raw)
+    certificates = tuple(map(certificate.read, raw))
     check_key(certificates[0].public_key, policy)
     possession.prove(key.label, _contents(key), certificates[0].public_key)
     return certificates
@@ -143,11 +144,3 @@ def _contents(block: _Block) -> bytes:
         return _strict_base64("".join(block.lines))
     except ValueError:
         raise Malformed("pem-not-base64", "a PEM block is not Base64") from None
-
-
-def _well_formed(found: Certificate) -> Certificate:
-    if found.version != 3:  # noqa: PLR2004 - X.509 version 3
-        raise Malformed("certificate-version", "a certificate is not X.509 version 3")
-    if found.serial <= 0:
-        raise Malformed("certificate-serial", "a certificate's serial number is not positive")
-    return found

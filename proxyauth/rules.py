@@ -16,11 +16,10 @@ from proxyauth.path import Link, Path, Role, last_cn
 from proxyauth.policy import Need
 from proxyauth.rule import Rule
 
-# Critical extensions that are honoured here or by OpenSSL: key usage, alternative names, basic and name constraints,
-# policies and their constraints, extended key usage, inhibitAnyPolicy, and ProxyCertInfo in both forms.
+# Critical extensions that are honoured here or by OpenSSL: key usage, alternative names (no name is taken from there),
+# basic and name constraints, policies (any will do), extended key usage, and ProxyCertInfo in both forms.
 _KNOWN_EXTENSIONS = frozenset(
-    {cert.KEY_USAGE, cert.SUBJECT_ALT_NAME, cert.ISSUER_ALT_NAME, cert.BASIC_CONSTRAINTS, "2.5.29.30", "2.5.29.32"}
-    | {"2.5.29.33", "2.5.29.36", "2.5.29.37", "2.5.29.54"}
+    {cert.KEY_USAGE, cert.SUBJECT_ALT_NAME, cert.BASIC_CONSTRAINTS, "2.5.29.30", "2.5.29.32", cert.EXTENDED_KEY_USAGE}
     | set(cert.PROXY_CERT_INFO)
 )
 
@@ -81,18 +80,23 @@ PATH_RULES: tuple[Rule[Path], ...] = (
 )
 
 
-def _any_value(test: Callable[[str], bool]) -> Callable[[Link], bool]:
-    return lambda link: any(test(value) for value in dn.values(link.certificate.subject))
+def _a_value(test: Callable[[str], bool]) -> Callable[[Link], bool]:
+    """Whether the test is true of a value of the subject; of a proxy's, only the end is its own."""
+    return lambda link: any(map(test, dn.values(link.certificate.subject[-1 if link.role is Role.PROXY else 0 :])))
 
 
 _BELOW_CA: tuple[Rule[Link], ...] = (
-    Rule("name-empty", "a subject is empty", lambda link: not link.certificate.subject),
-    Rule("name-ambiguous", "a name holds a value that reads like two attributes", _any_value(dn.looks_like_two)),
-    Rule("name-characters", "a name holds control, format or unassigned characters", _any_value(dn.has_odd_characters)),
+    Rule("name-ambiguous", "a name holds a value that reads like two attributes", _a_value(dn.looks_like_two)),
+    Rule("name-characters", "a name holds control, format or unassigned characters", _a_value(dn.has_odd_characters)),
+    Rule("name-blanks", "a name's value is empty or has a blank at one of its ends", _a_value(dn.has_outer_blanks)),
     Rule(
-        "name-blanks", "a name's value is empty or has a blank at its beginning or end", _any_value(dn.has_outer_blanks)
+        "key-usage", "a key usage lacks digitalSignature", lambda link: not link.certificate.may(cert.DIGITAL_SIGNATURE)
     ),
-    Rule("key-usage", "a key usage lacks digitalSignature", lambda link: link.certificate.digital_signature is False),
+    Rule(
+        "extended-key-usage",
+        "a critical extended key usage does not name clients",
+        lambda link: link.certificate.purposes is not None and not link.certificate.purposes & cert.CLIENT_PURPOSES,
+    ),
 )
 
 _PROXY: tuple[Rule[Link], ...] = (
@@ -122,6 +126,7 @@ _PROXY: tuple[Rule[Link], ...] = (
 )
 
 _END_ENTITY: tuple[Rule[Link], ...] = (
+    Rule("name-empty", "the user's certificate names nobody", lambda link: not link.certificate.subject),
     Rule(
         "certificate-not-yet-valid",
         "the user's certificate is not yet valid",
@@ -139,6 +144,11 @@ _AUTHORITY: tuple[Rule[Link], ...] = (
         "ca-not-ca",
         "a certificate of the trust directory is not a CA's",
         lambda link: not link.certificate.is_ca and link.certificate.version == 3,  # noqa: PLR2004 - old roots cannot say it
+    ),
+    Rule(
+        "ca-key-usage",
+        "a CA may not sign certificates",
+        lambda link: not link.certificate.may(cert.KEY_CERT_SIGN),
     ),
 )
 

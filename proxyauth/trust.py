@@ -184,7 +184,7 @@ def _parse(fresh: TrustFile, raw: bytes) -> TrustFile:
 def _read_certificates(raw: bytes) -> tuple[Certificate, ...]:
     try:
         found = x509.load_pem_x509_certificates(raw)
-        return tuple(certificate.read(each.public_bytes(Encoding.DER)) for each in found)
+        return tuple(certificate.read_authority(each.public_bytes(Encoding.DER)) for each in found)
     except (ValueError, Refused) as exc:
         raise Unreadable(f"it is not a certificate: {exc}") from exc
 

@@ -1,0 +1,1 @@
+"""The gate, tried with a grid that is minted for the tests."""

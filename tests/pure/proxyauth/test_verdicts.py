@@ -1,0 +1,25 @@
+"""Every valid proxy of a grid gets in, and nothing else: the verdict and the name of its rule, case by case."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pure.proxyauth.cases_accepted import ACCEPTED_CASES
+from tests.pure.proxyauth.cases_format import FORMAT_CASES
+from tests.pure.proxyauth.cases_path import PATH_CASES
+from tests.pure.proxyauth.cases_possession import POSSESSION_CASES
+from tests.pure.proxyauth.cases_trust import TRUST_CASES
+from tests.pure.proxyauth.trial import Case, run
+
+
+@pytest.mark.parametrize("case", ACCEPTED_CASES, ids=str)
+def test_a_valid_credential_gets_in(case: Case, tmp_path: Path) -> None:
+    assert run(case.make(), tmp_path) == case.verdict
+
+
+REFUSED_CASES = [*FORMAT_CASES, *POSSESSION_CASES, *PATH_CASES, *TRUST_CASES]
+
+
+@pytest.mark.parametrize("case", REFUSED_CASES, ids=str)
+def test_what_is_no_valid_credential_stays_out(case: Case, tmp_path: Path) -> None:
+    assert run(case.make(), tmp_path) == case.verdict
