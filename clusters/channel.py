@@ -1,7 +1,8 @@
-"""One command on one SSH channel, bounded in time and in bytes."""
+"""One command on one SSH channel, each step bounded in time and the whole in bytes."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from select import POLLIN, poll
 
@@ -10,16 +11,6 @@ import paramiko
 from clusters.errors import Interrupted, TimedOut
 
 _PIECE = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended: its exit status and the first bytes of its two streams."""
-
-    exit_status: int
-    stdout: bytes
-    stderr: bytes
-    truncated: bool
 
 
 @dataclass
@@ -37,65 +28,71 @@ class _Capture:
 
 
 class Exchange:
-    """A command started on `channel`, from its input to its exit status."""
+    """A command on `channel`: started, fed, read. Each step raises TimedOut or Interrupted with what had come."""
 
-    def __init__(self, channel: paramiko.Channel, *, timeout: float, limit: int, cut: Callable[[], None]) -> None:
-        """`timeout` in seconds, `limit` in bytes a stream; `cut` ends the whole connection, where only that helps."""
+    def __init__(self, channel: paramiko.Channel, *, limit: int) -> None:
+        """Keep at most `limit` bytes of each stream."""
         self._channel = channel
-        self._timeout = timeout
         self._out = _Capture(limit)
         self._err = _Capture(limit)
-        self._cut = cut
-        self._expired = False
-        self._writing = True
-
-    def run(self, command: str, stdin: bytes) -> Result:
-        """Run `command`, a line for the login shell, with `stdin`, and return its Result.
-
-        Raises TimedOut at the deadline, and Interrupted where the connection or the channel is lost before that.
-        """
-        # paramiko waits without limit for the answer to `exec`, for room to write and for data: closing the channel
-        # ends each of these.
-        watchdog = threading.Timer(self._timeout, self._expire)
-        watchdog.daemon = True
-        watchdog.start()
-        try:
-            self._channel.exec_command(command)
-            self._send(stdin)
-            self._receive()
-        except (paramiko.SSHException, OSError, EOFError) as exc:
-            raise self._unfinished(str(exc)) from exc
-        finally:
-            watchdog.cancel()
-            self._channel.close()
-        if self._channel.exit_status < 0:
-            raise self._unfinished("no exit status")
-        return Result(
-            self._channel.exit_status,
-            bytes(self._out.kept),
-            bytes(self._err.kept),
-            self._out.truncated or self._err.truncated,
-        )
-
-    def _send(self, stdin: bytes) -> None:
-        try:
-            self._channel.sendall(stdin)
-            self._channel.shutdown_write()
-        except OSError:
-            # A command may end without reading its input; what it printed and its exit status say why.
-            if not self._channel.closed or self._expired:
-                raise
         self._writing = False
+        self._expired = False
 
-    def _receive(self) -> None:
+    @property
+    def stdout(self) -> bytes:
+        """What came on standard output so far."""
+        return bytes(self._out.kept)
+
+    @property
+    def stderr(self) -> bytes:
+        """What came on standard error so far."""
+        return bytes(self._err.kept)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether more came than was kept."""
+        return self._out.truncated or self._err.truncated
+
+    @property
+    def alive(self) -> bool:
+        """Whether the command still waits for input, as far as is known."""
+        return not (self._channel.closed or self._channel.eof_received)
+
+    def start(self, command: str, timeout: float) -> None:
+        """Have the login shell run `command`."""
+        with self._within(timeout):
+            self._channel.exec_command(command)
+
+    def send(self, data: bytes, timeout: float, *, end: bool) -> None:
+        """Write `data` to the command's standard input, and `end` it or not."""
+        with self._within(timeout):
+            self._writing = True
+            try:
+                self._channel.sendall(data)
+                if end:
+                    self._channel.shutdown_write()
+            except OSError:
+                # A command may end without reading its input; what it printed and its exit status say why.
+                if not self._channel.closed or self._expired:
+                    raise
+            self._writing = False
+
+    def read_until(self, enough: Callable[[bytes], bool], timeout: float) -> None:
+        """Take what the command prints until its standard output is `enough`, or it has ended."""
         poller = poll()
         poller.register(self._channel.fileno(), POLLIN)
-        while not (self._drain() and self._channel.exit_status_ready()):
-            # The descriptor stays readable once the streams have ended: then only the exit status is waited for.
-            if self._channel.eof_received:
-                self._channel.status_event.wait()
-            else:
+        with self._within(timeout):
+            while not (self._drain() or enough(self.stdout)):
                 poller.poll()
+
+    def finish(self, timeout: float) -> int:
+        """Take the rest of what the command prints, and return its exit status."""
+        self.read_until(lambda _stdout: False, timeout)
+        with self._within(timeout):
+            self._channel.status_event.wait()
+        if self._channel.exit_status < 0:
+            raise self._unfinished("no exit status", timeout)
+        return self._channel.exit_status
 
     def _drain(self) -> bool:
         """Take what has come; True if nothing more can come."""
@@ -107,14 +104,31 @@ class Exchange:
             self._err.take(channel.recv_stderr(_PIECE))
         return ended
 
+    @contextmanager
+    def _within(self, timeout: float) -> Iterator[None]:
+        """Bound a step: paramiko waits without limit for `exec`, for room to write and for data; closing ends each."""
+        watchdog = threading.Timer(timeout, self._expire)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            raise self._unfinished(str(exc), timeout) from exc
+        finally:
+            watchdog.cancel()
+        if self._expired:
+            raise self._unfinished("", timeout)
+
     def _expire(self) -> None:
         self._expired = True
         if self._writing:
-            self._cut()  # a peer that no longer reads keeps the writer, and with it the whole connection, waiting
+            # A peer that no longer reads keeps the writer waiting, and with it the whole connection.
+            self._channel.get_transport().close()
         self._channel.close()
 
-    def _unfinished(self, reason: str) -> TimedOut:
-        partial = {"stdout": bytes(self._out.kept), "stderr": bytes(self._err.kept)}
+    def _unfinished(self, reason: str, timeout: float) -> TimedOut:
         if self._expired:
-            return TimedOut(f"no end of the command within {self._timeout:g} s", **partial)
-        return Interrupted(f"the connection was lost while the command ran: {reason}", **partial)
+            return TimedOut(f"no answer within {timeout:g} s", stdout=self.stdout, stderr=self.stderr)
+        return Interrupted(
+            f"the connection was lost while the command ran: {reason}", stdout=self.stdout, stderr=self.stderr
+        )

@@ -1,19 +1,25 @@
 """The door to the clusters: each verb is one script of `slurm` on one channel of `pool`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import paramiko
+import structlog
 
-from clusters import files, pool, slurm, ssh
-from clusters.errors import Failed, Malformed, TimedOut
+from clusters import files, pool, scripts, slurm, ssh
+from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
 from clusters.files import OutputFile
 from clusters.models import Cluster
-from clusters.slurm import Record, Rejected, Submitted
+from clusters.run import Answer, Script
+from clusters.session import Lease
+from clusters.slurm import Accepted, NewJob, NotSubmitted, Record, Rejected
+
+log = structlog.get_logger(__name__)
 
 _POLL_LIMIT = 64 * 1024 * 1024  # bytes; squeue prints about 120 a job
+_SBATCH_MARGIN = 7  # seconds between the end that is set to sbatch and ours: 5 to kill it, 2 to hear of it
 _UNKNOWN_JOB = "Invalid job id specified"
 
 
@@ -24,31 +30,105 @@ class NoDirectory:
     message: str
 
 
-def submit(
-    cluster: Cluster, account: str, token: str, directory: str, script: str
-) -> Submitted | Rejected | NoDirectory:
+class Submission:
+    """An outcome that is known here but not yet on the cluster, where its traces stay until it is settled."""
+
+    def __init__(self, outcome: Accepted | Rejected | NoDirectory, lease: Lease, timeout: float) -> None:
+        self.outcome = outcome
+        self._lease = lease
+        self._timeout = timeout
+
+    def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
+        """Once the outcome is kept for good: have the traces removed, then call `done` with what was told of a new job.
+
+        In the background, unless `wait`. Where it fails, the traces stay for a day and `done` is not called.
+        """
+        if wait:
+            self._settle(done)
+        else:
+            pool.current().later(lambda: self._settle(done))
+
+    def abandon(self) -> None:
+        """Leave the traces to whoever looks for this submission."""
+        self._lease.close()
+
+    def _settle(self, done: Callable[[NewJob | None], None]) -> None:
+        try:
+            answer = self._lease.started.result(b"known\n", timeout=self._timeout)
+            job = self.outcome.job if isinstance(self.outcome, Accepted) else None
+            done(slurm.parse_new_job(job, answer.sections) if job else None)
+        except ClusterError as exc:
+            log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}")
+        finally:
+            self._lease.close()
+
+
+def submit(cluster: Cluster, account: str, token: str, directory: str, script: str) -> Submission:
     """Run sbatch as `account` in `directory` (absolute, or relative to the home; empty for the home itself).
 
-    `token` names this submission in what SLURM remembers of it. Raises Unreachable or Refused (nothing was submitted),
-    TimedOut, Interrupted or Malformed (a job may exist).
+    `token` names this submission in what SLURM and the account's home remember of it. Raises Unreachable or Refused
+    (nothing was submitted), TimedOut, Interrupted or Malformed (a job may exist).
     """
+    seconds = max(1, cluster.command_timeout - _SBATCH_MARGIN)
+    waiting = _script(cluster, scripts.SUBMIT, str(seconds))
+    lease = pool.current().started(cluster.endpoint, account, waiting, timeout=cluster.command_timeout)
     try:
-        answer = _run(cluster, account, slurm.SUBMIT, [token], stdin=f"{directory}\n{script}".encode())
+        outcome = _submit(lease, token, directory, script, cluster.command_timeout)
+    except BaseException:
+        lease.close()
+        raise
+    return Submission(outcome, lease, cluster.command_timeout)
+
+
+def _submit(lease: Lease, token: str, directory: str, script: str, timeout: float) -> Accepted | Rejected | NoDirectory:
+    run = lease.started
+    content = f"{script}{run.marker}".encode()
+    run.send(f"{token}\n{directory}\n{len(content)}\n".encode() + content, timeout=timeout)
+    try:
+        answer = run.answer(2, timeout=timeout)
+        if answer.sections and answer.sections[-1].status != 0:
+            answer = run.answer(4, timeout=timeout)  # it goes on to its end
     except TimedOut as exc:
         return _accepted_before(exc)
-    if not (found := answer.sections()):
-        raise Malformed(f"the script that submits ended with {answer.exit_status}: {answer.stderr[:300]!r}")
-    if found[0].status != 0:
+    found = answer.sections
+    if found and found[0].status != 0:
         return NoDirectory(answer.stderr.decode("utf-8", "replace").strip())
-    return slurm.parse_submission(found[1:], answer.stderr)
+    if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
+        raise Interrupted("the submission was given up on the cluster: it came too late or not whole")
+    return slurm.parse_submission(token, found[1:])
 
 
-def _accepted_before(exc: TimedOut) -> Submitted:
+def lookup(
+    cluster: Cluster, account: str, tokens: Sequence[str], since: int, *, sbatch_is_over: bool
+) -> dict[str, Accepted | Rejected | NotSubmitted]:
+    """Find out what became of submissions, begun at most `since` seconds ago, whose answer was lost.
+
+    What is not certain yet is left out; what is found missing cannot be submitted later. Raises Unreachable, Refused,
+    TimedOut, Failed, Malformed.
+    """
+    stdin = f"{' '.join(tokens)}\n".encode()
+    answer = _run(cluster, account, scripts.LOOKUP, [str(since), account], stdin=stdin, limit=_POLL_LIMIT)
+    if answer.truncated:
+        raise Malformed("the search for lost submissions printed too much")
+    return slurm.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
+
+
+def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
+    """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
+    return slurm.parse_new_job(job, _run(cluster, account, scripts.DESCRIBE, [str(job)]).sections)
+
+
+def tidy(cluster: Cluster, account: str) -> None:
+    """Remove what submissions left in the account's home more than a day ago. Raises Unreachable, Refused, TimedOut."""
+    _run(cluster, account, scripts.TIDY, [])
+
+
+def _accepted_before(exc: TimedOut) -> Accepted:
     """Return the submission whose id was already printed when `exc` came; raise `exc` where none was."""
     ids = re.findall(rb"^([0-9]+)(?:;\S+)?\n", exc.stdout, re.MULTILINE)
     if len(ids) != 1:
         raise exc
-    return Submitted(int(ids[0]))
+    return Accepted(int(ids[0]))
 
 
 def cancel(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
@@ -57,7 +137,7 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> list[Record]
     `since`: seconds ago at which the job was certainly not yet submitted. Raises Unreachable, Refused, TimedOut,
     Malformed, and Failed where SLURM neither cancelled the job nor knows it as ended.
     """
-    found = _run(cluster, account, slurm.CANCEL, [str(job), str(since)]).sections()
+    found = _run(cluster, account, scripts.CANCEL, [str(job), str(since)]).sections
     if len(found) < 2:  # noqa: PLR2004 - scancel and squeue
         raise Malformed("the script that cancels did not end")
     scancel, squeue, *sacct = found
@@ -76,20 +156,20 @@ def queue(cluster: Cluster, account: str, *, everybody: bool) -> list[Record]:
 
     Raises Unreachable, Refused, TimedOut, Failed, Malformed; an answer that was cut is Malformed, never a shorter one.
     """
-    answer = _run(cluster, account, slurm.QUEUE, ["" if everybody else account], limit=_POLL_LIMIT)
+    answer = _run(cluster, account, scripts.QUEUE, ["" if everybody else account], limit=_POLL_LIMIT)
     return slurm.parse_queue(_whole(answer, "squeue"))
 
 
 def history(cluster: Cluster, account: str, jobs: Sequence[int], since: int) -> list[Record]:
     """Return what accounting holds of `jobs`, submitted at most `since` seconds ago. Raises as `queue` does."""
     ids = ",".join(str(job) for job in jobs)
-    answer = _run(cluster, account, slurm.HISTORY, [str(since)], stdin=f"{ids}\n".encode(), limit=_POLL_LIMIT)
+    answer = _run(cluster, account, scripts.HISTORY, [str(since)], stdin=f"{ids}\n".encode(), limit=_POLL_LIMIT)
     return slurm.parse_history(_whole(answer, "sacct"))
 
 
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     """Return SLURM's version and what its controller answers. Raises Unreachable, Refused, TimedOut, Failed."""
-    found = _run(cluster, account, slurm.PING, []).sections()
+    found = _run(cluster, account, scripts.PING, []).sections
     return slurm.checked(found, "sbatch").strip(), slurm.checked(found[1:], "scontrol ping").strip()
 
 
@@ -120,17 +200,14 @@ def _run(
     *,
     stdin: bytes = b"",
     limit: int = 64 * 1024,
-) -> ssh.Answer:
+) -> Answer:
     with _channel(cluster, account) as channel:
-        return ssh.run_script(
-            channel,
-            script,
-            [cluster.slurm_bin, *arguments],
-            environment=cluster.environment,
-            stdin=stdin,
-            timeout=cluster.command_timeout,
-            limit=limit,
-        )
+        run = _script(cluster, script, *arguments).start(channel, limit=limit)
+        return run.result(stdin, timeout=cluster.command_timeout)
+
+
+def _script(cluster: Cluster, text: str, *arguments: str) -> Script:
+    return Script(text, (cluster.slurm_bin, *arguments), tuple(cluster.environment.items()))
 
 
 @contextmanager
@@ -139,7 +216,7 @@ def _channel(cluster: Cluster, account: str) -> Iterator[paramiko.Channel]:
         yield channel
 
 
-def _whole(answer: ssh.Answer, what: str) -> str:
+def _whole(answer: Answer, what: str) -> str:
     if answer.truncated:
         raise Malformed(f"{what} printed more than {_POLL_LIMIT} bytes")
-    return slurm.checked(answer.sections(), what, answer.stderr)
+    return slurm.checked(answer.sections, what, answer.stderr)

@@ -3,100 +3,30 @@
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import paramiko
+import structlog
+from django.db import close_old_connections
 
-from clusters.errors import Refused, Unreachable
-from clusters.ssh import Connection, Endpoint
+from clusters.errors import ClusterError, Unreachable
+from clusters.run import Script
+from clusters.session import Lease, Limits, Session
+from clusters.ssh import Endpoint
 
-_PAUSE = 0.05  # seconds between two attempts where sshd has no room
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Channels a connection (below sshd's MaxSessions of 10, which other tools of the user share), times in seconds."""
-
-    channels: int = 8
-    idle: float = 120.0
-    lifetime: float = 1800.0
-    refusal: float = 10.0  # how long a refused login is not tried again: sshd penalises who insists
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What a pool holds now: sessions, and channels lent or waited for."""
+    """What a pool holds now: sessions, callers at work or waiting, and scripts that wait for input."""
 
     sessions: int
-    channels: int
-
-
-class _Session:
-    """The connection of one account to one login node: opened when needed, replaced when dead or old."""
-
-    def __init__(self, endpoint: Endpoint, account: str, limits: Limits) -> None:
-        self.slots = threading.BoundedSemaphore(limits.channels)
-        self.users = 0  # guarded by the pool's lock, as is last_used
-        self.last_used = time.monotonic()
-        self._endpoint = endpoint
-        self._account = account
-        self._limits = limits
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._leases: Counter[Connection] = Counter()
-        self._refused: tuple[float, str] | None = None
-
-    def lease(self, timeout: float) -> Connection:
-        """Return a live connection, to be given back; one thread opens it while the others wait.
-
-        Raises Unreachable or Refused.
-        """
-        if not self._lock.acquire(timeout=timeout):
-            raise Unreachable("another request is still connecting")
-        try:
-            connection = self._connection
-            if connection is None or not connection.alive or connection.age > self._limits.lifetime:
-                connection = self._replace(connection)
-            self._leases[connection] += 1
-            return connection
-        finally:
-            self._lock.release()
-
-    def give_back(self, connection: Connection) -> None:
-        """End a lease; a connection that was replaced meanwhile is closed with its last one."""
-        with self._lock:
-            self._leases[connection] -= 1
-            if self._leases[connection]:
-                return
-            del self._leases[connection]
-            replaced = connection is not self._connection
-        if replaced:
-            connection.close()
-
-    def _replace(self, old: Connection | None) -> Connection:
-        self._connection = None
-        if old and not self._leases[old]:
-            old.close()
-        self._connection = self._connect()
-        return self._connection
-
-    def _connect(self) -> Connection:
-        if self._refused and time.monotonic() - self._refused[0] < self._limits.refusal:
-            raise Refused(self._refused[1])
-        try:
-            return Connection(self._endpoint, self._account)
-        except Refused as exc:
-            self._refused = (time.monotonic(), str(exc))
-            raise
-
-    def close(self) -> None:
-        """Close everything, in use or not."""
-        for connection in {self._connection, *self._leases}:
-            if connection:
-                connection.close()
+    callers: int
+    standby: int
 
 
 class Pool:
@@ -104,9 +34,10 @@ class Pool:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._sessions: dict[tuple[Endpoint, str], _Session] = {}
+        self._sessions: dict[tuple[Endpoint, str], Session] = {}
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None
+        self._background = ThreadPoolExecutor(max_workers=8, thread_name_prefix="ssh-pool")
 
     @contextmanager
     def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[paramiko.Channel]:
@@ -114,20 +45,30 @@ class Pool:
 
         Raises Unreachable (nothing was started) or Refused. The channel is closed on return.
         """
-        deadline = time.monotonic() + timeout
-        with self._using(endpoint, account) as session:
-            if not session.slots.acquire(timeout=timeout):
-                raise Unreachable(f"all {self._limits.channels} channels of {account} were busy for {timeout:g} s")
-            try:
-                with _opened(session, deadline) as channel:
-                    yield channel
-            finally:
-                session.slots.release()
+        lease = self._lend(self._enter(endpoint, account), timeout, None)
+        try:
+            yield lease.channel
+        finally:
+            lease.close()
+
+    def started(self, endpoint: Endpoint, account: str, script: Script, *, timeout: float) -> Lease:
+        """Lend a channel on which `script` waits for its input: started in advance if the account is active.
+
+        Raises as `channel` does. The caller closes the lease; a new script is then started for the next caller.
+        """
+        return self._lend(self._enter(endpoint, account), timeout, script)
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Have `work` done in the background, after what is under way; what it raises is logged."""
+        self._background.submit(_logged, work)
 
     def stats(self) -> Stats:
         """Return what is open now."""
         with self._lock:
-            return Stats(len(self._sessions), sum(session.users for session in self._sessions.values()))
+            sessions = self._sessions.values()
+            return Stats(
+                len(sessions), sum(session.callers for session in sessions), sum(len(s.standby) for s in sessions)
+            )
 
     def close(self) -> None:
         """Close every connection."""
@@ -136,25 +77,59 @@ class Pool:
         for session in sessions:
             session.close()
 
-    @contextmanager
-    def _using(self, endpoint: Endpoint, account: str) -> Iterator[_Session]:
-        with self._lock:
-            key = (endpoint, account)
-            session = self._sessions.get(key) or _Session(endpoint, account, self._limits)
-            self._sessions[key] = session
-            session.users += 1
-            self._start_sweeper()
+    def _lend(self, session: Session, timeout: float, script: Script | None) -> Lease:
+        deadline = time.monotonic() + timeout
+        undo = [lambda: self._leave(session)]
         try:
-            yield session
-        finally:
-            with self._lock:
-                session.users -= 1
-                session.last_used = time.monotonic()
+            session.wait_for_slot(timeout)
+            undo.append(session.slots.release)
+            lease = session.take_standby(script) if script else None
+            if lease is None:
+                lease = session.open(deadline)
+                undo.append(lease.close)
+                lease.run = script.start(lease.channel) if script else None
+                undo.pop()
+        except BaseException:
+            while undo:
+                undo.pop()()
+            raise
+        lease.give_back += [*undo, *([lambda: self._prepare(session, script)] if script else [])]
+        return lease
 
-    def _start_sweeper(self) -> None:
-        if self._sweeper is None:
-            self._sweeper = threading.Thread(target=self._sweep, name="ssh-pool-sweeper", daemon=True)
-            self._sweeper.start()
+    def _prepare(self, session: Session, script: Script) -> None:
+        self.later(lambda: self._start_standby(session, script))
+
+    def _start_standby(self, session: Session, script: Script) -> None:
+        """Start a script for the next caller; where that fails, the next caller finds out for itself."""
+        if len(session.standby) >= self._limits.standby:
+            return
+        lease = None
+        with suppress(ClusterError, paramiko.ChannelException):
+            lease = session.open(time.monotonic())
+            lease.run = script.start(lease.channel)
+            session.standby.append((script, lease))
+            return
+        if lease:
+            lease.close()
+
+    def _enter(self, endpoint: Endpoint, account: str) -> Session:
+        """Count a caller in. Raises Unreachable where there are too many."""
+        with self._lock:
+            at_node = sum(s.callers for (node, _account), s in self._sessions.items() if node == endpoint)
+            session = self._sessions.get((endpoint, account)) or Session(endpoint, account, self._limits)
+            if session.callers >= self._limits.callers_per_account or at_node >= self._limits.callers_per_node:
+                raise Unreachable(f"too many calls to {endpoint.address} port {endpoint.port} are under way already")
+            self._sessions[endpoint, account] = session
+            session.callers += 1
+            if self._sweeper is None:
+                self._sweeper = threading.Thread(target=self._sweep, name="ssh-pool-sweeper", daemon=True)
+                self._sweeper.start()
+            return session
+
+    def _leave(self, session: Session) -> None:
+        with self._lock:
+            session.callers -= 1
+            session.last_used = time.monotonic()
 
     def _sweep(self) -> None:
         """Close idle sessions until none is left."""
@@ -162,7 +137,7 @@ class Pool:
             time.sleep(self._limits.idle / 4)
             with self._lock:
                 oldest = time.monotonic() - self._limits.idle
-                idle = [key for key, s in self._sessions.items() if not s.users and s.last_used < oldest]
+                idle = [key for key, s in self._sessions.items() if not s.callers and s.last_used < oldest]
                 closing = [self._sessions.pop(key) for key in idle]
                 if not self._sessions:
                     self._sweeper = None
@@ -172,37 +147,14 @@ class Pool:
                 return
 
 
-@contextmanager
-def _opened(session: _Session, deadline: float) -> Iterator[paramiko.Channel]:
-    """Open a channel, on a new connection where the present one turns out dead; wait where sshd has no room for one.
-
-    Nothing has been started yet, so trying again cannot do anything twice.
-    """
-    connection, channel = _open(session, deadline)
+def _logged(work: Callable[[], None]) -> None:
+    close_old_connections()
     try:
-        yield channel
+        work()
+    except Exception:
+        log.exception("background-work-failed")
     finally:
-        channel.close()
-        session.give_back(connection)
-
-
-def _open(session: _Session, deadline: float) -> tuple[Connection, paramiko.Channel]:
-    reconnects = 1
-    while True:
-        left = max(deadline - time.monotonic(), _PAUSE)
-        connection = session.lease(left)
-        try:
-            return connection, connection.open_channel(left)
-        except paramiko.ChannelException as exc:
-            session.give_back(connection)
-            if time.monotonic() + _PAUSE > deadline:
-                raise Unreachable(f"the login node opens no further channel: {exc}") from exc
-            time.sleep(_PAUSE)
-        except Unreachable:
-            session.give_back(connection)
-            reconnects -= 1
-            if reconnects < 0:
-                raise
+        close_old_connections()
 
 
 _of_this_process = Pool()

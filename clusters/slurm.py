@@ -1,67 +1,24 @@
-"""PURE. Every script that is run on a login node, and the parser of what it prints.
+"""PURE. What SLURM's commands print, read into values. Times are epochs there and aware UTC here.
 
-The scripts are POSIX sh in the alphabet of `shell.quote`; $0 is the marker, $1 SLURM's directory, and every command's
-output is followed by a marker line with its exit status. Times are asked for as epochs (SLURM_TIME_FORMAT=%s), since
-SLURM's own carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel and sacct, SLURM 22.05.
+Sources: the manual pages of sbatch, scontrol, squeue and sacct; recorded output of SLURM 22.05.
 """
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clusters.errors import Failed, Malformed
 from clusters.shell import Section
 
-_END = '_js_status=$?; echo; echo "$0 $_js_status";'
-
-# $2: the submission's token. Standard input: the working directory on a line, the script, and $0 as proof that it came
-# whole. SLURM remembers the command line of sbatch, so the script is kept in a file named after the token until sbatch
-# has read it; in a home that takes no file, sbatch reads it from its standard input. The answer of sbatch is passed on
-# line by line, so that an id is seen even if sbatch does not end (a user's `#SBATCH --wait`).
-SUBMIT = f"""
-    IFS= read -r _js_dir; _js_script=$(cat);
-    case "$_js_script" in *"$0") _js_script="${{_js_script%"$0"}}";; *) echo "input cut off" >&2; exit 65;; esac;
-    cd; case "$_js_dir" in /*) ;; *) _js_dir="$PWD/$_js_dir";; esac;
-    cd -- "$_js_dir"; {_END}
-    [ "$_js_status" = 0 ] || exit 0;
-    _js_file="$HOME/.job-submitter/$2.sh";
-    {{
-        if ( umask 077; mkdir -p "$HOME/.job-submitter" && printf "%s" "$_js_script" > "$_js_file" ) 2>/dev/null;
-        then "$1/sbatch" --parsable "$_js_file";
-        else printf "%s" "$_js_script" | "$1/sbatch" --parsable; fi; {_END}
-    }} | {{
-        while IFS= read -r _js_line; do
-            printf "%s" "$_js_line"; echo;
-            case "$_js_line" in "$0 "*) break;; [0-9]*) _js_id="${{_js_line%%;*}}";; esac;
-        done;
-        [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}
-    }};
-    rm -f "$_js_file" 2>/dev/null; exit 0
-"""
-
-_QUEUE_FORMAT = "%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r"
-_HISTORY_FIELDS = "JobID,User,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocNodes,AllocCPUS,NodeList"
-_SQUEUE = f'SLURM_TIME_FORMAT=%s "$1/squeue" -h -t all -o "{_QUEUE_FORMAT}"'
-_SACCT = f'SLURM_TIME_FORMAT=%s "$1/sacct" -a -X -P -n -o {_HISTORY_FIELDS}'
-
-# $2: an account to ask about, or empty for everybody's jobs.
-QUEUE = f'{_SQUEUE} ${{2:+-u "$2"}}; {_END}'
-
-# $2: the beginning of the window in seconds before now. Standard input: the ids, comma-separated. Only a query by id
-# finds a job that was cancelled before it became eligible.
-HISTORY = f'read -r _js_ids; {_SACCT} -S "now-$2seconds" -j "$_js_ids"; {_END}'
-
-# $2: a job's id, $3: the window as in HISTORY. Cancels, then asks what became of it: accounting only where the
-# controller knows nothing.
-CANCEL = f"""
-    "$1/scancel" -Q "$2" 2>&1; {_END}
-    _js_rows=$({_SQUEUE} -j "$2" 2>&1); {_END.replace("echo;", 'printf "%s" "$_js_rows"; echo;', 1)}
-    case "$_js_rows" in *"|"*) ;; *) {_SACCT} -S "now-$3seconds" -j "$2" 2>&1; {_END} ;; esac; exit 0
-"""
-
-# Asks for the version of SLURM's tools, and whether the controller answers.
-PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit 0'
+# How `timeout` ends what took too long (coreutils: 124, and 128 + SIGKILL where that was needed).
+_ENDED_BY_US = {124, 137}
+# Errors of the way to the controller, which leave open whether it got the job (slurm_errno.h, "communication layer").
+_UNSURE = re.compile(
+    r"timed out|Unable to contact|connect failure|Zero Bytes|Connection refused|Communication|Transport|"
+    r"Unexpected message|(send|receive) failure|not responding",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -90,17 +47,23 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Submitted:
-    """An accepted submission. What the controller adds to the id is missing where it was not asked or did not answer.
+class Accepted:
+    """A submission that has a job."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What the controller says of a job just submitted.
 
     The paths are SLURM's own words, absolute; in those of a job array `%a` stands for the number of the task.
     """
 
-    job: int
-    stdout_path: str = ""
-    stderr_path: str = ""
-    submitted_at: dt.datetime | None = None
-    is_array: bool = False
+    stdout_path: str
+    stderr_path: str
+    submitted_at: dt.datetime | None
+    is_array: bool
 
 
 @dataclass(frozen=True)
@@ -112,28 +75,38 @@ class Rejected:
     stderr: str
 
 
-def parse_submission(found: list[Section], stderr: bytes) -> Submitted | Rejected:
-    """Read the sections of sbatch and scontrol. Raises Malformed where the outcome cannot be told from them."""
-    if not found:
-        raise Malformed(f"sbatch did not end: {stderr[:300]!r}")
+def parse_submission(token: str, found: list[Section]) -> Accepted | Rejected:
+    """Read what sbatch printed, its errors if it failed, and what scontrol says if there was an id.
+
+    Raises Malformed where the outcome cannot be told from that: there may be a job.
+    """
     sbatch, *rest = found
     ids = re.findall(r"^([0-9]+)(?:;\S+)?$", sbatch.text, re.MULTILINE)
-    if len(ids) == 1 and sbatch.status == 0:
-        return parse_new_job(int(ids[0]), rest[0].text if rest and rest[0].status == 0 else "")
-    if not ids and sbatch.status != 0:
-        return Rejected(sbatch.status, sbatch.text.removesuffix("\n"), stderr.decode("utf-8", "replace"))
-    raise Malformed(f"sbatch ended with {sbatch.status} and printed {sbatch.text[:300]!r}")
+    if sbatch.status == 0 and len(ids) == 1:
+        return Accepted(int(ids[0]))
+    words = rest[0].text if rest else ""
+    if len(ids) == 1 and len(rest) > 1 and token in rest[1].text:
+        return Accepted(int(ids[0]))  # whatever sbatch says, SLURM has a job of this token
+    if not ids and sbatch.status not in _ENDED_BY_US and sbatch.status != 0 and not _UNSURE.search(sbatch.text + words):
+        return Rejected(sbatch.status, *_streams(sbatch.text, words))
+    raise Malformed(f"sbatch ended with {sbatch.status} and printed {sbatch.text[:300]!r}, {words[:300]!r}")
 
 
-def parse_new_job(job: int, text: str) -> Submitted:
-    """Read what `scontrol show job` prints of a job just submitted, one `Key=value` a line where it matters."""
-    found = dict(re.findall(r"^   (StdOut|StdErr|SubmitTime)=(\S.*?) *$", text, re.MULTILINE))
-    submitted = found.get("SubmitTime", "").split(" ")[0]
-    return Submitted(
-        job,
-        stdout_path=_task_placeholder(found.get("StdOut", "")),
-        stderr_path=_task_placeholder(found.get("StdErr", "")),
-        submitted_at=_time(submitted),
+def _streams(output: str, words: str) -> tuple[str, str]:
+    """Tell sbatch's output from its errors, which come together where no file could take the errors apart."""
+    return (output.removesuffix("\n"), words) if words else ("", output)
+
+
+def parse_new_job(job: int, found: Iterable[Section]) -> NewJob | None:
+    """Read what `scontrol show job` prints of a job, one `Key=value` a line; None where it was not asked or failed."""
+    text = next((section.text for section in found if section.status == 0 and f"JobId={job} " in section.text), "")
+    fields = dict(re.findall(r"^   (StdOut|StdErr|SubmitTime)=(\S.*?) *$", text, re.MULTILINE))
+    if not text:
+        return None
+    return NewJob(
+        stdout_path=_task_placeholder(fields.get("StdOut", "")),
+        stderr_path=_task_placeholder(fields.get("StdErr", "")),
+        submitted_at=_time(fields.get("SubmitTime", "").split(" ")[0]),
         is_array=f" ArrayJobId={job} " in text,
     )
 
@@ -248,3 +221,47 @@ def checked(found: Iterable[Section], what: str, stderr: bytes = b"") -> str:
         words = section.text.strip() or stderr.decode("utf-8", "replace").strip()
         raise Failed(f"{what} ended with {section.status}: {words[:500]}")
     return section.text
+
+
+@dataclass(frozen=True)
+class NotSubmitted:
+    """A submission that has no job and cannot get one any more, with sbatch's words if it said any."""
+
+    stderr: str = ""
+
+
+def parse_lookup(
+    tokens: Sequence[str], found: list[Section], *, sbatch_is_over: bool
+) -> dict[str, Accepted | Rejected | NotSubmitted]:
+    """Read what became of the submissions `tokens`; those of which nothing certain is known yet are left out.
+
+    `sbatch_is_over` says that none of them can still be running. Raises Failed unless squeue and sacct both answered.
+    """
+    if len(found) != 2 * len(tokens) + 2:
+        raise Failed("the search for lost submissions did not end")
+    squeue, sacct = found[-2:]
+    remembered = checked([squeue], "squeue") + checked([sacct], "sacct")
+    traces = zip(found[:-2:2], found[1:-2:2], strict=True)
+    outcomes = {
+        token: _traced(token, trace.text, error.text, remembered, sbatch_is_over=sbatch_is_over)
+        for token, (trace, error) in zip(tokens, traces, strict=True)
+    }
+    return {token: outcome for token, outcome in outcomes.items() if outcome}
+
+
+def _traced(
+    token: str, trace: str, error: str, remembered: str, *, sbatch_is_over: bool
+) -> Accepted | Rejected | NotSubmitted | None:
+    ids = re.findall(rf"^([0-9]+)[^|\n]*\|.*/{token}/", remembered, re.MULTILINE)
+    if ids:
+        return Accepted(int(ids[0]))
+    if trace.startswith("fenced"):
+        return NotSubmitted()
+    answered = re.findall(r"^([0-9]+)(?:;\S+)?$", trace, re.MULTILINE)
+    ended = re.search(r"^--[0-9a-f]{32}-- ([0-9]+)$", trace, re.MULTILINE)
+    status = int(ended[1]) if ended else None
+    if len(answered) == 1 and status in {0, None}:
+        return Accepted(int(answered[0]))
+    if status and not answered and status not in _ENDED_BY_US and not _UNSURE.search(error):
+        return Rejected(status, "", error)
+    return NotSubmitted(error) if sbatch_is_over else None

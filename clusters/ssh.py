@@ -3,16 +3,15 @@
 import re
 import socket
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import paramiko
 import structlog
 from django.conf import settings
 
-from clusters import authority, shell
-from clusters.channel import Exchange
+from clusters import authority
 from clusters.errors import Refused, TimedOut, Unreachable
+from clusters.run import Script
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
 _UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
@@ -31,59 +30,10 @@ class Endpoint:
     connect_timeout: float = 10.0
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a script printed after its marker, and how it ended."""
-
-    marker: str
-    exit_status: int
-    stdout: bytes
-    stderr: bytes
-    truncated: bool
-
-    def sections(self) -> list[shell.Section]:
-        """Return what each of the script's commands printed. Raises Malformed."""
-        return shell.sections(self.stdout, self.marker)
-
-
 def check_account(account: str) -> None:
     """Raise Refused for an account that this service never becomes, whatever a mapping says: root, odd characters."""
     if account == "root" or not _ACCOUNT.match(account):
         raise Refused(f"{account!r} is no account that jobs can run as")
-
-
-def run_script(
-    channel: paramiko.Channel,
-    script: str,
-    arguments: Sequence[str] = (),
-    *,
-    environment: Mapping[str, str] | None = None,
-    stdin: bytes = b"",
-    timeout: float,
-    limit: int = 64 * 1024,
-) -> Answer:
-    """Run `script` (POSIX sh, see `shell.script_line`) on an unused `channel` and return its Answer.
-
-    `timeout` in seconds, `limit` in bytes a stream. A `stdin` is followed by the marker, so that the script can tell
-    whether it came whole. Raises TimedOut or Interrupted with what the script's commands had printed, and Refused where
-    the login shell runs nothing.
-    """
-    marker = shell.new_marker()
-    sealed = stdin + marker.encode() if stdin else b""
-    line = shell.script_line(script, arguments, environment or {}, marker)
-    exchange = Exchange(channel, timeout=timeout, limit=limit, cut=channel.get_transport().close)
-    try:
-        result = exchange.run(line, sealed)
-    except TimedOut as exc:
-        exc.stdout = shell.without_markers(shell.after_marker(exc.stdout, marker) or b"", marker)
-        exc.stderr = shell.after_marker(exc.stderr, marker) or b""
-        raise
-    stdout = shell.after_marker(result.stdout, marker)
-    if stdout is None:
-        words = (result.stdout + result.stderr)[:500].decode("utf-8", "replace").strip()
-        raise Refused(f"the login shell runs no command; it ended with {result.exit_status} and said {words!r}")
-    stderr = shell.after_marker(result.stderr, marker) or b""
-    return Answer(marker, result.exit_status, stdout, stderr, result.truncated)
 
 
 def greet(endpoint: Endpoint) -> None:
@@ -141,9 +91,9 @@ class Connection:
         self._transport.close()
 
     def _check_uid(self) -> None:
-        channel = self.open_channel(self.endpoint.connect_timeout)
+        timeout = self.endpoint.connect_timeout
         try:
-            answer = run_script(channel, "id -u", timeout=self.endpoint.connect_timeout)
+            answer = Script("id -u").start(self.open_channel(timeout)).result(timeout=timeout)
         except TimedOut as exc:
             raise Unreachable(f"the login of {self.account} answers no command: {exc}") from exc
         uid = answer.stdout.strip()

@@ -1,11 +1,22 @@
 """What the registry refuses, in the words that callers get."""
 
+from uuid import UUID
+
+from clusters.errors import ClusterError, TimedOut
+
 
 class JobNotFound(Exception):
     """The caller has no such job: it does not exist, or it is somebody else's."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"Job with {job_id} not found")
+
+
+class SubmissionNotFound(Exception):
+    """The caller has begun no such submission."""
+
+    def __init__(self, submission: str) -> None:
+        super().__init__(f"Submission {submission} not found")
 
 
 class OutputNotFound(Exception):
@@ -20,3 +31,20 @@ class SubmissionRefused(Exception):
         self.exit_code = exit_code
         self.stdout = stdout
         self.stderr = stderr
+
+
+class OutcomeUnknown(Exception):
+    """The cluster's answer to a submission was lost: there may be a job. The submission tells once it is known."""
+
+    def __init__(self, submission: UUID, cause: ClusterError) -> None:
+        super().__init__(f"{cause}; submission {submission} will tell what became of it")
+        self.stdout = cause.stdout if isinstance(cause, TimedOut) else b""
+        self.stderr = cause.stderr if isinstance(cause, TimedOut) else b""
+
+
+class KeyReused(Exception):
+    """The Idempotency-Key was used before with another request."""
+
+
+class StillInFlight(Exception):
+    """The first request with this Idempotency-Key has no outcome yet."""

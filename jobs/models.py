@@ -24,8 +24,8 @@ class JobQuerySet(models.QuerySet["Job"]):
     """The questions that are asked of the registry."""
 
     def listed(self) -> Self:
-        """Jobs that SLURM has accepted: what users see."""
-        return self.filter(submission=Submission.SUBMITTED)
+        """Jobs that SLURM has accepted and their owners have not deleted: what users see."""
+        return self.filter(submission=Submission.SUBMITTED, deleted_at=None)
 
     def owned_by(self, account: str) -> Self:
         """Listed jobs of `account`, newest first, with what an answer needs."""
@@ -48,7 +48,7 @@ OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
 class Job(models.Model):
     """A batch job. `account` and `owner_dn` are text, so that history survives a changed mapping."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="of the submission")
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="jobs")
     account = models.CharField(max_length=32)
     owner_dn = models.TextField()
@@ -56,7 +56,13 @@ class Job(models.Model):
     working_directory = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
+    # At most one submission for each key that a caller names; a submission that came to nothing gives its key back.
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - null is not unique
+    answer = models.JSONField(null=True, blank=True, help_text="the first answer to a request with a key")
+    request_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the request's body")
+
     submission = models.CharField(max_length=9, choices=Submission, default=Submission.PENDING)
+    settled = models.BooleanField(default=False, help_text="the cluster knows that the outcome is known here")
     failure = models.JSONField(null=True, blank=True, help_text="sbatch's own words where it refused")
     slurm_id = models.BigIntegerField(null=True, blank=True)
     job_id = models.CharField(max_length=300, blank=True)
@@ -79,6 +85,7 @@ class Job(models.Model):
     abort_requested_at = models.DateTimeField(null=True, blank=True)
     confirmed = models.BooleanField(default=False, help_text="accounting has told the end of it")
     checked_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="by its owner, who no longer sees it")
 
     objects = JobQuerySet.as_manager()
 
@@ -88,12 +95,14 @@ class Job(models.Model):
             models.UniqueConstraint(
                 "cluster", "account", "slurm_id", condition=Q(recycled=False), name="one_current_job_per_slurm_id"
             ),
+            models.UniqueConstraint("account", "idempotency_key", name="one_submission_per_key"),
         ]
         indexes = [
             models.Index("account", F("created_at").desc(), name="jobs_of_account"),
             models.Index("account", "tag", F("created_at").desc(), name="jobs_of_account_by_tag"),
             models.Index("job_id", name="jobs_by_job_id"),
             models.Index("cluster", condition=OPEN, name="open_jobs_of_cluster"),
+            models.Index("created_at", condition=Q(submission="PENDING"), name="pending_submissions"),
         ]
 
     def __str__(self) -> str:

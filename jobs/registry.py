@@ -2,22 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.errors import Refused, Unreachable
-from clusters.gateway import NoDirectory
-from clusters.models import Cluster
-from clusters.slurm import Record, Rejected, Submitted
+from clusters.slurm import Record
 from jobs import reading
-from jobs.errors import SubmissionRefused
-from jobs.models import Job, Submission
+from jobs.models import Job
 from jobs.reading import Reading
 from jobs.states import ACTIVE, Status
 
@@ -28,42 +22,6 @@ CLOCK_SLACK = timedelta(hours=1)
 
 # What a reading says of a job, column by column, and always the latest of it.
 _TOLD = ("status", "started_at", "ended_at", "wall_seconds", "nodes", "cores", "exit_code", "signal", "confirmed")
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a caller wants to run. `directory` is absolute or relative to the home; empty for the home."""
-
-    script: str
-    directory: str = ""
-    tag: str | None = None
-
-
-def submit(cluster: Cluster, account: str, owner_dn: str, order: Order) -> Job:
-    """Run sbatch on `cluster` as `account` and return the registered job.
-
-    The row is committed before the cluster is asked, and no transaction is open meanwhile: whatever dies, the row
-    stays. Raises SubmissionRefused, Unreachable or Refused (there is no job) and TimedOut or Malformed (there may be
-    one: the row stays PENDING).
-    """
-    job = Job.objects.create(
-        cluster=cluster, account=account, owner_dn=owner_dn, tag=order.tag, working_directory=order.directory
-    )
-    try:
-        outcome = gateway.submit(cluster, account, job.id.hex, order.directory, order.script)
-    except (Unreachable, Refused) as exc:
-        _fail(job, str(exc))
-        raise
-    match outcome:
-        case Submitted():
-            _accept(job, outcome)
-            return job
-        case NoDirectory(message):
-            _fail(job, message)
-            raise SubmissionRefused(f"working_directory: {message}")
-        case Rejected(code, stdout, stderr):
-            _fail(job, stderr, exit_code=code, stdout=stdout)
-            raise SubmissionRefused("sbatch refused the job", exit_code=code, stdout=stdout, stderr=stderr)
 
 
 def abort(job: Job) -> None:
@@ -81,10 +39,13 @@ def abort(job: Job) -> None:
 
 
 def delete(job: Job) -> None:
-    """Cancel `job` if it is still active, and remove it. Raises ClusterError, and the job stays as it was."""
+    """Cancel `job` if it is still active, and remove it from its owner's sight.
+
+    Raises ClusterError, and the job stays as it was.
+    """
     if not Status(job.status).final:
         _cancel(job)
-    job.delete()
+    Job.objects.filter(pk=job.pk, deleted_at=None).update(deleted_at=timezone.now())
 
 
 def absorb(jobs: Iterable[Job], queue: Iterable[Record], history: Iterable[Record]) -> int:
@@ -102,37 +63,6 @@ def absorb(jobs: Iterable[Job], queue: Iterable[Record], history: Iterable[Recor
             status = changes.pop("status", job.status)
             changed += job.move_to(Status(status), **changes, checked_at=timezone.now())
     return changed
-
-
-def _accept(job: Job, accepted: Submitted) -> None:
-    values = {
-        "submission": Submission.SUBMITTED,
-        "slurm_id": accepted.job,
-        "job_id": f"{accepted.job}.{job.cluster.job_domain}",
-        "stdout": accepted.stdout_path,
-        "stderr": accepted.stderr_path,
-        "submitted_at": accepted.submitted_at,
-        "is_array": accepted.is_array,
-        "checked_at": timezone.now(),
-    }
-    try:
-        _write(job, values)
-    except IntegrityError:
-        # The id has come round again (or the controller was set up anew): from now on it means this job.
-        with transaction.atomic():
-            Job.objects.filter(cluster=job.cluster, account=job.account, slurm_id=accepted.job).update(recycled=True)
-            _write(job, values)
-
-
-def _fail(job: Job, stderr: str, *, exit_code: int = 0, stdout: str = "") -> None:
-    failure = {"exit_code": exit_code, "standard_output": stdout, "error_output": stderr}
-    _write(job, {"submission": Submission.FAILED, "failure": failure})
-
-
-def _write(job: Job, values: dict[str, Any]) -> None:
-    Job.objects.filter(pk=job.pk).update(**values)
-    for field, value in values.items():
-        setattr(job, field, value)
 
 
 def _cancel(job: Job) -> list[Record]:

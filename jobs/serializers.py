@@ -148,6 +148,40 @@ class JobSerializer(serializers.Serializer[Job]):
         return f"{self.context['jobs_url']}/{job.job_id}/{stream}"
 
 
+class SubmissionSerializer(serializers.Serializer[Job]):
+    """What became of a submission. Reading only; the fields stand here for the schema."""
+
+    submission_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["pending", "submitted", "failed"])
+    host = serializers.CharField()
+    tag = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    job_id = serializers.CharField(required=False, help_text="once it is submitted")
+    exit_code = serializers.IntegerField(required=False, help_text="sbatch's, if it failed")
+    standard_output = serializers.CharField(required=False, help_text="sbatch's, if it failed")
+    error_output = serializers.CharField(required=False, help_text="sbatch's, if it failed")
+    error_message = serializers.CharField(required=False, help_text="why it failed")
+
+    def to_representation(self, job: Job) -> dict[str, Any]:
+        """Return the submission's fields: `job_id` if it has a job, sbatch's words if it failed."""
+        failure = job.failure or {}
+        words = {
+            "exit_code": failure.get("exit_code", 0),
+            "standard_output": failure.get("stdout", ""),
+            "error_output": failure.get("stderr", ""),
+            "error_message": failure.get("message", ""),
+        }
+        return {
+            "submission_id": str(job.id),
+            "status": job.submission.lower(),
+            "host": job.cluster.name,
+            "tag": job.tag,
+            "created_at": job.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **({"job_id": job.job_id} if job.job_id else {}),
+            **(words if failure else {}),
+        }
+
+
 def _runtime(job: Job) -> dict[str, str]:
     zone = job.cluster.zone
     waited_until = job.started_at or (job.ended_at if Status(job.status).final else None)

@@ -1,10 +1,15 @@
 """What Celery runs: beat orders a look at every cluster, and each cluster is looked at by a task of its own."""
 
+import structlog
 from celery import shared_task
 from django.conf import settings
 
+from clusters import gateway
+from clusters.errors import ClusterError
 from clusters.models import Cluster
-from jobs import polling
+from jobs import polling, submission
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(expires=60)
@@ -20,3 +25,31 @@ def poll_cluster(pk: int) -> None:
     cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
     if cluster:
         polling.poll(cluster)
+
+
+@shared_task(expires=60)
+def recover_submissions() -> None:
+    """Order a search for each account that has submissions whose answer was lost."""
+    for pk, account in submission.accounts_to_recover():
+        recover_account.apply_async((pk, account), expires=30)
+
+
+@shared_task
+def recover_account(pk: int, account: str) -> None:
+    """Find out what became of the lost submissions of `account` on the cluster with the key `pk`."""
+    cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
+    if cluster:
+        try:
+            submission.recover(cluster, account)
+        except ClusterError as exc:
+            log.warning("recovery-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
+
+
+@shared_task
+def tidy_homes() -> None:
+    """Have each home tidied in which a submission may have left something a day ago."""
+    for cluster, account in submission.untidy_accounts():
+        try:
+            gateway.tidy(cluster, account)
+        except ClusterError as exc:
+            log.warning("tidying-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")

@@ -1,5 +1,8 @@
 """The REST calls on /api/jobs, for the authenticated caller's own jobs."""
 
+import hashlib
+import json
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any, Protocol, cast
@@ -9,18 +12,18 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
-from jobs import registry
-from jobs.errors import JobNotFound, OutputNotFound
+from jobs import registry, submission
+from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
 from jobs.models import Job
-from jobs.registry import Order
-from jobs.serializers import ActionSerializer, JobSerializer, OrderSerializer
+from jobs.serializers import ActionSerializer, JobSerializer, OrderSerializer, SubmissionSerializer
+from jobs.submission import Order
 
 
 class Caller(Protocol):
@@ -61,6 +64,7 @@ class JobViewSet(ViewSet):
     lookup_field = "job_id"
     lookup_value_regex = r"[^/]+"
     tag: str | None = None  # what an error's body repeats
+    submission: uuid.UUID | None = None  # what a POST's every answer names
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then remember the tag that the caller sent."""
@@ -70,6 +74,12 @@ class JobViewSet(ViewSet):
         data = request.data if request.method in {"POST", "PUT"} else request.query_params
         tag = data.get("tag") if hasattr(data, "get") else None
         self.tag = tag if isinstance(tag, str) else None
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Name the submission in every answer to a POST that began one."""
+        if self.submission:
+            response["Submission-Id"] = str(self.submission)
+        return super().finalize_response(request, response, *args, **kwargs)
 
     @extend_schema(
         parameters=[OpenApiParameter("tag", str, description="only jobs with exactly this tag")],
@@ -82,16 +92,34 @@ class JobViewSet(ViewSet):
             jobs = jobs.filter(tag=request.query_params["tag"].replace("\0", "\ufffd"))
         return Response(self._written(request, jobs, many=True))
 
-    @extend_schema(request=OrderSerializer, responses={201: JobSerializer})
+    @extend_schema(
+        request=OrderSerializer,
+        responses={201: JobSerializer},
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key",
+                str,
+                OpenApiParameter.HEADER,
+                description="1 to 255 printable ASCII characters; the same key and body never submit twice",
+            )
+        ],
+    )
     def create(self, request: Request) -> Response:
         """Run sbatch on `host` as the caller's account, and register the job."""
         form = OrderSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         values, caller = form.validated_data, _caller(request)
-        order = Order(values["script"], values.get("working_directory", ""), values["tag"])
-        job = registry.submit(values["host"], caller.account, caller.dn, order)
-        location = f"{_jobs_url(request)}/{job.job_id}"
-        return Response(self._written(request, job), status.HTTP_201_CREATED, headers={"Location": location})
+        order = Order(
+            values["script"], values.get("working_directory", ""), values["tag"], _key(request), _digest(request)
+        )
+        self.submission = uuid.uuid4()
+        job, replayed = submission.submit(self.submission, values["host"], caller.account, caller.dn, order)
+        self.submission = job.id
+        answer = submission.first_answer(job, self._written(request, submission.as_submitted(job)))
+        headers = {"Location": f"{_jobs_url(request)}/{job.job_id}"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(answer, status.HTTP_201_CREATED, headers=headers)
 
     @extend_schema(responses={200: JobSerializer})
     def retrieve(self, request: Request, job_id: str) -> Response:
@@ -134,6 +162,38 @@ class JobViewSet(ViewSet):
 
     def _written(self, request: Request, jobs: Any, **options: Any) -> Any:
         return JobSerializer(jobs, context={"jobs_url": _jobs_url(request)}, **options).data
+
+
+class SubmissionViewSet(ViewSet):
+    """What became of a POST whose answer was lost."""
+
+    lookup_field = "submission_id"
+    lookup_value_regex = r"[^/]+"
+
+    @extend_schema(responses={200: SubmissionSerializer})
+    def retrieve(self, request: Request, submission_id: str) -> Response:
+        """Return one of the caller's submissions: pending, submitted (with its job_id), or failed (with the reason)."""
+        try:
+            job = Job.objects.get(pk=uuid.UUID(submission_id), account=_caller(request).account)
+        except (ValueError, Job.DoesNotExist) as exc:
+            raise SubmissionNotFound(submission_id) from exc
+        return Response(SubmissionSerializer(job).data)
+
+
+def _key(request: Request) -> str | None:
+    """Return the Idempotency-Key, with or without the quotes of a structured field. Raises ValidationError."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    key = key.strip().removeprefix('"').removesuffix('"')
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):  # noqa: PLR2004 - see the message
+        raise ValidationError({"Idempotency-Key": "must be 1 to 255 printable ASCII characters"})
+    return key
+
+
+def _digest(request: Request) -> str:
+    """Return what tells this request's body from another, however it was spaced."""
+    return hashlib.sha256(json.dumps(request.data, sort_keys=True).encode()).hexdigest()
 
 
 def _caller(request: Request) -> Caller:

@@ -11,18 +11,32 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from clusters.errors import Failed, Malformed, Refused, TimedOut, Unreachable
-from jobs.errors import JobNotFound, OutputNotFound, SubmissionRefused
+from jobs.errors import (
+    JobNotFound,
+    KeyReused,
+    OutcomeUnknown,
+    OutputNotFound,
+    StillInFlight,
+    SubmissionNotFound,
+    SubmissionRefused,
+)
 
 log = structlog.get_logger(__name__)
 
 _OUTPUT_LIMIT = 64 * 1024  # bytes of each stream that an error's body repeats
 _RETRY_AFTER = "30"  # seconds
 
+_DOCUMENTED = ["400", "401", "403", "404", "405", "408", "409", "411", "413", "415", "422", "429", "500", "503"]
+
 _CODES: dict[type[Exception], int] = {
     JobNotFound: 404,
     OutputNotFound: 404,
     RequestDataTooBig: 413,
+    SubmissionNotFound: 404,
     SubmissionRefused: 422,
+    KeyReused: 422,
+    StillInFlight: 409,
+    OutcomeUnknown: 408,
     Refused: 403,
     TimedOut: 408,
     Unreachable: 503,
@@ -68,7 +82,7 @@ def _command(exc: Exception) -> dict[str, Any]:
     """Return what the command on the cluster printed, where one ran."""
     if isinstance(exc, SubmissionRefused):
         return {"exit_code": exc.exit_code, "stdout": exc.stdout, "stderr": exc.stderr}
-    if isinstance(exc, TimedOut):
+    if isinstance(exc, TimedOut | OutcomeUnknown):
         streams = {"stdout": exc.stdout.decode("utf-8", "replace"), "stderr": exc.stderr.decode("utf-8", "replace")}
         return {"exit_code": -1, **streams}
     return {}
@@ -81,7 +95,7 @@ def _capped(text: str) -> str:
 def _message(exc: Exception) -> str:
     if isinstance(exc, exceptions.ValidationError):
         return "; ".join(_faults(exc.detail))
-    if isinstance(exc, TimedOut):
+    if isinstance(exc, TimedOut | OutcomeUnknown):
         return f"timeout occurred: {exc}"
     if isinstance(exc, exceptions.APIException):
         return str(exc.detail)
@@ -142,6 +156,6 @@ def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for calls in result.get("paths", {}).values():
         for call in calls.values():
-            for code in ("400", "401", "403", "404", "405", "408", "411", "413", "415", "422", "429", "500", "503"):
+            for code in _DOCUMENTED:
                 call["responses"].setdefault(code, {"description": "see error_message", "content": content})
     return result

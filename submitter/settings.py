@@ -150,6 +150,16 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "recover-submissions": {
+        "task": "jobs.tasks.recover_submissions",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
+    "tidy-homes": {
+        "task": "jobs.tasks.tidy_homes",
+        "schedule": 24 * 3600.0,
+        "options": {"expires": 3600.0},
+    },
     "poll-clusters": {
         "task": "jobs.tasks.poll_clusters",
         "schedule": POLL_INTERVAL,

@@ -6,12 +6,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from jobs.pages import front_page
-from jobs.views import JobViewSet
+from jobs.views import JobViewSet, SubmissionViewSet
 from submitter import ops
 
 router = SimpleRouter()
 router.trailing_slash = "/?"  # a pattern: both forms answer, without a redirect
 router.register("jobs", JobViewSet, basename="job")
+router.register("submissions", SubmissionViewSet, basename="submission")
 
 urlpatterns = [
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),

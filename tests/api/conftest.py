@@ -16,7 +16,7 @@ from django.utils import timezone
 from clusters import gateway
 from clusters.files import OutputFile
 from clusters.models import Cluster
-from clusters.slurm import Record, Submitted
+from clusters.slurm import Accepted, NewJob, Record
 from tests.pki import grid
 from tests.pki.mint import Form, crl
 
@@ -48,6 +48,28 @@ class Cast:
     nobody: Caller
 
 
+def described(account: str, job: int) -> NewJob:
+    """What the controller says of a new job."""
+    path = f"/home/{account}/slurm-{job}.out"
+    return NewJob(path, path, timezone.now().replace(microsecond=0), is_array=False)
+
+
+@dataclass
+class FakeSubmission:
+    """An answered submission; settling it happens at once."""
+
+    gateway: "FakeGateway"
+    outcome: Any
+
+    def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
+        self.gateway.calls.append(f"settle wait={wait}")
+        new = isinstance(self.outcome, Accepted)
+        done(described(self.gateway.submitted[0], self.outcome.job) if new else None)
+
+    def abandon(self) -> None:
+        self.gateway.calls.append("abandon")
+
+
 @dataclass
 class FakeGateway:
     """Stands for every cluster: hands out ids, and says what the test tells it to say."""
@@ -58,6 +80,7 @@ class FakeGateway:
     queued: list[Record] = field(default_factory=list)
     accounted: list[Record] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    lost: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
 
@@ -70,10 +93,14 @@ class FakeGateway:
 
     def submit(self, _cluster: Cluster, account: str, token: str, directory: str, script: str) -> Any:
         self.submitted = (account, token, directory, script)
-        job = next(self.ids)
-        return self._say(
-            "submit", Submitted(job, f"/home/{account}/slurm-{job}.out", f"/home/{account}/slurm-{job}.out")
-        )
+        return FakeSubmission(self, self._say("submit", Accepted(next(self.ids))))
+
+    def lookup(self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool) -> Any:
+        found = {token: self.lost[token] for token in tokens if token in self.lost}
+        return self._say(f"lookup sbatch_is_over={sbatch_is_over}", found)
+
+    def describe(self, _cluster: Cluster, account: str, job: int) -> Any:
+        return self._say("describe", described(account, job))
 
     def cancel(self, _cluster: Cluster, _account: str, job: int, _since: int) -> Any:
         self.cancelled.append(job)
@@ -120,7 +147,7 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
-    for verb in ("submit", "cancel", "queue", "history", "open_file"):
+    for verb in ("submit", "lookup", "describe", "cancel", "queue", "history", "open_file"):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
     return stand_in
 

@@ -9,7 +9,7 @@ from django.db import connection
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
-from clusters.slurm import Rejected, Submitted
+from clusters.slurm import Accepted, Rejected
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway
 
@@ -37,7 +37,7 @@ def test_a_submission_is_registered_and_answered_as_the_seed_shows(cast: Cast, f
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/"])
 def test_both_forms_of_the_path_answer_without_a_redirect(cast: Cast, fake: FakeGateway, path: str) -> None:
     assert cast.alice("POST", path, ORDER).status_code == 201
-    assert fake.calls == ["submit"]
+    assert fake.calls == ["submit", "settle wait=False"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -53,7 +53,7 @@ def test_the_row_is_committed_and_no_transaction_is_open_while_the_cluster_is_as
 @pytest.mark.parametrize("host", ["zeus", "ZEUS.Cyfronet.PL"])
 def test_an_alias_or_another_case_means_the_same_cluster(cast: Cast, fake: FakeGateway, host: str) -> None:
     assert cast.alice("POST", "/api/jobs", ORDER | {"host": host}).json()["host"] == "zeus.cyfronet.pl"
-    assert fake.calls == ["submit"]
+    assert fake.calls == ["submit", "settle wait=False"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_body_that_is_no_json_object_is_422(cast: Cast, fake: FakeGateway, bod
 @pytest.mark.parametrize("tag", [None, "x", "x" * 255, "żółw 1; $(id)"])
 def test_tags_of_1_to_255_printable_characters_are_kept(cast: Cast, fake: FakeGateway, tag: str | None) -> None:
     assert cast.alice("POST", "/api/jobs", ORDER | {"tag": tag}).json()["tag"] == tag
-    assert fake.calls == ["submit"]
+    assert fake.calls == ["submit", "settle wait=False"]
 
 
 def test_the_largest_script_is_accepted_to_the_byte(cast: Cast, fake: FakeGateway) -> None:
@@ -164,7 +164,7 @@ def test_a_missing_directory_is_422(cast: Cast, fake: FakeGateway) -> None:
         (Refused("no such account"), 403, Submission.FAILED),
         (TimedOut("30 s", stdout=b"so far \xff"), 408, Submission.PENDING),
         (Interrupted("cut"), 408, Submission.PENDING),
-        (Malformed("'?'"), 500, Submission.PENDING),
+        (Malformed("'?'"), 408, Submission.PENDING),
         (RuntimeError("a bug"), 500, Submission.PENDING),
     ],
 )
@@ -201,7 +201,7 @@ def test_outputs_in_errors_are_capped(cast: Cast, fake: FakeGateway) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_an_id_that_comes_round_again_means_the_new_job(cast: Cast, fake: FakeGateway) -> None:
     first = cast.alice("POST", "/api/jobs", ORDER | {"tag": "old"}).json()
-    fake.outcome = Submitted(100)
+    fake.outcome = Accepted(100)
     second = cast.alice("POST", "/api/jobs", ORDER | {"tag": "new"})
     assert second.status_code == 201
     assert second.json()["job_id"] == first["job_id"]
@@ -211,7 +211,7 @@ def test_an_id_that_comes_round_again_means_the_new_job(cast: Cast, fake: FakeGa
 
 def test_two_owners_of_one_id_keep_their_own_jobs(cast: Cast, fake: FakeGateway) -> None:
     job_id = cast.alice("POST", "/api/jobs", ORDER | {"tag": "alice's"}).json()["job_id"]
-    fake.outcome = Submitted(100)
+    fake.outcome = Accepted(100)
     assert cast.bob("POST", "/api/jobs", ORDER | {"tag": "bob's"}).status_code == 201
     assert cast.alice("GET", f"/api/jobs/{job_id}").json()["tag"] == "alice's"
     assert cast.bob("GET", f"/api/jobs/{job_id}").json()["tag"] == "bob's"

@@ -1,0 +1,96 @@
+"""A script on a channel: what it printed itself, told from the noise of the login."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import paramiko
+
+from clusters import shell
+from clusters.channel import Exchange
+from clusters.errors import Refused, TimedOut
+
+_LIMIT = 64 * 1024  # bytes a stream
+_START_TIMEOUT = 30.0  # seconds
+
+
+@contextmanager
+def _without_noise(marker: str) -> Iterator[None]:
+    """Leave in a TimedOut only what the script's commands had printed."""
+    try:
+        yield
+    except TimedOut as exc:
+        exc.stdout = shell.without_markers(shell.after_marker(exc.stdout, marker) or b"", marker)
+        exc.stderr = shell.after_marker(exc.stderr, marker) or b""
+        raise
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a script printed after its marker, and how it ended (None: it has not yet)."""
+
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+    sections: list[shell.Section]
+
+
+@dataclass(frozen=True)
+class Script:
+    """POSIX sh in the alphabet of `shell.quote`, with its arguments ($1...) and what it finds in its environment."""
+
+    text: str
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def start(self, channel: paramiko.Channel, *, limit: int = _LIMIT) -> "Run":
+        """Start it on an unused channel, keeping at most `limit` bytes a stream. Raises TimedOut, Interrupted."""
+        return Run(channel, self, limit=limit)
+
+
+class Run:
+    """A script that was started, and may be fed and read."""
+
+    def __init__(self, channel: paramiko.Channel, script: Script, *, limit: int) -> None:
+        """Start `script`; see there."""
+        self.marker = shell.new_marker()
+        self._exchange = Exchange(channel, limit=limit)
+        line = shell.script_line(script.text, script.arguments, dict(script.environment), self.marker)
+        self._exchange.start(line, _START_TIMEOUT)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still waits for input, as far as is known."""
+        return self._exchange.alive
+
+    def send(self, data: bytes, *, timeout: float) -> None:
+        """Write `data` to its standard input, which stays open. Raises TimedOut, Interrupted."""
+        self._exchange.send(data, timeout, end=False)
+
+    def answer(self, sections: int, *, timeout: float) -> Answer:
+        """Return what it has printed as soon as that is `sections` commands' output, or it has ended.
+
+        Raises TimedOut or Interrupted with what its commands had printed, Refused where the login shell runs nothing,
+        Malformed.
+        """
+        end = f"\n{self.marker} ".encode()
+        with _without_noise(self.marker):
+            self._exchange.read_until(lambda out: out.count(end) >= sections and out.endswith(b"\n"), timeout)
+        return self._read(None)
+
+    def result(self, data: bytes = b"", *, timeout: float) -> Answer:
+        """Write `data`, end the input, and return everything once the script has ended. Raises as `answer` does."""
+        with _without_noise(self.marker):
+            self._exchange.send(data, timeout, end=True)
+            exit_status = self._exchange.finish(timeout)
+        return self._read(exit_status)
+
+    def _read(self, exit_status: int | None) -> Answer:
+        raw = self._exchange
+        stdout = shell.after_marker(raw.stdout, self.marker)
+        if stdout is None:
+            words = (raw.stdout + raw.stderr)[:500].decode("utf-8", "replace").strip()
+            raise Refused(f"the login shell runs no command; it ended with {exit_status} and said {words!r}")
+        stderr = shell.after_marker(raw.stderr, self.marker) or b""
+        return Answer(exit_status, stdout, stderr, raw.truncated, shell.sections(stdout, self.marker))

@@ -1,0 +1,90 @@
+"""PURE. Every script that is run on a login node.
+
+They are POSIX sh in the alphabet of `shell.quote`. $0 is the marker, $1 SLURM's directory; every command's output is
+followed by a marker line with its exit status. Times are asked for as epochs (SLURM_TIME_FORMAT=%s), since SLURM's own
+carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel and sacct, SLURM 22.05.
+"""
+
+DIRECTORY = ".job-submitter"  # in the user's home
+
+_END = '_js_status=$?; echo; echo "$0 $_js_status";'
+
+# $2: the seconds that sbatch may take. Standard input: a token that names this submission, the working directory, the
+# number of bytes that follow, and these: the script with $0 at its end, as proof that it came whole.
+# The token's directory is made by whoever comes first, this script or LOOKUP: what that has found missing cannot be
+# submitted later. SLURM remembers sbatch's command line, and with it the token. The id is written down before it is
+# told. The answer of sbatch is passed on line by line, so that an id is seen even if sbatch does not end (a user's
+# `#SBATCH --wait`). A home that takes no file only narrows how a lost submission can be found.
+# At the end a line on standard input says that the answer is known: then the directory is not needed any more.
+SUBMIT = f"""
+    trap "" HUP PIPE;
+    IFS= read -r _js_token; IFS= read -r _js_dir; read -r _js_size; _js_script=$(head -c "$_js_size");
+    case "$_js_script" in *"$0") _js_script="${{_js_script%"$0"}}";; *) exit 65;; esac;
+    cd; case "$_js_dir" in /*) ;; *) _js_dir="$PWD/$_js_dir";; esac;
+    cd -- "$_js_dir"; {_END}
+    [ "$_js_status" = 0 ] || exit 0;
+    _js_at="$HOME/{DIRECTORY}"; [ -d "$_js_at" ] || mkdir -m 700 "$_js_at" 2>/dev/null;
+    _js_at="$_js_at/$_js_token";
+    mkdir -m 700 "$_js_at" 2>/dev/null || [ -z "$(ls -d "$_js_at" 2>/dev/null)" ] || exit 75;
+    {{
+        if {{ printf "%s" "$_js_script" > "$_js_at/job.sh" && : > "$_js_at/error"; }} 2>/dev/null;
+        then timeout -k 5 "$2" "$1/sbatch" --parsable "$_js_at/job.sh" 2> "$_js_at/error";
+        else printf "%s" "$_js_script" | timeout -k 5 "$2" "$1/sbatch" --parsable 2>&1; fi; {_END}
+    }} | {{
+        while IFS= read -r _js_line; do
+            case "$_js_line" in "$0 "*|[0-9]*) {{ echo "$_js_line" >> "$_js_at/answer"; }} 2>/dev/null;; esac;
+            printf "%s" "$_js_line"; echo;
+            case "$_js_line" in "$0 "*) break;; [0-9]*) _js_id="${{_js_line%%;*}}";; esac;
+        done;
+        [ "$_js_line" = "$0 0" ] || {{ cat "$_js_at/error" 2>/dev/null; {_END} }};
+        [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}
+    }};
+    read -r _js_known && rm -rf "$_js_at"; exit 0
+"""
+
+_QUEUE_FORMAT = "%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r"
+_HISTORY_FIELDS = "JobID,User,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocNodes,AllocCPUS,NodeList"
+_SQUEUE = f'SLURM_TIME_FORMAT=%s "$1/squeue" -h -t all -o "{_QUEUE_FORMAT}"'
+_SACCT = f'SLURM_TIME_FORMAT=%s "$1/sacct" -a -X -P -n -o {_HISTORY_FIELDS}'
+
+# $2: an account to ask about, or empty for everybody's jobs.
+QUEUE = f'{_SQUEUE} ${{2:+-u "$2"}}; {_END}'
+
+# $2: the beginning of the window in seconds before now. Standard input: the ids, comma-separated. Only a query by id
+# finds a job that was cancelled before it became eligible.
+HISTORY = f'read -r _js_ids; {_SACCT} -S "now-$2seconds" -j "$_js_ids"; {_END}'
+
+# $2: a job's id, $3: the window as in HISTORY. Cancels, then asks what became of it: accounting only where the
+# controller knows nothing.
+CANCEL = f"""
+    "$1/scancel" -Q "$2" 2>&1; {_END}
+    _js_rows=$({_SQUEUE} -j "$2" 2>&1); {_END.replace("echo;", 'printf "%s" "$_js_rows"; echo;', 1)}
+    case "$_js_rows" in *"|"*) ;; *) {_SACCT} -S "now-$3seconds" -j "$2" 2>&1; {_END} ;; esac; exit 0
+"""
+
+# Asks for the version of SLURM's tools, and whether the controller answers.
+PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit 0'
+
+# $2: a window as in HISTORY, $3: the account. Standard input: tokens of submissions whose outcome is not known.
+# Two sections a token (its fate and sbatch's output; sbatch's errors), then squeue's and sacct's command lines.
+LOOKUP = f"""
+    read -r _js_tokens; _js_now=$(date +%s);
+    _js_home="$HOME/{DIRECTORY}"; [ -d "$_js_home" ] || mkdir -m 700 "$_js_home" 2>/dev/null;
+    find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {{}} + 2>/dev/null;
+    for _js_token in $_js_tokens; do
+        _js_at="$_js_home/$_js_token";
+        if mkdir -m 700 "$_js_at" 2>/dev/null; then : > "$_js_at/fenced"; fi;
+        if [ -e "$_js_at/fenced" ]; then echo fenced;
+        elif [ -d "$_js_at" ]; then echo "claimed"; cat "$_js_at/answer" 2>/dev/null;
+        else echo nowhere; fi; {_END}
+        cat "$_js_at/error" 2>/dev/null; {_END}
+    done;
+    "$1/squeue" -h -t all -u "$3" -o "%i|%o" 2>&1; {_END}
+    "$1/sacct" -u "$3" -X -P -n -D -o JobID,SubmitLine -S "now-$2seconds" 2>&1; {_END} exit 0
+"""
+
+# $2: a job's id.
+DESCRIBE = f'SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$2" 2>&1; {_END} exit 0'
+
+# Removes what submissions left behind in a home more than a day ago.
+TIDY = f'find "$HOME/{DIRECTORY}" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {{}} + 2>&1; {_END} exit 0'

@@ -1,0 +1,236 @@
+"""From an order to a job, exactly once: the row first, then the cluster, then the outcome; whatever dies in between."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from clusters import gateway
+from clusters.errors import Malformed, Refused, TimedOut, Unreachable
+from clusters.gateway import NoDirectory
+from clusters.models import Cluster
+from clusters.slurm import Accepted, NewJob, NotSubmitted, Rejected
+from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
+from jobs.models import Job, Submission
+from jobs.registry import CLOCK_SLACK
+from jobs.states import ACTIVE, Status
+
+Outcome = Accepted | Rejected | NoDirectory | NotSubmitted
+
+# A request whose submission is younger is probably still at work on it.
+_PATIENCE = timedelta(seconds=45)
+# By then every sbatch has been ended, and SLURM has had the time to tell of the job.
+_CERTAINTY = timedelta(minutes=3)
+
+# Jobs whose output files nobody has told us: the process that took the submission did not come to it.
+_UNDESCRIBED = Q(submission=Submission.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a caller wants to run. `directory` is absolute or relative to the home; empty for the home.
+
+    `key` and `digest` tell a repeated request: the caller's Idempotency-Key, and SHA-256 of the request's body.
+    """
+
+    script: str
+    directory: str = ""
+    tag: str | None = None
+    key: str | None = None
+    digest: str = ""
+
+
+def submit(submission: uuid.UUID, cluster: Cluster, account: str, owner_dn: str, order: Order) -> tuple[Job, bool]:
+    """Run sbatch on `cluster` as `account`; return the registered job, and whether an earlier request had made it.
+
+    The row `submission` is committed before the cluster is asked, and no transaction is open meanwhile: whatever dies,
+    the row stays, and `recover` finishes it. Raises SubmissionRefused, Unreachable or Refused (there is no job),
+    OutcomeUnknown (there may be one), KeyReused, StillInFlight.
+    """
+    values = {
+        "id": submission,
+        "cluster": cluster,
+        "account": account,
+        "owner_dn": owner_dn,
+        "tag": order.tag,
+        "working_directory": order.directory,
+        "idempotency_key": order.key,
+        "request_digest": order.digest,
+    }
+    try:
+        job = Job.objects.create(**values)
+    except IntegrityError:
+        return _replay(account, order), True
+    _ask(job, order)
+    return job, False
+
+
+def as_submitted(job: Job) -> Job:
+    """Return `job` as it was when it had just been submitted: what the first answer showed."""
+    return Job(
+        id=job.id, cluster=job.cluster, account=job.account, tag=job.tag, job_id=job.job_id, stdout=job.stdout,
+        stderr=job.stderr, status=Status.QUEUED, checked_at=job.checked_at,
+    )  # fmt: skip
+
+
+def first_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the first answer to the request with this job's key; keep `answer` if there was none that we know of."""
+    if job.idempotency_key is None:
+        return answer
+    if job.answer is None:
+        Job.objects.filter(pk=job.pk).update(answer=answer)
+        return answer
+    first: dict[str, Any] = job.answer
+    return first
+
+
+def recover(cluster: Cluster, account: str) -> int:
+    """Find out what became of this account's submissions whose answer was lost; return how many were resolved.
+
+    Then ask about jobs that were never described. Raises ClusterError, and the rest stays as it was.
+    """
+    resolved = _resolve(cluster, account)
+    undescribed = Job.objects.filter(_UNDESCRIBED, cluster=cluster, account=account)
+    for job in undescribed.filter(created_at__range=_recently(timezone.now())):
+        if job.slurm_id and (new := gateway.describe(cluster, account, job.slurm_id)):
+            _describe(job, new)
+    return resolved
+
+
+def accounts_to_recover() -> list[tuple[int, str]]:
+    """Return the clusters (keys) and accounts for which `recover` has something to do."""
+    now = timezone.now()
+    jobs = Job.objects.filter(_lost(now) | (_UNDESCRIBED & Q(created_at__range=_recently(now))), cluster__enabled=True)
+    return list(jobs.order_by().values_list("cluster", "account").distinct())
+
+
+def untidy_accounts() -> list[tuple[Cluster, str]]:
+    """Return where submissions of two days ago may have left traces: those that were recovered or abandoned."""
+    now = timezone.now()
+    jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
+    pairs = jobs.order_by().values_list("cluster", "account").distinct()
+    clusters = Cluster.objects.in_bulk([pk for pk, _account in pairs])
+    return [(clusters[pk], account) for pk, account in pairs]
+
+
+def _lost(now: datetime) -> Q:
+    return Q(submission=Submission.PENDING, created_at__lt=now - _PATIENCE)
+
+
+def _recently(now: datetime) -> tuple[datetime, datetime]:
+    return now - timedelta(days=1), now - _PATIENCE
+
+
+def _resolve(cluster: Cluster, account: str) -> int:
+    now = timezone.now()
+    jobs = {job.id.hex: job for job in Job.objects.filter(_lost(now), cluster=cluster, account=account)}
+    if not jobs:
+        return 0
+    oldest = now - min(job.created_at for job in jobs.values()) + CLOCK_SLACK
+    certain = [token for token, job in jobs.items() if job.created_at < now - _CERTAINTY]
+    resolved = 0
+    for tokens in (certain, [token for token in jobs if token not in certain]):
+        if tokens:
+            outcomes = gateway.lookup(
+                cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens is certain
+            )
+            resolved += sum(_keep(jobs[token], outcome) for token, outcome in outcomes.items())
+    return resolved
+
+
+def _ask(job: Job, order: Order) -> None:
+    """Have the cluster run it, and keep what comes of that."""
+    try:
+        asked = gateway.submit(job.cluster, job.account, job.id.hex, order.directory, order.script)
+    except (Unreachable, Refused) as exc:
+        _keep(job, NotSubmitted(str(exc)))
+        raise
+    except (TimedOut, Malformed) as exc:
+        raise OutcomeUnknown(job.id, exc) from exc
+    try:
+        _keep(job, asked.outcome)
+    except BaseException:
+        asked.abandon()
+        raise
+    # Where the site's own download service is named to users, the answer needs the files' paths.
+    asked.settle(lambda new: _settled(job, new), wait=bool(job.cluster.download_url))
+    _raise_refusal(asked.outcome)
+
+
+def _raise_refusal(outcome: Outcome) -> None:
+    match outcome:
+        case NoDirectory(message):
+            raise SubmissionRefused(f"working_directory: {message}")
+        case Rejected(code, stdout, stderr):
+            raise SubmissionRefused("sbatch refused the job", exit_code=code, stdout=stdout, stderr=stderr)
+
+
+def _replay(account: str, order: Order) -> Job:
+    """Return what the first request with this key has made. Raises what the first one raised."""
+    first = Job.objects.select_related("cluster").get(account=account, idempotency_key=order.key)
+    if first.request_digest != order.digest:
+        raise KeyReused("this Idempotency-Key was used before with another request")
+    if first.submission == Submission.PENDING:
+        raise StillInFlight(f"the first request with this Idempotency-Key, submission {first.id}, has no outcome yet")
+    if first.submission == Submission.FAILED:
+        raise SubmissionRefused(**(first.failure or {"message": "it failed"}))
+    return first
+
+
+def _keep(job: Job, outcome: Outcome) -> bool:
+    """Write the outcome of a submission that had none; False if it had one by now."""
+    match outcome:
+        case Accepted(slurm_id):
+            return _accept(job, slurm_id)
+        case NoDirectory(message):
+            return _fail(job, f"working_directory: {message}")
+        case Rejected(code, stdout, stderr):
+            return _fail(job, "sbatch refused the job", exit_code=code, stdout=stdout, stderr=stderr)
+        case NotSubmitted(words):
+            # Nothing runs and nothing will: the caller may try again, with the same key too.
+            return _fail(job, f"nothing was submitted: {words or 'the request did not reach sbatch'}", key=None)
+
+
+def _accept(job: Job, slurm_id: int) -> bool:
+    values = {
+        "submission": Submission.SUBMITTED,
+        "slurm_id": slurm_id,
+        "job_id": f"{slurm_id}.{job.cluster.job_domain}",
+        "checked_at": timezone.now(),
+    }
+    try:
+        return _write(job, values)
+    except IntegrityError:
+        # The id has come round again (or the controller was set up anew): from now on it means this job.
+        with transaction.atomic():
+            Job.objects.filter(cluster=job.cluster, account=job.account, slurm_id=slurm_id).update(recycled=True)
+            return _write(job, values)
+
+
+def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> bool:
+    values: dict[str, Any] = {"submission": Submission.FAILED, "failure": {"message": message, **words}}
+    return _write(job, values if key else values | {"idempotency_key": None})
+
+
+def _write(job: Job, values: dict[str, Any]) -> bool:
+    written = Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values)
+    for field, value in values.items():
+        setattr(job, field, value)
+    return written == 1
+
+
+def _settled(job: Job, new: NewJob | None) -> None:
+    """Write that the cluster knows, and what it says of a new job. May run in a thread of the pool."""
+    if new:
+        _describe(job, new)
+    Job.objects.filter(pk=job.pk).update(settled=True)
+
+
+def _describe(job: Job, new: NewJob) -> None:
+    job.stdout, job.stderr = new.stdout_path, new.stderr_path
+    job.submitted_at, job.is_array = new.submitted_at, new.is_array
+    job.save(update_fields=["stdout", "stderr", "submitted_at", "is_array"])
