@@ -11,35 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from proxyauth import der, dn
 from proxyauth.errors import Malformed, NotAllowed
-from proxyauth.policy import Kind
+from proxyauth.proxy_info import PROXY_CERT_INFO, Extension, ProxyInfo, find
 
 KEY_USAGE, SUBJECT_ALT_NAME, ISSUER_ALT_NAME, BASIC_CONSTRAINTS = "2.5.29.15", "2.5.29.17", "2.5.29.18", "2.5.29.19"
 DIGITAL_SIGNATURE, KEY_CERT_SIGN = 0x80, 0x04
 EXTENDED_KEY_USAGE = "2.5.29.37"
 CLIENT_PURPOSES = frozenset({"1.3.6.1.5.5.7.3.2", "2.5.29.37.0"})  # clientAuth, and any
-PROXY_CERT_INFO = {"1.3.6.1.5.5.7.1.14": Kind.RFC, "1.3.6.1.4.1.3536.1.222": Kind.DRAFT}
-INHERIT_ALL, INDEPENDENT = "1.3.6.1.5.5.7.21.1", "1.3.6.1.5.5.7.21.2"
-LIMITED = "1.3.6.1.4.1.3536.1.1.1.9"
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """One extension, its value still in DER."""
-
-    critical: bool
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyInfo:
-    """ProxyCertInfo (RFC 3820 section 3.8, and its Globus draft): the delegation's depth and kind of rights."""
-
-    kind: Kind
-    critical: bool
-    path_length: int | None
-    language: str
 
 
 @dataclass(frozen=True)
@@ -170,7 +149,7 @@ def _read(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
         is_ca=_is_ca(extensions.get(BASIC_CONSTRAINTS)),
         key_usage=_key_usage(extensions.get(KEY_USAGE)),
         purposes=_purposes(extensions.get(EXTENDED_KEY_USAGE)),
-        proxy_info=_proxy_info(extensions),
+        proxy_info=find(extensions),
     )
 
 
@@ -236,38 +215,3 @@ def _purposes(extension: Extension | None) -> frozenset[str] | None:
     if extension is None or not extension.critical:
         return None
     return frozenset(map(der.oid, der.sequence(extension.value)))
-
-
-def _proxy_info(extensions: Mapping[str, Extension]) -> ProxyInfo | None:
-    present = [name for name in extensions if name in PROXY_CERT_INFO]
-    if len(present) > 1:
-        raise Malformed("proxy-info-duplicate", "a certificate has both forms of ProxyCertInfo")
-    if not present:
-        return None
-    try:
-        return _read_proxy_info(PROXY_CERT_INFO[present[0]], extensions[present[0]])
-    except der.NotDer as exc:
-        raise Malformed("proxy-info-malformed", "a ProxyCertInfo is not of the form that RFC 3820 describes") from exc
-
-
-def _read_proxy_info(kind: Kind, extension: Extension) -> ProxyInfo:
-    """Read both orders: the RFC puts the length before the policy, Globus' draft behind it, tagged [1]."""
-    parts = der.sequence(extension.value)
-    length: int | None = None
-    if parts and parts[0].tag == der.INTEGER:
-        length = der.integer(parts.pop(0))
-    elif kind is Kind.DRAFT and len(parts) > 1 and parts[-1].tag == der.context(1):
-        length = der.integer(der.one(parts.pop().body, der.INTEGER))
-    if len(parts) != 1 or (length is not None and length < 0):
-        raise der.NotDer("one policy and at most one length are expected")
-    return ProxyInfo(kind, extension.critical, length, _policy_language(parts[0]))
-
-
-def _policy_language(item: der.Item) -> str:
-    parts = der.sequence(item.raw)
-    name, policy = der.oid(next(iter(parts), None)), parts[1:]
-    if len(policy) > 1 or any(text.tag != der.OCTET_STRING for text in policy):
-        raise der.NotDer("a policy is a language and at most one string")
-    if policy and name in {INHERIT_ALL, INDEPENDENT}:
-        raise der.NotDer("this language has no policy text (RFC 3820 section 3.8.2)")
-    return name

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 from itertools import pairwise
 
-from proxyauth import certificate as cert
+from proxyauth import proxy_info
 from proxyauth.authority import Authority
 from proxyauth.certificate import Certificate
 from proxyauth.policy import Kind, Policy
@@ -47,12 +47,12 @@ class Delegation:
         """The OID of its policy's language; the oldest form says by its name what the others say by OIDs."""
         if self.certificate.proxy_info:
             return self.certificate.proxy_info.language
-        return cert.LIMITED if _LEGACY_NAMES.get(last_cn(self.certificate) or "") else cert.INHERIT_ALL
+        return proxy_info.LIMITED if _LEGACY_NAMES.get(last_cn(self.certificate) or "") else proxy_info.INHERIT_ALL
 
     @property
     def is_limited(self) -> bool:
         """Whether its rights exclude starting jobs."""
-        return self.language == cert.LIMITED
+        return self.language == proxy_info.LIMITED
 
 
 @dataclass(frozen=True, slots=True)

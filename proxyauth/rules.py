@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from proxyauth import certificate as cert
-from proxyauth import dn
+from proxyauth import dn, proxy_info
 from proxyauth.algorithms import STRONG_HASHES
 from proxyauth.authority import Crl
 from proxyauth.path import Link, Path, Role, last_cn
@@ -20,7 +20,7 @@ from proxyauth.rule import Rule
 # basic and name constraints, policies (any will do), extended key usage, and ProxyCertInfo in both forms.
 _KNOWN_EXTENSIONS = frozenset(
     {cert.KEY_USAGE, cert.SUBJECT_ALT_NAME, cert.BASIC_CONSTRAINTS, "2.5.29.30", "2.5.29.32", cert.EXTENDED_KEY_USAGE}
-    | set(cert.PROXY_CERT_INFO)
+    | set(proxy_info.PROXY_CERT_INFO)
 )
 
 
@@ -62,13 +62,14 @@ PATH_RULES: tuple[Rule[Path], ...] = (
     Rule(
         "proxy-independent",
         "an independent proxy carries no right of its user",
-        lambda path: any(each.language == cert.INDEPENDENT for each in path.proxies),
+        lambda path: any(each.language == proxy_info.INDEPENDENT for each in path.proxies),
     ),
     Rule(
         "proxy-policy",
         "a proxy with a policy of its own is not understood",
         lambda path: any(
-            each.language not in {cert.INHERIT_ALL, cert.INDEPENDENT, cert.LIMITED} for each in path.proxies
+            each.language not in {proxy_info.INHERIT_ALL, proxy_info.INDEPENDENT, proxy_info.LIMITED}
+            for each in path.proxies
         ),
     ),
     Rule("proxy-widened", "a full proxy stands below a limited one", _widens),

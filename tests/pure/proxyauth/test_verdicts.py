@@ -6,8 +6,10 @@ import pytest
 
 from tests.pure.proxyauth.cases_accepted import ACCEPTED_CASES
 from tests.pure.proxyauth.cases_format import FORMAT_CASES
+from tests.pure.proxyauth.cases_names import NAME_CASES
 from tests.pure.proxyauth.cases_path import PATH_CASES
 from tests.pure.proxyauth.cases_possession import POSSESSION_CASES
+from tests.pure.proxyauth.cases_proxies import PROXY_CASES
 from tests.pure.proxyauth.cases_trust import TRUST_CASES
 from tests.pure.proxyauth.trial import Case, run
 
@@ -17,7 +19,7 @@ def test_a_valid_credential_gets_in(case: Case, tmp_path: Path) -> None:
     assert run(case.make(), tmp_path) == case.verdict
 
 
-REFUSED_CASES = [*FORMAT_CASES, *POSSESSION_CASES, *PATH_CASES, *TRUST_CASES]
+REFUSED_CASES = [*FORMAT_CASES, *POSSESSION_CASES, *PROXY_CASES, *PATH_CASES, *NAME_CASES, *TRUST_CASES]
 
 
 @pytest.mark.parametrize("case", REFUSED_CASES, ids=str)
