@@ -10,8 +10,11 @@ from pathlib import Path
 MACHINE_STATE = Path("/var/lib/job-submitter-sandbox")
 """What several checkouts on one machine share: who is there, and the states that cannot lie in their checkout."""
 
-LONGEST_STATE = 70
-"""A Unix socket's path has at most 107 bytes; supervisor's, with its process id, takes 30 of them below the state."""
+LONGEST_STATE = 48
+"""A Unix socket's path has at most 107 bytes, and the longest one here, of a job step of SLURM, ends in 58 of its own.
+
+What creates that socket does not complain about a longer path, it crashes: every job would be held as not startable.
+"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Layout:
     def slurm(self) -> Path:
         """One directory a cluster, and one for slurmdbd."""
         return self.state / "slurm"
+
+    @property
+    def spool(self) -> Path:
+        """What the worker nodes hold for running jobs: close to the top, for the sockets in it have long names."""
+        return self.state / "spool"
 
     @property
     def sshd(self) -> Path:

@@ -29,9 +29,9 @@ AuthType=auth/munge
 AuthInfo=socket={munge_socket(layout)}
 CredType=cred/munge
 StateSaveLocation={directory}/state
-SlurmdSpoolDir={directory}/spool/%n
+SlurmdSpoolDir={layout.spool}/%n
 SlurmctldPidFile={directory}/state/slurmctld.pid
-SlurmdPidFile={directory}/spool/%n.pid
+SlurmdPidFile={layout.spool}/%n.pid
 # Without these the daemons listen on every address of the machine.
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 
@@ -93,7 +93,7 @@ def prepare(cluster: Cluster, layout: Layout, ports: dict[str, int]) -> None:
     """Make the cluster's directories and its slurm.conf, which every account may read."""
     directory = own(cluster.directory(layout), USER, 0o755)
     own(directory / "state", USER, 0o700)
-    own(directory / "spool", "root", 0o755)
+    own(layout.spool, "root", 0o755)
     write(cluster.slurm_conf(layout), configuration(cluster, layout, ports))
 
 

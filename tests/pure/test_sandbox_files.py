@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import environment, loginnodes, packages, passwords, service, slurm, typed
+from sandbox import environment, layout, loginnodes, packages, passwords, service, slurm, typed
 from sandbox.clusters import BOTH, CPUS, PROMETHEUS, ZEUS, Cluster
 from sandbox.hostname import Host
 from sandbox.layout import Layout
@@ -66,6 +66,15 @@ def test_no_setting_of_slurm_is_given_twice(cluster: Cluster, place: Layout) -> 
     names = [name for name, _ in slurm_settings(slurm.configuration(cluster, place, PORTS)) if name != "NodeName"]
 
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_longest_state_leaves_room_for_the_sockets_of_job_steps() -> None:
+    state = Path("/" + "x" * (layout.LONGEST_STATE - 1))
+    spool = Layout(state, state).spool
+    # slurmstepd's own form, with the largest job id and the number of a batch script's step.
+    sockets = [f"{spool}/{node}/{node}_67108863.4294967291.0" for cluster in BOTH for node in cluster.workers.values()]
+
+    assert max(map(len, sockets)) <= 107
 
 
 def test_each_node_has_its_own_port_and_at_least_sixteen_processors(place: Layout) -> None:
