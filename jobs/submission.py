@@ -217,7 +217,11 @@ def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> 
 
 
 def _write(job: Job, values: dict[str, Any]) -> bool:
-    written = Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values)
+    """Write an outcome over none; that there is a job is also written over the belief that there is none."""
+    before = [Submission.PENDING]
+    if values["submission"] == Submission.SUBMITTED:
+        before.append(Submission.FAILED)
+    written = Job.objects.filter(pk=job.pk, submission__in=before).update(**values)
     for field, value in values.items():
         setattr(job, field, value)
     return written == 1

@@ -16,6 +16,8 @@ graceful_timeout = 90
 # The proxy travels in a header: an RSA-4096 chain with delegations exceeds the default of 8190 bytes by far.
 limit_request_field_size = 64 * 1024
 
+control_socket_disable = True  # the process manager restarts it; one socket less to guard
+
 accesslog = "-"
 errorlog = "-"
 # No header in any line: one of them holds a private key.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import shell, slurm
+from clusters import scripts, shell, slurm
 from clusters.errors import Failed, Malformed
 from clusters.shell import Section
 
@@ -28,9 +28,11 @@ def history() -> dict[tuple[int, str | None], slurm.Record]:
     return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt"))}
 
 
-@pytest.mark.parametrize("script", [slurm.SUBMIT, slurm.QUEUE, slurm.HISTORY, slurm.CANCEL, slurm.PING])
-def test_each_script_can_be_quoted_for_every_login_shell(script: str) -> None:
-    assert shell.script_line(script, ["/usr/bin", "7"], {}, "--0--")
+@pytest.mark.parametrize(
+    "name", [name for name in dir(scripts) if name.isupper() and name != "DIRECTORY" and not name.startswith("_")]
+)
+def test_each_script_can_be_quoted_for_every_login_shell(name: str) -> None:
+    assert shell.script_line(getattr(scripts, name), ["/usr/bin", "7"], {}, "--0--")
 
 
 def test_every_recorded_line_is_read() -> None:
@@ -122,41 +124,133 @@ def test_squeue_durations(text: str, seconds: int) -> None:
     assert slurm.parse_queue(line)[0].wall_seconds == seconds
 
 
+def new_job(job: int, name: str) -> slurm.NewJob:
+    new = slurm.parse_new_job(job, [Section(b"noise", 0), Section(recorded(name).encode(), 0)])
+    assert new
+    return new
+
+
 def test_a_new_job_is_read_from_scontrol() -> None:
-    new = slurm.parse_new_job(20, recorded("scontrol_job.txt"))
-    assert (new.stdout_path, new.stderr_path) == ("/home/plgalice/a b 20.out", "/home/plgalice/a b 20.out")
-    assert new.submitted_at == utc(1795518919)
-    assert not new.is_array
+    assert new_job(20, "scontrol_job.txt") == slurm.NewJob(
+        "/home/plgalice/a b 20.out", "/home/plgalice/a b 20.out", utc(1795518919), is_array=False
+    )
 
 
 def test_a_new_array_is_read_with_a_place_for_the_task() -> None:
-    new = slurm.parse_new_job(19, recorded("scontrol_array.txt"))
-    assert new.stdout_path == "/home/plgalice/slurm-19_%a.out"
-    assert new.is_array
+    new = new_job(19, "scontrol_array.txt")
+    assert (new.stdout_path, new.is_array) == ("/home/plgalice/slurm-19_%a.out", True)
 
 
-def submission(output: str, status: int) -> slurm.Submitted | slurm.Rejected:
-    return slurm.parse_submission([Section(output.encode(), status)], b"sbatch: error: no\n")
+def test_a_job_that_scontrol_does_not_show_is_not_described() -> None:
+    failed = Section(b"slurm_load_jobs error: Invalid job id specified\n", 1)
+    assert slurm.parse_new_job(20, [failed]) is None
+    assert slurm.parse_new_job(21, [Section(recorded("scontrol_job.txt").encode(), 0)]) is None
 
 
-@pytest.mark.parametrize("output", ["12\n", "12;zeus\n", "12", "Welcome\n12\n", "12\nsee you\n"])
-def test_an_id_and_success_is_a_submission(output: str) -> None:
-    assert submission(output, 0) == slurm.Submitted(12)
+TOKEN = "0123456789abcdef0123456789abcdef"
+CONTROLLER = f"JobId=12 JobName=job.sh\n   Command=/home/plgalice/.job-submitter/{TOKEN}/job.sh\n"
+
+
+def submission(output: str, status: int, *more: str) -> slurm.Accepted | slurm.Rejected:
+    return slurm.parse_submission(TOKEN, [Section(output.encode(), status), *(Section(m.encode(), 0) for m in more)])
+
+
+@pytest.mark.parametrize("output", ["12\n", "12;zeus\n", "12", "Welcome\n12\n", "12\nsee you\n", "\udcff\n12\n"])
+def test_an_id_and_success_is_a_job(output: str) -> None:
+    found = Section(output.encode("utf-8", "surrogateescape"), 0)
+    assert slurm.parse_submission(TOKEN, [found]) == slurm.Accepted(12)
+
+
+def test_an_id_and_failure_is_a_job_if_slurm_knows_the_token() -> None:
+    assert submission("12\n", 1, "oops", CONTROLLER) == slurm.Accepted(12)
+    with pytest.raises(Malformed):
+        submission("12\n", 1, "oops", CONTROLLER.replace(TOKEN, "other"))
 
 
 def test_no_id_and_failure_is_a_rejection_in_sbatchs_words() -> None:
-    assert submission("half\n", 1) == slurm.Rejected(1, "half", "sbatch: error: no\n")
+    assert submission("half\n", 1, "sbatch: error: no\n") == slurm.Rejected(1, "half", "sbatch: error: no\n")
 
 
-@pytest.mark.parametrize(("output", "status"), [("12\n", 1), ("", 0), ("12\n13\n", 0), ("x12\n", 0)])
+def test_where_no_file_kept_the_errors_they_are_in_the_output() -> None:
+    assert submission("sbatch: error: no\n", 1, "") == slurm.Rejected(1, "", "sbatch: error: no\n")
+
+
+@pytest.mark.parametrize(("output", "status"), [("", 0), ("12\n13\n", 0), ("x12\n", 0), ("", 124), ("", 137)])
 def test_an_outcome_that_cannot_be_told_is_malformed(output: str, status: int) -> None:
     with pytest.raises(Malformed):
         submission(output, status)
 
 
-def test_sbatch_without_an_end_is_malformed() -> None:
-    with pytest.raises(Malformed, match="did not end"):
-        slurm.parse_submission([], b"")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+        "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received",
+        "sbatch: error: Batch job submission failed: Unexpected message received",
+    ],
+)
+def test_an_error_of_the_way_to_the_controller_leaves_the_outcome_open(words: str) -> None:
+    with pytest.raises(Malformed):
+        submission("", 1, words)
+    with pytest.raises(Malformed):
+        submission(words, 1, "")
+
+
+def looked_up(
+    trace: str, error: str = "", squeue: str = "", sacct: str = "", *, over: bool = False
+) -> slurm.Accepted | slurm.Rejected | slurm.NotSubmitted | None:
+    found = [Section(text.encode(), 0) for text in (trace, error, squeue, sacct)]
+    return slurm.parse_lookup([TOKEN], found, sbatch_is_over=over).get(TOKEN)
+
+
+COMMAND = f"/home/plgalice/.job-submitter/{TOKEN}/job.sh"
+MARKER = "--0123456789abcdef0123456789abcdef--"
+
+
+def test_a_token_that_slurm_remembers_is_a_job_whatever_else_is_known() -> None:
+    assert looked_up("nowhere\n", squeue=f"11|other\n12|{COMMAND}\n") == slurm.Accepted(12)
+    assert looked_up("fenced\n", sacct=f"12_[1-4]|/usr/bin/sbatch --parsable {COMMAND}\n") == slurm.Accepted(12)
+    assert looked_up(f"claimed\n{MARKER} 1\n", "no", squeue=f"12|{COMMAND}\n") == slurm.Accepted(12)
+
+
+@pytest.mark.parametrize("trace", [f"claimed\n12\n{MARKER} 0\n", "claimed\n12\n", "claimed\n12;zeus\n"])
+def test_an_id_that_was_written_down_is_a_job(trace: str) -> None:
+    assert looked_up(trace) == slurm.Accepted(12)
+
+
+def test_a_refusal_that_was_written_down_is_told_in_its_words() -> None:
+    assert looked_up(f"claimed\n{MARKER} 1\n", "sbatch: error: no") == slurm.Rejected(1, "", "sbatch: error: no")
+
+
+def test_what_was_fenced_off_has_no_job_and_gets_none() -> None:
+    assert looked_up("fenced\n") == slurm.NotSubmitted()
+
+
+@pytest.mark.parametrize(
+    ("trace", "error"),
+    [
+        ("claimed\n", ""),
+        ("nowhere\n", ""),
+        (f"claimed\n{MARKER} 124\n", ""),
+        (f"claimed\n{MARKER} 0\n", ""),
+        (f"claimed\n{MARKER} 1\n", "Socket timed out on send/recv operation"),
+        (f"claimed\n12\n{MARKER} 1\n", ""),
+    ],
+)
+def test_missing_is_believed_only_once_sbatch_is_over(trace: str, error: str) -> None:
+    assert looked_up(trace, error) is None
+    assert looked_up(trace, error, over=True) == slurm.NotSubmitted(error)
+
+
+@pytest.mark.parametrize("broken", [2, 3])
+def test_missing_is_not_believed_unless_squeue_and_sacct_both_answered(broken: int) -> None:
+    found = [Section(b"fenced\n", 0), Section(b"", 0), Section(b"", 0), Section(b"", 0)]
+    found[broken] = Section(b"Unable to contact slurm controller", 1)
+    with pytest.raises(Failed):
+        slurm.parse_lookup([TOKEN], found, sbatch_is_over=True)
+    with pytest.raises(Failed):
+        slurm.parse_lookup([TOKEN], found[:broken], sbatch_is_over=True)
 
 
 def test_a_failed_command_is_told_in_its_words() -> None:
