@@ -32,8 +32,11 @@ def provide(layout: Layout) -> None:
                 "install",
                 "--quiet",
             ]
+            # The lock is complete, so nothing is left to resolve; old versions of pip stumble there over extras.
+            exact: list[str | Path] = ["--no-deps", "--require-hashes", "-r", layout.checkout / LOCK]
             # The caller's environment may name a mirror, a proxy or a certificate that pip needs here.
-            run([*pip, "--require-hashes", "-r", layout.checkout / LOCK], env=os.environ, timeout=1200)
+            run([*pip, *exact], env=os.environ, timeout=1200)
+            run([layout.venv / "bin" / "python", "-m", "pip", "check"])
             write(layout.venv / "installed", digest, account=None)
 
 
