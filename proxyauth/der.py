@@ -32,9 +32,9 @@ class Item:
         return f"<Item {self.tag:#04x}, {len(self.body)} bytes>"
 
 
-def context(number: int, *, constructed: bool = True) -> int:
-    """The identifier octet of the context-specific tag `number`."""
-    return (0xA0 if constructed else 0x80) | number
+def context(number: int) -> int:
+    """The identifier octet of the constructed context-specific tag `number`."""
+    return 0xA0 | number
 
 
 def items(data: bytes) -> Iterator[Item]:

@@ -13,7 +13,8 @@ _LINE = re.compile(
     re.DOTALL,
 )
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
-_ACCOUNT = re.compile(r"(?=.*[a-z])[a-z0-9._][a-z0-9._-]{0,31}")
+# A leading dot means a pool of accounts to Globus, digits alone mean a uid to many tools.
+_ACCOUNT = re.compile(r"(?=.*[a-z])[a-z0-9_][a-z0-9._-]{0,31}")
 _FIRST_USER = 1000
 _NOBODY = 65534
 

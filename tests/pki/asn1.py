@@ -35,7 +35,7 @@ def explicit(number: int, *parts: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """An INTEGER, in its shortest form."""
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    return tlv(0x02, value.to_bytes((value + (value < 0)).bit_length() // 8 + 1, "big", signed=True))
 
 
 def boolean(value: bool) -> bytes:
