@@ -79,21 +79,8 @@ def _add(account: Account) -> None:
         kind = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
         run(["useradd", *kind, "--shell", "/usr/sbin/nologin", "--comment", MARK, account.name])
         return
-    home = f"/home/{account.name}"
-    run(
-        [
-            "useradd",
-            "--user-group",
-            "--create-home",
-            "--home-dir",
-            home,
-            "--shell",
-            account.shell,
-            "--comment",
-            MARK,
-            account.name,
-        ]
-    )
+    place = ["--create-home", "--home-dir", f"/home/{account.name}"]
+    run(["useradd", "--user-group", *place, "--shell", account.shell, "--comment", MARK, account.name])
     # sshd without PAM refuses an account whose password field is locked with "!"; "*" matches no password either.
     run(["usermod", "--password", "*", account.name])
 
@@ -103,6 +90,8 @@ def _furnish(name: str, shell: str) -> None:
     home = Path("/home") / name
     if not home.exists():
         run(["cp", "--recursive", "/etc/skel", home])
+    if home.stat().st_uid != pwd.getpwnam(name).pw_uid:
+        # Also a home that outlived its account: the account made anew may have another uid.
         run(["chown", "--recursive", f"{name}:{name}", home])
     home.chmod(0o700)
     file, greeting = GREETING[shell]

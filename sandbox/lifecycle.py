@@ -35,15 +35,14 @@ def up(checkout: Path) -> None:
         _provide(place)
         supervisor = Supervisor(place)
         stages = _grid_stages(place, ports)
-        code = service.home_of_code(place) if service.is_there(place) else None
-        own = service.programs(place, ports, code) if code else []
+        code = service.home_of_code(place)
+        own = service.programs(place, ports, code)
         supervisor.configure([program for stage in (*stages.values(), own) for program in stage])
         _start_grid(place, ports, supervisor, stages)
         environment.publish(place, ports, supervisor.control_command)
-        if code:
-            with step("Service prepared: database, static files, clusters, admin"):
-                service.prepare(place, ports, code)
-            supervisor.start(own)
+        with step("Service prepared: database, static files, clusters, admin"):
+            service.prepare(place, ports, code)
+        supervisor.start(own)
     say(f"Up after {time.monotonic() - began:.0f} s: {service.base_url(ports)}")
     say(f"Admin: {service.base_url(ports)}/admin/ as {service.ADMIN}, password in {place.secrets / 'admin'}")
     say(f"By hand: . {place.checkout / '.local' / 'sandbox.env'}")
@@ -72,13 +71,16 @@ def purge(checkout: Path) -> None:
     down(checkout)
     place = layout.of(checkout)
     with step("State removed"):
-        shutil.rmtree(place.state, ignore_errors=True)
+        if place.state.exists():
+            shutil.rmtree(place.state)
         (checkout / ".local").unlink(missing_ok=True)
     with machine.lock(MACHINE_STATE / "lock"):
         last = machine.unregister(place)
         if last:
             with step("Accounts and their homes removed"):
                 accounts.remove()
+    if last and not any(path.is_dir() for path in MACHINE_STATE.iterdir()):
+        shutil.rmtree(MACHINE_STATE)
     say("Debian's packages stay; `apt-get autoremove` and the list in sandbox/packages.py tell which.")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from sandbox import databases, loginnodes
 from sandbox.accounts import SERVICE
 from sandbox.clusters import BOTH, Cluster
-from sandbox.commands import run, succeeds
+from sandbox.commands import CommandFailed, run, succeeds
 from sandbox.layout import Layout, own, write
 from sandbox.passwords import password
 from sandbox.programs import Program
@@ -86,11 +86,6 @@ def home_of_code(layout: Layout) -> Path:
     fresh.rename(app)
     run(["chmod", "--recursive", "u=rwX,go=rX", app])
     return app
-
-
-def is_there(layout: Layout) -> bool:
-    """Say whether the checkout holds a service to run."""
-    return (layout.checkout / "manage.py").exists()
 
 
 def prepare(layout: Layout, ports: dict[str, int], code: Path) -> None:
@@ -168,11 +163,11 @@ def _make_admin(layout: Layout, ports: dict[str, int], code: Path) -> None:
     """Make the admin's login unless it exists; a password changed by hand stays."""
     login = {"DJANGO_SUPERUSER_USERNAME": ADMIN, "DJANGO_SUPERUSER_EMAIL": f"{ADMIN}@localhost"}
     secret = {"DJANGO_SUPERUSER_PASSWORD": password(layout, "admin")}
-    exists = (
-        f"from django.contrib.auth import get_user_model as u; print(u().objects.filter(username={ADMIN!r}).exists())"
-    )
-    if manage(layout, ports, code, "shell", "--verbosity", "0", "-c", exists).strip() != "True":
+    try:
         manage(layout, ports, code, "createsuperuser", "--noinput", **login, **secret)
+    except CommandFailed as refused:
+        if "already taken" not in str(refused):
+            raise
 
 
 def _is_healthy(url: str) -> bool:

@@ -148,7 +148,10 @@ class Supervisor:
 
 
 def configuration(layout: Layout, programs: Sequence[Program]) -> str:
-    """Return supervisord.conf. Nothing starts by itself: the order and the readiness checks are this package's."""
+    """Return supervisord.conf for programs given in the order of their start; they stop in the reverse order.
+
+    Nothing starts by itself: readiness, which supervisor does not know, is checked by this package.
+    """
     head = f"""; Made by `make up`, and made again at the next one.
 [unix_http_server]
 file={layout.run}/supervisor.sock
@@ -171,10 +174,10 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 [supervisorctl]
 serverurl=unix://{layout.run}/supervisor.sock
 """
-    return "\n".join([head, *(_section(layout, program) for program in programs)])
+    return "\n".join([head, *(_section(layout, program, rank) for rank, program in enumerate(programs, start=1))])
 
 
-def _section(layout: Layout, program: Program) -> str:
+def _section(layout: Layout, program: Program, rank: int) -> str:
     # Told by the kernel to stop when supervisord dies: a killed supervisord leaves no orphans that hold the ports.
     # Said together with the change of the account, for that change would undo it (prctl(2), PR_SET_PDEATHSIG).
     orphaned = ["--pdeathsig", program.stop_signal]
@@ -192,6 +195,7 @@ environment={_escape(environment)}
 directory={program.directory}
 user=root
 umask=022
+priority={rank}
 autostart=false
 autorestart=true
 startsecs=1

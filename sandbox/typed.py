@@ -1,4 +1,4 @@
-"""Does at the terminal what a person would do: shows a shell line, runs that very line, shows what came back."""
+"""Does at the terminal what a person would do: shows a shell line, runs it, shows what came back."""
 
 import json
 import subprocess
@@ -43,6 +43,7 @@ class Terminal:
     def curl(self, words: str, *, expect: int, quiet: bool = False) -> Answer:
         """Show and run `curl -k WORDS`, show the answer, and return it. Raises UnexpectedAnswer if the code is another.
 
+        What runs has a time limit and asks curl for the status code, too, which the line for the eye leaves out.
         `quiet` shows neither: for a line that was shown before and is repeated.
         """
         line = f"curl -k -sS {words}"
