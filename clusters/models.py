@@ -2,6 +2,8 @@
 
 import re
 import zoneinfo
+from collections.abc import Iterable
+from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -133,3 +135,9 @@ class Poll(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster} as {self.account}"
+
+    @classmethod
+    def times(cls, accounts: Iterable[str]) -> dict[tuple[int, str], datetime]:
+        """Return when each cluster (key) was last asked with success as each of `accounts`."""
+        polls = cls.objects.filter(account__in=list(accounts), succeeded_at__isnull=False)
+        return {(pk, account): time for pk, account, time in polls.values_list("cluster", "account", "succeeded_at")}

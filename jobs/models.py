@@ -4,11 +4,10 @@ import uuid
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models import F, Q
 from django.utils import timezone
 
-from clusters.models import Cluster, Poll
+from clusters.models import Cluster
 from jobs.states import ACTIVE, Status
 
 
@@ -28,18 +27,12 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(submission=Submission.SUBMITTED, deleted_at=None)
 
     def owned_by(self, account: str) -> Self:
-        """Listed jobs of `account`, newest first, with what an answer needs."""
-        return self.listed().filter(account=account).with_polled_at().select_related("cluster").order_by("-created_at")
+        """Listed jobs of `account`, newest first, with their clusters."""
+        return self.listed().filter(account=account).select_related("cluster")
 
     def open(self) -> Self:
         """Jobs of which SLURM has more to say: active ones, and ended ones that accounting has not confirmed."""
         return self.listed().filter(OPEN)
-
-    def with_polled_at(self) -> Self:
-        """Add `polled_at`: when the account that asks about this job last did so with success."""
-        asking = Coalesce(NullIf(F("cluster__poll_account"), models.Value("")), F("account"))
-        polls = Poll.objects.filter(cluster=OuterRef("cluster"), account=OuterRef("asking"))
-        return self.annotate(asking=asking).annotate(polled_at=Subquery(polls.values("succeeded_at")[:1]))
 
 
 OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
@@ -107,6 +100,11 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return self.job_id or f"submission {self.id}"
+
+    @property
+    def polling_account(self) -> str:
+        """The account as which SLURM is asked about this job."""
+        return self.cluster.poll_account or self.account
 
     @property
     def is_open(self) -> bool:

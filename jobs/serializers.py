@@ -103,7 +103,8 @@ class ActionSerializer(ClosedSerializer):
 class JobSerializer(serializers.Serializer[Job]):
     """A job as the seed's clients read it. Reading only; the fields stand here for the schema.
 
-    The context holds `jobs_url`, the absolute URL of the collection.
+    The context holds `jobs_url`, the absolute URL of the collection, and `polls`: when each cluster (key) was last
+    asked with success as each account.
     """
 
     job_id = serializers.CharField(help_text="SLURM's id and the cluster's job domain")
@@ -138,7 +139,7 @@ class JobSerializer(serializers.Serializer[Job]):
             "slurm_state": job.slurm_state or None,
             "reason": job.reason or None,
             "exit_code": job.exit_code,
-            "checked_at": _checked_at(job),
+            "checked_at": _checked_at(job, self.context["polls"].get((job.cluster_id, job.polling_account))),
         }
 
     def _output_url(self, job: Job, stream: str) -> str:
@@ -208,8 +209,7 @@ def duration(length: timedelta) -> str:
     return f"{days}-{clock}" if days else clock
 
 
-def _checked_at(job: Job) -> str | None:
+def _checked_at(job: Job, polled_at: datetime | None) -> str | None:
     """Return when SLURM was last asked about this job with success: at its last change, or since then if it is open."""
-    polled_at: datetime | None = getattr(job, "polled_at", None)  # missing from a row that was not read from a listing
     asked = [time for time in (job.checked_at, polled_at if job.is_open else None) if time]
     return max(asked).strftime("%Y-%m-%dT%H:%M:%SZ") if asked else None

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol, cast
 
@@ -19,6 +19,7 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
+from clusters.models import Poll
 from jobs import registry, submission
 from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
 from jobs.models import Job
@@ -90,7 +91,7 @@ class JobViewSet(ViewSet):
         jobs = Job.objects.owned_by(_caller(request).account)
         if "tag" in request.query_params:
             jobs = jobs.filter(tag=request.query_params["tag"].replace("\0", "\ufffd"))
-        return Response(self._written(request, jobs, many=True))
+        return Response(_written(request, list(jobs)))
 
     @extend_schema(
         request=OrderSerializer,
@@ -115,7 +116,8 @@ class JobViewSet(ViewSet):
         self.submission = uuid.uuid4()
         job, replayed = submission.submit(self.submission, values["host"], caller.account, caller.dn, order)
         self.submission = job.id
-        answer = submission.first_answer(job, self._written(request, submission.as_submitted(job)))
+        [answer] = _written(request, [submission.as_submitted(job)])
+        answer = submission.first_answer(job, answer)
         headers = {"Location": f"{_jobs_url(request)}/{job.job_id}"}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -124,7 +126,8 @@ class JobViewSet(ViewSet):
     @extend_schema(responses={200: JobSerializer})
     def retrieve(self, request: Request, job_id: str) -> Response:
         """Return one of the caller's jobs. It comes from the registry: no cluster is asked."""
-        return Response(self._written(request, self._job(request, job_id)))
+        [answer] = _written(request, [self._job(request, job_id)])
+        return Response(answer)
 
     @extend_schema(request=ActionSerializer, responses={204: OpenApiResponse(description="aborted, or had ended")})
     def update(self, request: Request, job_id: str) -> Response:
@@ -155,13 +158,10 @@ class JobViewSet(ViewSet):
 
     def _job(self, request: Request, job_id: str) -> Job:
         jobs = Job.objects.owned_by(_caller(request).account)
-        job = None if "\0" in job_id else jobs.filter(job_id=job_id, recycled=False).first()
-        if job is None:
+        found = [] if "\0" in job_id else list(jobs.filter(job_id=job_id, recycled=False)[:1])
+        if not found:
             raise JobNotFound(job_id)
-        return job
-
-    def _written(self, request: Request, jobs: Any, **options: Any) -> Any:
-        return JobSerializer(jobs, context={"jobs_url": _jobs_url(request)}, **options).data
+        return found[0]
 
 
 class SubmissionViewSet(ViewSet):
@@ -178,6 +178,12 @@ class SubmissionViewSet(ViewSet):
         except (ValueError, Job.DoesNotExist) as exc:
             raise SubmissionNotFound(submission_id) from exc
         return Response(SubmissionSerializer(job).data)
+
+
+def _written(request: Request, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    polls = Poll.times({job.polling_account for job in jobs if job.is_open and job.slurm_state})
+    written = JobSerializer(context={"jobs_url": _jobs_url(request), "polls": polls})
+    return [written.to_representation(job) for job in jobs]
 
 
 def _key(request: Request) -> str | None:
