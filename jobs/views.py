@@ -23,6 +23,7 @@ from clusters.models import Poll
 from jobs import registry, submission
 from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
 from jobs.models import Job
+from jobs.paging import Page
 from jobs.serializers import ActionSerializer, JobSerializer, OrderSerializer, SubmissionSerializer
 from jobs.submission import Order
 
@@ -83,15 +84,24 @@ class JobViewSet(ViewSet):
         return super().finalize_response(request, response, *args, **kwargs)
 
     @extend_schema(
-        parameters=[OpenApiParameter("tag", str, description="only jobs with exactly this tag")],
+        parameters=[
+            OpenApiParameter("tag", str, description="only jobs with exactly this tag"),
+            OpenApiParameter("limit", int, description="at most so many; without it, all"),
+            OpenApiParameter("offset", int, description="leave out so many of the newest"),
+        ],
         responses={200: JobSerializer(many=True)},
     )
     def list(self, request: Request) -> Response:
-        """Return the caller's jobs, newest first. They come from the registry: no cluster is asked."""
+        """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
         jobs = Job.objects.owned_by(_caller(request).account)
         if "tag" in request.query_params:
             jobs = jobs.filter(tag=request.query_params["tag"].replace("\0", "\ufffd"))
-        return Response(_written(request, list(jobs)))
+        if not {"limit", "offset"} & set(request.query_params):
+            return Response(_written(request, list(jobs)))
+        page = Page.asked_for(request)
+        total = jobs.count()
+        answer = _written(request, list(jobs[page.offset : page.offset + page.limit]))
+        return Response(answer, headers=page.headers(request.build_absolute_uri(), total))
 
     @extend_schema(
         request=OrderSerializer,

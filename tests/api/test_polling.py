@@ -191,8 +191,9 @@ def test_two_workers_do_not_look_at_the_same_cluster_at_once(fake: FakeGateway, 
     try:
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s, %s)", [polling._LOCK_CLASS, zeus.pk])
-        assert polling.poll(zeus) == 0
-        assert fake.calls == []
+            assert polling.poll(zeus) == 0
+            assert fake.calls == []
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [polling._LOCK_CLASS, zeus.pk])
     finally:
         other.close()
     fake.queued = [record("RUNNING")]

@@ -147,3 +147,59 @@ def test_a_submission_that_is_not_accepted_is_not_listed(cast: Cast) -> None:
     Job.objects.update(submission=Submission.PENDING)
     assert cast.alice("GET", "/api/jobs").json() == []
     assert cast.alice("GET", JOB).status_code == 404
+
+
+@pytest.fixture
+def hundred(zeus: Cluster) -> None:
+    """A hundred jobs of alice's, the even ones tagged."""
+    now = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+    Job.objects.bulk_create(
+        Job(
+            cluster=zeus, account="plgalice", submission="SUBMITTED", slurm_id=n, job_id=f"{n}.x",
+            tag="even" if n % 2 == 0 else None, created_at=now + dt.timedelta(seconds=n),
+        )
+        for n in range(1000, 1100)
+    )  # fmt: skip
+
+
+def numbers(answer: Any) -> list[int]:
+    return [int(job["job_id"].split(".")[0]) for job in answer.json()]
+
+
+@pytest.mark.usefixtures("hundred")
+def test_pages_follow_each_other_and_say_how_many_there_are(cast: Cast) -> None:
+    answer = cast.alice("GET", "/api/jobs?tag=even&limit=20&offset=20")
+    assert numbers(answer) == list(range(1058, 1018, -2))
+    assert answer["X-Total-Count"] == "50"
+    url = "http://testserver/api/jobs?tag=even&limit=20&offset"
+    assert answer["Link"] == f'<{url}=0>; rel="first", <{url}=0>; rel="prev", <{url}=40>; rel="next"'
+
+
+@pytest.mark.usefixtures("hundred")
+def test_the_last_page_has_no_next(cast: Cast) -> None:
+    answer = cast.alice("GET", "/api/jobs?limit=60&offset=95")
+    assert len(numbers(answer)) == 6
+    assert 'rel="next"' not in answer["Link"]
+
+
+@pytest.mark.usefixtures("hundred")
+def test_without_paging_the_whole_array_comes_without_its_headers(cast: Cast) -> None:
+    answer = cast.alice("GET", "/api/jobs")
+    assert len(numbers(answer)) == 101
+    assert not answer.has_header("X-Total-Count")
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=-1", "offset=-1", "offset=1e3", "limit=99999999999", "limit="]
+)
+def test_a_page_that_cannot_be_is_422(cast: Cast, query: str) -> None:
+    answer = cast.alice("GET", f"/api/jobs?{query}")
+    assert answer.status_code == 422
+    assert query.split("=", maxsplit=1)[0] in answer.json()["error_message"]
+
+
+@pytest.mark.usefixtures("hundred")
+@pytest.mark.parametrize("query", ["", "?limit=10", "?tag=even&limit=10"])
+def test_a_page_takes_a_constant_number_of_queries(cast: Cast, query: str, django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(3):
+        assert cast.alice("GET", f"/api/jobs{query}").status_code == 200
