@@ -29,11 +29,8 @@ class Crl:
     parsed: x509.CertificateRevocationList = field(repr=False)
 
     def is_signed_by(self, authority: Certificate) -> bool:
-        """Whether the authority's key made the signature."""
-        try:
-            return self.parsed.is_signature_valid(authority.public_key)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            return False
+        """Whether the authority's key made the signature; no, also where its algorithm is unknown."""
+        return self.parsed.is_signature_valid(authority.public_key)
 
     def is_current(self, now: datetime) -> bool:
         """Whether the list speaks for `now`; one without a next update never grows stale."""

@@ -108,8 +108,13 @@ def read(raw: bytes) -> Certificate:
 
 
 def read_authority(raw: bytes) -> Certificate:
-    """Read an operator's certificate, DER; raises Malformed. Old roots are of version 1, and some are numbered 0."""
-    return _readable(raw, lambda _version, _serial: None)
+    """Read an operator's certificate, DER; raises Malformed, and NotAllowed for a key that cannot verify here.
+
+    Old roots are of version 1, and some are numbered 0.
+    """
+    found = _readable(raw, lambda _version, _serial: None)
+    _ = found.public_key
+    return found
 
 
 def _readable(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:

@@ -19,6 +19,7 @@ _RSA_SIGNATURES = {
     "sha256": "1.2.840.113549.1.1.11",
     "sha384": "1.2.840.113549.1.1.12",
     "sha512": "1.2.840.113549.1.1.13",
+    "unknown": "1.2.3.4",
 }
 _EC_SIGNATURES = {"sha1": "1.2.840.10045.4.1", "sha256": "1.2.840.10045.4.3.2", "sha384": "1.2.840.10045.4.3.3"}
 _serials = itertools.count(4096)
@@ -103,7 +104,7 @@ def algorithm(key: keys.PrivateKey, digest: str) -> bytes:
 
 def sign(key: keys.PrivateKey, data: bytes, digest: str) -> bytes:
     """A signature."""
-    how: hashes.HashAlgorithm = getattr(hashes, digest.upper())()
+    how: hashes.HashAlgorithm = hashes.SHA256() if digest == "unknown" else getattr(hashes, digest.upper())()
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), how)
     if isinstance(key, ec.EllipticCurvePrivateKey):

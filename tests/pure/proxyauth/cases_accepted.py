@@ -223,6 +223,22 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
     "a list without a next update": lambda: replace(
         of(grid.rfc(alice()), alice()), files={**the_trust(), "0123abcd.r0": crl(the_ca(), end=None)}
     ),
+    "a list with a number": lambda: replace(
+        of(grid.rfc(alice()), alice()),
+        files={
+            **the_trust(),
+            "0123abcd.r0": crl(
+                the_ca(), extensions=[Extension("2.5.29.20", asn1.integer(1)), Extension("2.5.29.35", asn1.seq())]
+            ),
+        },
+    ),
+    "a list with a critical number": lambda: replace(
+        of(grid.rfc(alice()), alice()),
+        files={
+            **the_trust(),
+            "0123abcd.r0": crl(the_ca(), extensions=[Extension("2.5.29.20", asn1.integer(1), critical=True)]),
+        },
+    ),
     "a list in DER": lambda: replace(of(grid.rfc(alice()), alice()), files={**the_trust(), "0123abcd.r0": _der_list()}),
     "the first second of a proxy": lambda: of(grid.rfc(alice()), alice(), now=NOW - HOUR),
     "the last second of a proxy": lambda: of(grid.rfc(alice()), alice(), now=NOW + 11 * HOUR - HOUR / 3600),

@@ -143,6 +143,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a user signed with SHA-1": entity_with(SIGNING, form=replace(grid.LONG, digest="sha1")),
         "a user signed with MD5": entity_with(SIGNING, form=replace(grid.LONG, digest="md5")),
         "an intermediate CA signed with SHA-1": _weak_sub_ca,
+        "a proxy signed in an unknown way": rfc_with(form=Form(digest="unknown")),
         "MD5 where only SHA-1 is allowed": lambda: of(
             grid.rfc(alice(), form=Form(digest="md5")), alice(), policy=Policy(weak_hashes=frozenset({"sha1"}))
         ),

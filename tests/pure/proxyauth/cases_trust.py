@@ -120,6 +120,12 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a CA of a trusted one's name that is not sent": _own_ca(grid.CA_NAME, sent=False),
     },
     "ca-incomplete": {
+        "two CAs that issued each other": _files(
+            lambda: (
+                trust_files(grid.ca(parent=grid.ca(_ROOT, label="root")))
+                | trust_files(grid.ca(_ROOT, grid.ca(), "root"), _ROOT, "aaaaaaaa")
+            )
+        ),
         "an intermediate CA without its root": _below_root(without="aaaaaaaa"),
         "two CAs below a root, the upper one missing": _below_root(without="0123abcd"),
         "a root of the same name with another key": _files(

@@ -18,8 +18,8 @@ from proxyauth.authority import Anchors
 from proxyauth.chain import Verified
 from proxyauth.errors import Refused, Unreadable
 from proxyauth.policy import Policy
-from tests.pki import grid, keys
-from tests.pki.mint import NOW, Minted
+from tests.pki import asn1, grid, keys
+from tests.pki.mint import NOW, Minted, sign
 from tests.pure.proxyauth.trial import alice, the_trust
 
 _SECONDS = 0.5
@@ -78,6 +78,18 @@ def test_no_changed_byte_of_a_certificate_is_accepted(kind: str, which: int, mut
         return
     data = grid.proxy_file(*links).replace(links[which].pem, keys.pem("CERTIFICATE", changed))
     assert _judge(data) is None
+
+
+@_MANY
+@given(kinds, _mutations)
+def test_whatever_a_user_signs_makes_nobody_else_of_him(kind: str, mutations: list[tuple[int, int]]) -> None:
+    """A user can sign any bytes for a proxy; at most he gets in as himself."""
+    first, user = _chain(kind)[1:]
+    contents, algorithm, _ = der.sequence(first.der)
+    changed = contents.raw[:4] + _mutated(contents.raw[4:], mutations)
+    signed = asn1.seq(changed, algorithm.raw, asn1.bits(sign(user.key, changed, "sha256")))
+    found = _judge(grid.proxy_file(first, user).replace(first.pem, keys.pem("CERTIFICATE", signed)))
+    assert found is None or found.owner == _known(kind).owner
 
 
 @_MANY

@@ -1,6 +1,7 @@
 """The trust directory is followed: what changes counts at once, what breaks keeps its last good version."""
 
 import os
+from base64 import b64decode
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ from proxyauth import trust
 from proxyauth.follow import Followed
 from proxyauth.policy import Need, Policy
 from proxyauth.trust import Trust
-from tests.pki import grid, keys
-from tests.pki.mint import DAY, NOW, YEAR, Form, crl
+from tests.pki import asn1, grid, keys, names
+from tests.pki.mint import DAY, NOW, YEAR, Form, certificate, crl
 from tests.pure.proxyauth.trial import the_ca, the_trust
 
 _NAME = "CA /C=PL/O=Grid/CN=Grid CA: "
@@ -207,6 +208,22 @@ def test_operators_hear_of_an_expired_authority(directory: Path) -> None:
     old = grid.ca(form=Form(start=NOW - YEAR, end=NOW - DAY))
     (directory / "0123abcd.0").write_bytes(old.pem)
     assert trust.follow(directory).state().value.problems(NOW, Policy()) == [f"{_NAME}it has expired"]
+
+
+def test_an_authority_whose_key_cannot_verify_is_a_problem_and_no_more(directory: Path) -> None:
+    strange = certificate(names.name("/C=DE/CN=CA"), keys.ed25519_key("ca"), None, [grid.basic_constraints(ca=True)])
+    (directory / "ffffffff.0").write_bytes(strange.pem)
+    trusted = trust.follow(directory).state().value
+    assert _names(trusted) == ["/c=pl/o=grid/cn=grid ca"]
+    assert [problem[:40] for problem in trusted.problems(NOW, Policy())] == ["ffffffff.0: it is not a certificate: key"]
+
+
+def test_a_list_signed_in_an_unknown_way_is_not_its_authority_s(directory: Path) -> None:
+    raw = b"".join(crl(the_ca()).splitlines()[1:-1])
+    unknown = b64decode(raw).replace(asn1.oid("1.2.840.113549.1.1.11"), asn1.oid("1.2.840.113549.1.1.77"))
+    (directory / "0123abcd.r0").write_bytes(unknown)
+    (authority,) = trust.follow(directory).state().value.anchors.authorities
+    assert (authority.crl, authority.crl_fault) == (None, "crl-signature")
 
 
 def test_the_digest_is_that_of_the_contents(directory: Path, followed: Followed[Trust]) -> None:
