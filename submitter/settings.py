@@ -137,6 +137,18 @@ SPECTACULAR_SETTINGS = {
 TRUST_DIR = env.str("TRUST_DIR", default="/etc/grid-security/certificates")
 GRIDMAP = env.str("GRIDMAP", default="/etc/grid-security/grid-mapfile")
 
+PROXY_TYPES = env.list("PROXY_TYPES", default=["rfc", "draft", "legacy"])
+PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False)
+PROXY_ALLOW_END_ENTITY = env.bool("PROXY_ALLOW_END_ENTITY", default=False)
+PROXY_MAX_DELEGATIONS = env.int("PROXY_MAX_DELEGATIONS", default=8)
+PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048)
+PROXY_WEAK_HASHES = env.list("PROXY_WEAK_HASHES", default=[])
+PROXY_CRL = env.str("PROXY_CRL", default="if-present")
+PROXY_SIGNING_POLICY = env.str("PROXY_SIGNING_POLICY", default="require")
+PROXY_DN_PATTERN = env.str("PROXY_DN_PATTERN", default="")
+PROXY_MEMORY_SECONDS = env.float("PROXY_MEMORY_SECONDS", default=60.0)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
+
 # The clusters: how the service becomes the user there.
 SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 
