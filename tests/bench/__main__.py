@@ -1,0 +1,36 @@
+"""`make bench`: what a call of the service costs, beside what it replaces, measured in one run on the sandbox."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench import crowd, one_by_one, table
+from tests.bench.login import Credentials, WarmLogin
+from tests.bench.place import Place, Run
+from tests.bench.service import connections, remove
+
+
+def main() -> None:
+    """Run every section; whatever happens, the jobs are cancelled and deleted, and the keys are gone."""
+    began = time.monotonic()
+    place, run = Place.from_environment(), Run()
+    with ExitStack() as stack:
+        credentials = Credentials.issue(place, Path(stack.enter_context(TemporaryDirectory())))
+        logins = [stack.enter_context(WarmLogin(place, credentials)) for _ in range(crowd.LOGINS)]
+        services = connections(stack, place, run, crowd.CALLERS)
+        stack.callback(_delete_jobs, place, run)
+        stack.callback(logins[0].cancel, run.name)
+        one_by_one.measure(place, run, credentials, services[0], logins[0])
+        crowd.measure(run, services, logins)
+    table.heading(f"The benchmarks took {time.monotonic() - began:.0f} s.")
+
+
+def _delete_jobs(place: Place, run: Run) -> None:
+    """Remove the run's jobs from the registry, over new connections: the measured ones may be what has failed."""
+    with ExitStack() as stack:
+        remove(connections(stack, place, run, crowd.CALLERS), [*one_by_one.tags(run), *crowd.tags(run)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Prints what was measured, in plain lines: what it is, then figures."""
+
+from collections.abc import Iterable
+
+from tests.bench.measure import Load, Times
+
+_WIDTH = 72
+
+
+def heading(text: str) -> None:
+    """Print what the following lines are about."""
+    _say(f"\n{text}")
+
+
+def times(rows: Iterable[Times]) -> None:
+    """Print the median, the 95th percentile and the count of each kind of call."""
+    _say(f"{'':{_WIDTH}}{'median':>11}{'p95':>11}{'n':>6}")
+    for row in rows:
+        _say(f"{row.label:{_WIDTH}}{row.median:8.2f} ms{row.p95:8.2f} ms{len(row.seconds):6}")
+
+
+def loads(rows: Iterable[Load]) -> None:
+    """Print the throughput, and the times of the single calls, of each kind of load."""
+    _say(f"{'':{_WIDTH}}{'a second':>11}{'median':>11}{'p95':>11}{'n':>6}")
+    for row in rows:
+        one = row.times
+        _say(f"{one.label:{_WIDTH}}{row.per_second:11.1f}{one.median:8.2f} ms{one.p95:8.2f} ms{len(one.seconds):6}")
+
+
+def ratio(label: str, dividend: float, divisor: float) -> None:
+    """Print one figure divided by another."""
+    _say(f"{label:{_WIDTH}}{dividend / divisor:11.3f}")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
