@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -144,6 +144,8 @@ def _resolve(cluster: Cluster, account: str) -> int:
 
 def _ask(job: Job, order: Order) -> None:
     """Have the cluster run it, and keep what comes of that."""
+    if not connection.in_atomic_block:
+        connection.close()  # others can use it while this thread waits
     try:
         asked = gateway.submit(job.cluster, job.account, job.id.hex, order.directory, order.script)
     except (Unreachable, Refused) as exc:

@@ -6,7 +6,7 @@ import os
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count())))
 # A submission waits for its cluster in its thread, so threads, not processes, bound how many can wait at once.
-threads = int(os.environ.get("WEB_THREADS", "32"))
+threads = int(os.environ.get("WEB_THREADS", "64"))
 keepalive = 15
 
 # A request is bounded by the clusters' own deadlines; this only ends a worker whose event loop no longer answers.
