@@ -12,12 +12,16 @@ CPUS = 16
 
 @dataclass(frozen=True)
 class Cluster:
-    """One SLURM cluster. `private` hides users' jobs from each other; `poller` may see them all, None: nobody does."""
+    """One SLURM cluster. `private` hides users' jobs from each other; `poller` may see them all, None: nobody does.
+
+    `first_job` keeps the clusters' job numbers apart: both write `slurm-NUMBER.out` into the same home directories.
+    """
 
     name: str
     host: str
     job_domain: str
     time_zone: str
+    first_job: int
     private: bool
     poller: str | None
 
@@ -47,6 +51,7 @@ ZEUS = Cluster(
     host="zeus.cyfronet.pl",
     job_domain="batch.grid.cyf-kr.edu.pl",
     time_zone="Europe/Warsaw",
+    first_job=50_000_001,
     private=False,
     poller=POLLER,
 )
@@ -55,6 +60,7 @@ PROMETHEUS = Cluster(
     host="prometheus.cyfronet.pl",
     job_domain="prometheus.cyfronet.pl",
     time_zone="UTC",
+    first_job=10_000_001,
     private=True,
     poller=None,
 )

@@ -50,6 +50,7 @@ SchedulerType=sched/backfill
 # The defaults think in minutes; people who watch a demo and tests do not.
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 MinJobAge={os.environ.get(JOB_AGE_VARIABLE, "300")}
+FirstJobId={cluster.first_job}
 MaxJobCount=200000
 MaxArraySize=100001
 KillWait=3
@@ -90,11 +91,14 @@ def munge_socket(layout: Layout) -> str:
 
 
 def prepare(cluster: Cluster, layout: Layout, ports: dict[str, int]) -> None:
-    """Make the cluster's directories and its slurm.conf, which every account may read."""
+    """Make the cluster's directories and the files that every account may read: slurm.conf and its companion."""
     directory = own(cluster.directory(layout), USER, 0o755)
     own(directory / "state", USER, 0o700)
     own(layout.spool, "root", 0o755)
     write(cluster.slurm_conf(layout), configuration(cluster, layout, ports))
+    # Nothing here uses cgroups, but left to itself slurmd looks for a version: it stops where none is mounted, and asks
+    # systemd for a scope where version 2 is. The plugin of version 1 does nothing until it is asked to.
+    write(directory / "cgroup.conf", "CgroupPlugin=cgroup/v1\n")
 
 
 def controller(cluster: Cluster, layout: Layout) -> Program:
@@ -123,7 +127,7 @@ def workers(cluster: Cluster, layout: Layout) -> list[Program]:
             user="root",
             ready=functools.partial(_takes_jobs, node, environment),
             environment=environment,
-            inputs=(conf,),
+            inputs=(conf, conf.with_name("cgroup.conf")),
             prefix=host().prefix,
         )
         for process, node in cluster.workers.items()
