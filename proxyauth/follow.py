@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from proxyauth.errors import Unreadable
 
@@ -16,8 +16,7 @@ T = TypeVar("T")
 _SETTLED_NS = 100_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What changes when a file changes; the change time catches tools that put modification times back."""
 
     changed_ns: int
