@@ -1,0 +1,93 @@
+"""The running sandbox as the tests see it: where it is, its clusters' own commands, and its processes."""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import pytest
+
+T = TypeVar("T")
+
+GRANT = "plgtest"  # the one account that SLURM accepts in `#SBATCH -A`
+
+
+def variable(name: str) -> str:
+    """Return an environment variable of `.local/sandbox.env`; without it the test fails and says what to do."""
+    value = os.environ.get(name)
+    if not value:
+        pytest.fail(f"{name} is not set: run `make up`, then `. .local/sandbox.env`, or simply `make test`")
+    return value
+
+
+def eventually(look: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
+    """Look again and again until there is something, and return it; fail with `what` when `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {what}")
+        time.sleep(0.2)
+    return found
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as its users know it, and as SLURM's own commands on this machine reach it."""
+
+    host: str
+    domain: str
+    zone: ZoneInfo
+    conf: Path
+
+    def slurm(self, *command: str) -> str:
+        """Run one of SLURM's commands as root and return its output; times are printed as epochs."""
+        environment = os.environ | {"SLURM_CONF": str(self.conf), "SLURM_TIME_FORMAT": "%s"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout
+
+    def number(self, job_id: str) -> str:
+        """Return SLURM's own id of `job_id`."""
+        number, _, domain = job_id.partition(".")
+        assert domain == self.domain
+        return number
+
+    def accounting(self, job_id: str, *fields: str) -> dict[str, str]:
+        """Return what sacct says of a job that is no array; empty as long as it knows nothing."""
+        columns = ["sacct", "-a", "-X", "-P", "-n", "-S", "now-1days", "-o", ",".join(fields)]
+        lines = self.slurm(*columns, "-j", self.number(job_id)).splitlines()
+        return dict(zip(fields, lines[0].split("|"), strict=True)) if lines else {}
+
+    def holds(self, job_id: str) -> bool:
+        """Say whether the controller still knows the job, active or ended."""
+        ids = self.slurm("squeue", "-h", "-t", "all", "-o", "%A").split()
+        return self.number(job_id) in ids
+
+    def answers(self) -> bool:
+        """Say whether the controller answers."""
+        try:
+            return "UP" in self.slurm("scontrol", "ping")
+        except subprocess.CalledProcessError:
+            return False
+
+
+def supervisor(*words: str) -> str:
+    """Have the sandbox's process manager do something, and return what it says."""
+    command = [*shlex.split(variable("SUPERVISORCTL")), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@contextmanager
+def stopped(process: str, *, ready: Callable[[], bool]) -> Iterator[None]:
+    """Stop one of the sandbox's processes, and start it again afterwards, until it is `ready`."""
+    supervisor("stop", process)
+    try:
+        yield
+    finally:
+        supervisor("start", process)
+        eventually(ready, f"{process} is back")
