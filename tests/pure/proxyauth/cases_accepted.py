@@ -4,6 +4,8 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from proxyauth.policy import Need, Policy
 from tests.pki import asn1, grid, keys
 from tests.pki.mint import DAY, HOUR, NOW, YEAR, Extension, Form, Minted, certificate, crl
@@ -25,6 +27,13 @@ def _voms() -> Minted:
 def _ec_proxy(curve: str) -> Minted:
     info = [grid.proxy_info(), grid.key_usage(grid.DIGITAL_SIGNATURE)]
     return certificate((*alice().subject, rdn("CN", "7")), keys.ec_key(curve, curve), alice(), info)
+
+
+def _scalar(key: ec.EllipticCurvePrivateKey) -> Trial:
+    """An elliptic curve key that notes neither its curve nor its point."""
+    leaf = certificate((*alice().subject, rdn("CN", "7")), key, alice(), [grid.proxy_info()])
+    secret = key.private_numbers().private_value.to_bytes(32, "big")
+    return of(leaf, alice(), key=keys.pem("EC PRIVATE KEY", asn1.seq(asn1.integer(1), asn1.octets(secret))))
 
 
 def _ec_grid() -> Trial:
@@ -160,6 +169,8 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
         alice(),
         key=keys.pem("EC PARAMETERS", asn1.oid("1.3.132.0.35")) + keys.traditional(leaf.key),
     ),
+    "an elliptic curve key of its scalar alone": lambda: _scalar(keys.ec_key("leaf")),
+    "an elliptic curve key of one": lambda: _scalar(ec.derive_private_key(1, ec.SECP256R1())),
     "a grid of elliptic curves": _ec_grid,
     "line breaks of Windows": lambda: _pem(grid.rfc(alice()), alice(), newline=b"\r\n"),
     "a dump before the first block": lambda: _pem(grid.rfc(alice()), alice(), before=_DUMP),

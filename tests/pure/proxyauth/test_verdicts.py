@@ -1,9 +1,11 @@
 """Every valid proxy of a grid gets in, and nothing else: the verdict and the name of its rule, case by case."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from proxyauth.errors import Refused
 from tests.pure.proxyauth.cases_accepted import ACCEPTED_CASES
 from tests.pure.proxyauth.cases_format import FORMAT_CASES
 from tests.pure.proxyauth.cases_names import NAME_CASES
@@ -11,7 +13,7 @@ from tests.pure.proxyauth.cases_path import PATH_CASES
 from tests.pure.proxyauth.cases_possession import POSSESSION_CASES
 from tests.pure.proxyauth.cases_proxies import PROXY_CASES
 from tests.pure.proxyauth.cases_trust import TRUST_CASES
-from tests.pure.proxyauth.trial import Case, run
+from tests.pure.proxyauth.trial import Case, run, verdict
 
 
 @pytest.mark.parametrize("case", ACCEPTED_CASES, ids=str)
@@ -24,4 +26,7 @@ REFUSED_CASES = [*FORMAT_CASES, *POSSESSION_CASES, *PROXY_CASES, *PATH_CASES, *N
 
 @pytest.mark.parametrize("case", REFUSED_CASES, ids=str)
 def test_what_is_no_valid_credential_stays_out(case: Case, tmp_path: Path) -> None:
-    assert run(case.make(), tmp_path) == case.verdict
+    refused = verdict(case.make(), tmp_path)
+    assert isinstance(refused, Refused)
+    assert refused.rule == case.verdict
+    assert re.match("[a-z]+[ ']|OpenSSL ", refused.message), "a refusal says in a sentence what is wrong"

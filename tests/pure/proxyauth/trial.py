@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from proxyauth import chain, credential, trust
+from proxyauth.chain import Verified
 from proxyauth.errors import Refused
 from proxyauth.policy import Policy
 from tests.pki import grid
@@ -76,8 +77,8 @@ def of(*certificates: Minted, key: bytes | None = None, policy: Policy = Policy(
     return Trial(grid.proxy_file(*certificates, key=key), policy=policy, now=now)
 
 
-def run(trial: Trial, directory: Path) -> str:
-    """The verdict: ACCEPTED or the rule; `directory` is filled with the trust."""
+def verdict(trial: Trial, directory: Path) -> Verified | Refused:
+    """Who is behind the credential, or why nobody; `directory` is filled with the trust."""
     for name, contents in trial.files.items():
         (directory / name).write_bytes(contents)
     header = base64.b64encode(trial.data).decode() if trial.header is None else trial.header
@@ -85,7 +86,12 @@ def run(trial: Trial, directory: Path) -> str:
     assert not trusted.fault
     try:
         certificates = credential.read(credential.decode_header(header), trial.policy)
-        chain.judge(certificates, trusted.value.anchors, trial.now, trial.policy)
+        return chain.judge(certificates, trusted.value.anchors, trial.now, trial.policy)
     except Refused as exc:
-        return exc.rule
-    return ACCEPTED
+        return exc
+
+
+def run(trial: Trial, directory: Path) -> str:
+    """The verdict's name: ACCEPTED or the rule."""
+    found = verdict(trial, directory)
+    return found.rule if isinstance(found, Refused) else ACCEPTED
