@@ -130,6 +130,12 @@ def _used(purpose: str, *, critical: bool) -> Trial:
     return of(grid.rfc(user), user)
 
 
+def _since(ca: Minted) -> Trial:
+    """A proxy of a user whose certificate begins now."""
+    user = grid.user(ca, form=Form(start=NOW, end=NOW + YEAR))
+    return replace(of(grid.rfc(user, form=Form(start=NOW)), user), files=trust_files(ca))
+
+
 def _multivalued() -> Minted:
     return grid.user(the_ca(), (*name("/C=PL/O=Grid"), rdns(part("CN", "Alice"), part("UID", "7"))))
 
@@ -251,6 +257,11 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
         },
     ),
     "a list in DER": lambda: replace(of(grid.rfc(alice()), alice()), files={**the_trust(), "0123abcd.r0": _der_list()}),
+    "the first second of a user's certificate": lambda: _since(the_ca()),
+    "the first second of a CA": lambda: _since(grid.ca(form=Form(start=NOW, end=NOW + YEAR))),
+    "the first second of a list": lambda: replace(
+        of(grid.rfc(alice()), alice()), files={**the_trust(), "0123abcd.r0": crl(the_ca(), start=NOW)}
+    ),
     "the first second of a proxy": lambda: of(grid.rfc(alice()), alice(), now=NOW - HOUR),
     "the last second of a proxy": lambda: of(grid.rfc(alice()), alice(), now=NOW + 11 * HOUR - HOUR / 3600),
 }

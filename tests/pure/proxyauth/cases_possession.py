@@ -5,7 +5,7 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.pki import asn1, grid, keys
-from tests.pki.mint import Minted, certificate
+from tests.pki.mint import Form, Minted, certificate
 from tests.pki.names import rdn
 from tests.pure.proxyauth.trial import Case, Trial, alice, of
 
@@ -13,8 +13,10 @@ _P256 = "1.2.840.10045.3.1.7"
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
-def _leaf() -> Minted:
-    return grid.rfc(alice())
+def _leaf(modulus: int = 0, exponent: int = 65537) -> Minted:
+    """An RFC proxy, or one with a public key that nobody has the private one of."""
+    info = keys.rsa_info(modulus or (1 << 2048) - 159, exponent)
+    return grid.rfc(alice(), form=Form(info=info) if modulus or exponent != 65537 else Form())
 
 
 def _numbers(key: keys.PrivateKey) -> dict[str, int]:
@@ -104,6 +106,8 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         ),
         "a scalar with the point of somebody else": _scalar(5, point=_point(keys.ec_key("thief"))),
         "another exponent": _changed(lambda it: {"e": it["e"] + 2}),
+        "another key for a leaf of 8192 bits": lambda: of(_leaf((1 << 8192) - 159), alice()),
+        "another key for a leaf with a long exponent": lambda: of(_leaf(exponent=(1 << 256) - 1), alice()),
         "another modulus": _changed(lambda it: {"n": it["n"] + 2}),
     },
     "key-not-proven": {
