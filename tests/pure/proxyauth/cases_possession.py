@@ -129,6 +129,8 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a private exponent of one": _changed(lambda _it: {"d": 1}),
         "a private exponent that is right for p only": _changed(lambda it: {"d": it["dp"]}),
         "a private exponent that is right for q only": _changed(lambda it: {"d": it["dq"]}),
+        "exponents that are right for p only": _changed(lambda it: {"d": it["dp"], "dq": it["dp"] % (it["q"] - 1)}),
+        "exponents that are right for q only": _changed(lambda it: {"d": it["dq"], "dp": it["dq"] % (it["p"] - 1)}),
         "a wrong exponent for p": _changed(lambda it: {"dp": it["dp"] + 2}),
         "a wrong exponent for q": _changed(lambda it: {"dq": it["dq"] + 2}),
         "an exponent for p that is not reduced": _changed(lambda it: {"dp": it["dp"] + it["p"] - 1}),

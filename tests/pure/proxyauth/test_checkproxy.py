@@ -51,7 +51,7 @@ def test_a_good_proxy_is_described_with_every_rule(proxy: Path, site: Site) -> N
         "account: plgalice\n",
         f"{proxy}: accepted {grid.ALICE}\n",
         "  ok      possession\n",
-        "  ok      openssl\n",
+        "the chain\n  ok      openssl\n",
     ):
         assert words in text
     assert " to " in next(line for line in text.splitlines() if line.startswith("valid:   2"))
