@@ -11,6 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from proxyauth import der, dn
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Unreadable
+from proxyauth.policy import Need
 from proxyauth.signing_policy import SigningPolicy
 
 # cRLNumber and authorityKeyIdentifier say nothing about which certificates are meant; other critical extensions of a
@@ -71,14 +72,20 @@ def _expect_complete(parsed: x509.CertificateRevocationList) -> None:
 class Authority:
     """A CA of the trust directory.
 
-    `policy` is None where none was found or it cannot be read. `crl` is None without a list; `crl_fault` names why a
-    list that is there cannot be used ("crl-signature", "crl-unreadable"), else "".
+    `policy` is None where none was found, or, with `policy_fault`, where what was found does not speak of this CA or
+    cannot be read. `crl` is None without a list; `crl_fault` names why a list that is there cannot be used
+    ("crl-signature", "crl-unreadable"), else "".
     """
 
     certificate: Certificate
     policy: SigningPolicy | None = None
+    policy_fault: bool = False
     crl: Crl | None = None
     crl_fault: str = ""
+
+    def lacks_policy(self, need: Need) -> bool:
+        """Whether a signing policy is needed and not there; one that is there and cannot be read is needed, too."""
+        return self.policy is None and (need is Need.REQUIRE or (need is Need.IF_PRESENT and self.policy_fault))
 
     @property
     def is_root(self) -> bool:

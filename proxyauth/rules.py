@@ -155,8 +155,7 @@ _AUTHORITY: tuple[Rule[Link], ...] = (
 
 
 def _policy_missing(link: Link) -> bool:
-    need = link.policy.signing_policy
-    return link.authority is not None and link.authority.policy is None and need is Need.REQUIRE
+    return link.authority is not None and link.authority.lacks_policy(link.policy.signing_policy)
 
 
 def _outside_policy(link: Link) -> bool:

@@ -88,7 +88,7 @@ def _faults(authority: Authority, now: datetime, policy: Policy) -> Iterator[str
     """What is wrong with a CA under a site's policy."""
     if now >= authority.certificate.not_after:
         yield "it has expired"
-    if authority.policy is None and policy.signing_policy is Need.REQUIRE:
+    if authority.lacks_policy(policy.signing_policy):
         yield "it has no signing policy that can be read"
     if policy.crl is not Need.IGNORE:
         yield from _crl_faults(authority, now, must=policy.crl is Need.REQUIRE)
@@ -200,7 +200,8 @@ def _authorities(files: Mapping[str, TrustFile]) -> Iterator[Authority]:
     for raw, each in certificates.items():
         beside = [file for file in files.values() if file.stem in stems[raw]]
         crl, fault = _crl(each, files.values(), beside)
-        yield Authority(each, _policy(each, beside), crl, fault)
+        policy = _policy(each, beside)
+        yield Authority(each, policy, policy is None and any(file.is_policy for file in beside), crl, fault)
 
 
 def _crl(ca: Certificate, files: Iterable[TrustFile], beside: Sequence[TrustFile]) -> tuple[Crl | None, str]:

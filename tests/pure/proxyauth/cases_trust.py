@@ -188,6 +188,9 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a policy with an open quote": _policy(_OUT.format('"*')[:-2]),
         "subjects before their right": _policy(_OUT.format('"*"').replace("pos_rights globus CA:sign\n", "")),
         "a right before its CA": _policy("pos_rights globus CA:sign\n"),
+        "a policy that cannot be read where none is required": _files(
+            lambda: {"0123abcd.signing_policy": b"nonsense"}, Policy(signing_policy=Need.IF_PRESENT)
+        ),
         "a policy that is not UTF-8": _files(lambda: {"0123abcd.signing_policy": b"# \xff\n"}),
     },
     "revoked": {

@@ -185,6 +185,12 @@ def test_a_file_that_is_far_too_large_is_not_read(directory: Path, monkeypatch: 
         ({"r0": ("forged",)}, Policy(), ["its revocation list cannot be used (crl-signature)"]),
         ({"signing_policy": None}, Policy(), ["it has no signing policy that can be read"]),
         ({"signing_policy": None}, Policy(signing_policy=Need.IF_PRESENT), []),
+        (
+            {"signing_policy": ("other",)},
+            Policy(signing_policy=Need.IF_PRESENT),
+            ["it has no signing policy that can be read"],
+        ),
+        ({"signing_policy": ("other",)}, Policy(signing_policy=Need.IGNORE), []),
     ],
 )
 def test_operators_hear_of_trouble_before_users_do(
@@ -195,6 +201,7 @@ def test_operators_hear_of_trouble_before_users_do(
         "soon": lambda: crl(the_ca(), start=NOW - 29 * DAY, end=NOW + timedelta(hours=10)),
         "short": lambda: crl(the_ca(), start=NOW - timedelta(hours=1), end=NOW + timedelta(hours=10)),
         "endless": lambda: crl(the_ca(), end=None),
+        "other": lambda: grid.signing_policy("/C=DE/CN=CA", "*").encode(),
         "forged": lambda: crl(the_ca(), signed_with=keys.rsa_key("thief")),
     }
     for kind, made in files.items():
