@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import crowd, one_by_one, table
+from tests.bench import crowd, one_by_one, proxy_cost, table
 from tests.bench.login import Credentials, WarmLogin
 from tests.bench.place import Place, Run
 from tests.bench.service import connections, remove
@@ -23,6 +23,7 @@ def main() -> None:
         stack.callback(logins[0].cancel, run.name)
         one_by_one.measure(place, run, credentials, services[0], logins[0])
         crowd.measure(run, services, logins)
+    proxy_cost.main()
     table.heading(f"The benchmarks took {time.monotonic() - began:.0f} s.")
 
 
