@@ -82,8 +82,8 @@ PATH_RULES: tuple[Rule[Path], ...] = (
 
 
 def _a_value(test: Callable[[str], bool]) -> Callable[[Link], bool]:
-    """Whether the test is true of a value of the subject; of a proxy's, only the end is its own."""
-    return lambda link: any(map(test, dn.values(link.certificate.subject[-1 if link.role is Role.PROXY else 0 :])))
+    """Whether the test is true of a value of the subject."""
+    return lambda link: any(map(test, dn.values(link.certificate.subject)))
 
 
 _BELOW_CA: tuple[Rule[Link], ...] = (

@@ -6,7 +6,7 @@ from proxyauth.policy import Policy
 from tests.pki import asn1, grid, keys
 from tests.pki.mint import Form, Minted, certificate
 from tests.pki.names import name, rdn
-from tests.pure.proxyauth.makers import chain_of, user_named
+from tests.pure.proxyauth.makers import chain_of, proxy_named, user_named
 from tests.pure.proxyauth.trial import Case, Trial, alice, of, the_ca
 
 _ENTITY = Policy(allow_end_entity=True)
@@ -117,6 +117,9 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a proxy's CN with a blank behind": lambda: of(grid.rfc(alice(), cn="1 "), alice()),
         "an empty CN": _cn(""),
         "a CN of a blank": _cn(" "),
+        "a proxy whose copy of the user's name has a blank behind": lambda: of(
+            proxy_named((*name("/C=PL/O=Grid/OU=Users"), rdn("CN", "Alice "), rdn("CN", "1"))), alice()
+        ),
         "an O with a blank behind": user_named((*name("/C=PL"), rdn("O", "Grid "), rdn("CN", "Alice"))),
     },
 }
