@@ -52,8 +52,8 @@ def decode_header(value: str) -> bytes:
 
 
 def _strict_base64(value: str) -> bytes:
-    """Decode the one spelling that encoding gives; raises ValueError."""
-    decoded = binascii.a2b_base64(value.encode("ascii"), strict_mode=True)
+    """Decode the one spelling that encoding gives back; raises ValueError for any other."""
+    decoded = binascii.a2b_base64(value.encode("ascii"))
     if base64.b64encode(decoded).decode("ascii") != value:
         raise ValueError("not the canonical spelling")
     return decoded

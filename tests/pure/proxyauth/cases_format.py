@@ -140,7 +140,10 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "bits that no byte uses": _sent(_not_shortest),
         "padding alone": lambda: Trial(header="===="),
     },
-    "header-too-long": {"more than 32 KiB": lambda: Trial(header=_MORE)},
+    "header-too-long": {
+        "more than 32 KiB": lambda: Trial(header=_MORE),
+        "one character more than is allowed": lambda: Trial(header="A" * (32 * 1024 + 1)),
+    },
     "not-pem": {
         "Base64 of Base64": lambda: Trial(base64.b64encode(_data())),
         "text": lambda: Trial(b"hello\n"),
@@ -149,15 +152,18 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
     },
     "der": {
         "a certificate in DER": lambda: Trial(grid.rfc(alice()).der),
+        "DER of an indefinite length": lambda: Trial(b"\x30\x80" + grid.rfc(alice()).der[4:] + b"\0\0"),
         "a key in DER": lambda: Trial(_leaf_key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())),
     },
     "pkcs12": {
+        "PKCS#12 whose length is a line break": lambda: Trial(b"\x30\x82\x0a\x0a\x02\x01\x03" + b"\0" * 2570),
         "PKCS#12": lambda: Trial(
             pkcs12.serialize_key_and_certificates(b"me", _rsa(), None, None, BestAvailableEncryption(b"secret"))
         ),
     },
     "nul-byte": {
         "a NUL byte between blocks": _held(lambda it: it.replace(b"\n-----BEGIN", b"\n\0-----BEGIN", 1)),
+        "as many characters as are allowed": lambda: Trial(header="A" * 32 * 1024),
         "a NUL byte at the end": _held(lambda it: it + b"\0"),
         "UTF-16": _held(lambda it: it.decode().encode("utf-16-le")),
     },
@@ -169,6 +175,9 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a control character in a comment": _held(lambda it: b"# \x1b[31m\n" + it),
         "a delete character in an indented line": _held(lambda it: b"  \x7f\n" + it),
         "line breaks of old Macs": _held(lambda it: b"#\r\r\n" + it),
+        "a form feed behind a boundary": _held(
+            lambda it: it.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\f\n", 1)
+        ),
         "a form feed": _held(lambda it: b"\x0c\n" + it),
         "HTML": _held(lambda it: b"<pre>\n" + it),
     },
