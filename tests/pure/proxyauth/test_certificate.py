@@ -9,10 +9,10 @@ from OpenSSL import crypto
 
 from proxyauth import certificate, credential, der
 from proxyauth.certificate import Certificate
-from proxyauth.errors import Malformed
+from proxyauth.errors import Malformed, NotAllowed
 from tests.pki import asn1, grid
 from tests.pki.mint import Extension, Minted, sign
-from tests.pure.proxyauth.trial import alice, of, run, the_ca
+from tests.pure.proxyauth.trial import alice, of, the_ca, verdict
 
 
 def _rebuilt(change: Callable[[list[bytes]], list[bytes]]) -> bytes:
@@ -86,4 +86,6 @@ def test_what_openssl_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest
         return next(calls)(each)
 
     monkeypatch.setattr(crypto.X509, "from_cryptography", replaced)
-    assert run(trial, tmp_path) == "path-invalid"
+    refused = verdict(trial, tmp_path)
+    assert isinstance(refused, NotAllowed)
+    assert str(refused) == "path-invalid: OpenSSL cannot read the path"

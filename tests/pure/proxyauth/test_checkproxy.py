@@ -51,6 +51,7 @@ def test_a_good_proxy_is_described_with_every_rule(proxy: Path, site: Site) -> N
         "account: plgalice\n",
         f"{proxy}: accepted {grid.ALICE}\n",
         "  ok      possession\n",
+        f"{grid.ALICE}\n  ok      key\n",
         "the chain\n  ok      openssl\n",
     ):
         assert words in text
