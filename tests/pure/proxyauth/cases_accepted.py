@@ -233,6 +233,10 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
         of(grid.rfc(alice()), alice(), policy=Policy(crl=Need.IGNORE)),
         files={**the_trust(), "0123abcd.r0": crl(the_ca(), [alice().serial])},
     ),
+    "a forged list where lists are ignored": lambda: replace(
+        of(grid.rfc(alice()), alice(), policy=Policy(crl=Need.IGNORE)),
+        files={**the_trust(), "0123abcd.r0": crl(the_ca(), signed_with=keys.rsa_key("thief"))},
+    ),
     "a name outside of a signing policy that is ignored": lambda: replace(
         of(grid.rfc(alice()), alice(), policy=Policy(signing_policy=Need.IGNORE)),
         files=trust_files(the_ca(), patterns=("/C=DE/*",)),

@@ -64,6 +64,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
     },
     "proxy-policy": {
         "any language": chain_of(_language("1.3.6.1.5.5.7.21.0")),
+        "a language behind the known ones": chain_of(_language("1.3.6.1.5.5.7.21.9")),
         "an unknown language": chain_of(_language("1.2.3.4", policy=b"only reading")),
         "an unknown language in a draft": chain_of(_language("1.2.3.4", grid.DRAFT)),
     },

@@ -230,6 +230,9 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a root's list that another key signed": _below_root(
             change=lambda root, _sub: {"aaaaaaaa.r0": crl(root, signed_with=keys.rsa_key("thief"))}
         ),
+        "a list that another key signed where one is required": _lists(
+            lambda: crl(the_ca(), signed_with=keys.rsa_key("thief")), policy=_REQUIRE
+        ),
         "a list that another key signed": _lists(lambda: crl(the_ca(), signed_with=keys.rsa_key("thief"))),
         "a list that a key of another kind signed": _lists(lambda: crl(the_ca(), signed_with=keys.ec_key("thief"))),
     },
