@@ -9,6 +9,10 @@ class Unreachable(ClusterError):
     """The command was never started: no connection, no channel, or a host key that is not the pinned one."""
 
 
+class NoRoom(Unreachable):
+    """The connection is alive, but the login node opens no further channel on it now."""
+
+
 class Refused(ClusterError):
     """The login node does not let this account in, or it is an account that this service never becomes."""
 

@@ -14,6 +14,7 @@ from clusters.files import OutputFile
 from clusters.models import Cluster
 from clusters.run import Answer, Script
 from clusters.session import Lease
+from clusters.shell import Section
 from clusters.slurm import Accepted, NewJob, NotSubmitted, Record, Rejected
 
 log = structlog.get_logger(__name__)
@@ -140,15 +141,32 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> list[Record]
     found = _run(cluster, account, scripts.CANCEL, [str(job), str(since)]).sections
     if len(found) < 2:  # noqa: PLR2004 - scancel and squeue
         raise Malformed("the script that cancels did not end")
-    scancel, squeue, *sacct = found
+    scancel, *rest = found
+    records = _one(rest)
+    if scancel.status != 0 and any(record.ended_at is None for record in records):
+        raise Failed(f"scancel ended with {scancel.status}: {scancel.text.strip()[:500]}")
+    return records
+
+
+def _one(found: list[Section]) -> list[Record]:
+    """Read what squeue, and sacct where that was asked, say of one job."""
+    if not found:
+        raise Malformed("squeue did not end")
+    squeue, *sacct = found
     if squeue.status != 0 and _UNKNOWN_JOB not in squeue.text:
         raise Failed(f"squeue ended with {squeue.status}: {squeue.text.strip()[:500]}")
     records = slurm.parse_queue(squeue.text) if squeue.status == 0 else []
     if not records and sacct:
         records = slurm.parse_history(slurm.checked(sacct, "sacct"))
-    if scancel.status != 0 and any(record.ended_at is None for record in records):
-        raise Failed(f"scancel ended with {scancel.status}: {scancel.text.strip()[:500]}")
     return records
+
+
+def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
+    """Return what SLURM says of one job now: the controller, or accounting where that no longer knows it.
+
+    `since` and what is raised: as in `cancel`.
+    """
+    return _one(_run(cluster, account, scripts.INSPECT, [str(job), str(since)]).sections)
 
 
 def queue(cluster: Cluster, account: str, *, everybody: bool) -> list[Record]:

@@ -101,16 +101,8 @@ class Pool:
 
     def _start_standby(self, session: Session, script: Script) -> None:
         """Start a script for the next caller; where that fails, the next caller finds out for itself."""
-        if len(session.standby) >= self._limits.standby:
-            return
-        lease = None
-        with suppress(ClusterError, paramiko.ChannelException):
-            lease = session.open(time.monotonic())
-            lease.run = script.start(lease.channel)
-            session.standby.append((script, lease))
-            return
-        if lease:
-            lease.close()
+        with suppress(ClusterError):
+            session.start_standby(script)
 
     def _enter(self, endpoint: Endpoint, account: str) -> Session:
         """Count a caller in. Raises Unreachable where there are too many."""

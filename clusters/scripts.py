@@ -54,13 +54,16 @@ QUEUE = f'{_SQUEUE} ${{2:+-u "$2"}}; {_END}'
 # finds a job that was cancelled before it became eligible.
 HISTORY = f'read -r _js_ids; {_SACCT} -S "now-$2seconds" -j "$_js_ids"; {_END}'
 
-# $2: a job's id, $3: the window as in HISTORY. Cancels, then asks what became of it: accounting only where the
-# controller knows nothing.
-CANCEL = f"""
-    "$1/scancel" -Q "$2" 2>&1; {_END}
+_ONE = f"""
     _js_rows=$({_SQUEUE} -j "$2" 2>&1); {_END.replace("echo;", 'printf "%s" "$_js_rows"; echo;', 1)}
     case "$_js_rows" in *"|"*) ;; *) {_SACCT} -S "now-$3seconds" -j "$2" 2>&1; {_END} ;; esac; exit 0
 """
+
+# $2: a job's id, $3: the window as in HISTORY. Asks about one job: accounting only where the controller knows nothing.
+INSPECT = _ONE
+
+# The same after cancelling it.
+CANCEL = f'"$1/scancel" -Q "$2" 2>&1; {_END} {_ONE}'
 
 # Asks for the version of SLURM's tools, and whether the controller answers.
 PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit 0'

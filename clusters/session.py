@@ -4,17 +4,17 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import paramiko
 
-from clusters.errors import Refused, Unreachable
+from clusters.errors import NoRoom, Refused, Unreachable
 from clusters.run import Run, Script
 from clusters.ssh import Connection, Endpoint
 
-_PAUSE = 0.05  # seconds between two attempts where sshd has no room
+# Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.
+_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Limits:
     own callers only.
     """
 
-    channels: int = 7
+    channels: int = 6
     standby: int = 2
     callers_per_account: int = 32
     callers_per_node: int = 48
@@ -66,6 +66,7 @@ class Session:
         self.callers = 0  # guarded by the pool's lock, as is last_used
         self.last_used = time.monotonic()
         self.standby: deque[tuple[Script, Lease]] = deque()
+        self._standby_slots = threading.BoundedSemaphore(limits.standby)
         self._endpoint = endpoint
         self._account = account
         self._limits = limits
@@ -84,40 +85,63 @@ class Session:
 
         Nothing has been started yet, so trying again cannot do anything twice. Raises Unreachable, Refused.
         """
-        reconnects = 1
+        reconnects, pause = 1, _PAUSE
         while True:
-            left = max(deadline - time.monotonic(), _PAUSE)
+            left = max(deadline - time.monotonic(), _LONGEST_PAUSE)
             connection = self._lease(left)
             try:
                 return Lease(connection.open_channel(left), connection, None, [partial(self._release, connection)])
-            except paramiko.ChannelException as exc:
+            except NoRoom:
                 self._release(connection)
-                if not self.drop_standby() and time.monotonic() + _PAUSE > deadline:
-                    raise Unreachable(f"the login node opens no further channel: {exc}") from exc
-                time.sleep(_PAUSE)
+                if not self._drop_standby() and time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
             except Unreachable:
                 self._release(connection)
                 reconnects -= 1
                 if reconnects < 0:
                     raise
 
+    def start_standby(self, script: Script) -> None:
+        """Start `script` for the next caller, unless enough wait already. Raises ClusterError."""
+        if not self._standby_slots.acquire(blocking=False):
+            return
+        lease = None
+        try:
+            lease = self.open(time.monotonic() + self._endpoint.connect_timeout)
+            lease.run = script.start(lease.channel)
+            self.standby.append((script, lease))
+        except BaseException:
+            self._standby_slots.release()
+            if lease:
+                lease.close()
+            raise
+
     def take_standby(self, script: Script) -> Lease | None:
         """Return a channel on which `script` waits for its input, if there is one."""
-        while True:
-            try:
-                started, lease = self.standby.popleft()
-            except IndexError:
-                return None
-            if started == script and lease.connection.alive and lease.run and lease.run.alive:
+        while (waiting := self._pop_standby()) is not None:
+            started, lease = waiting
+            if started == script and lease.connection.alive and lease.started.alive:
                 return lease
             lease.close()
+        return None
 
-    def drop_standby(self) -> bool:
+    def _drop_standby(self) -> bool:
         """Give up one waiting script for a caller who needs its channel; False if there is none."""
-        with suppress(IndexError):
-            self.standby.popleft()[1].close()
-            return True
-        return False
+        waiting = self._pop_standby()
+        if waiting is None:
+            return False
+        waiting[1].close()
+        return True
+
+    def _pop_standby(self) -> tuple[Script, Lease] | None:
+        try:
+            waiting = self.standby.popleft()
+        except IndexError:
+            return None
+        self._standby_slots.release()
+        return waiting
 
     def close(self) -> None:
         """Close everything, in use or not."""

@@ -21,7 +21,7 @@ _UNSURE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """What SLURM says of a job, or of one task (or range of pending tasks) of a job array.
 

@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 
 from clusters import authority
-from clusters.errors import Refused, TimedOut, Unreachable
+from clusters.errors import NoRoom, Refused, TimedOut, Unreachable
 from clusters.run import Script
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
@@ -76,13 +76,14 @@ class Connection:
     def open_channel(self, timeout: float) -> paramiko.Channel:
         """Return a new session channel within `timeout` seconds.
 
-        Raises paramiko.ChannelException where sshd allows no further one now, Unreachable where the connection is dead.
+        Raises NoRoom where sshd opens none now, Unreachable where the connection is dead.
         """
         try:
             return self._transport.open_session(timeout=timeout)
-        except paramiko.ChannelException:
-            raise
         except (paramiko.SSHException, OSError, EOFError) as exc:
+            # Of two refusals at about the same time paramiko tells one thread what it was, and the other "unable".
+            if self.alive:
+                raise NoRoom(f"the login node opens no further channel: {exc}") from exc
             self.close()
             raise Unreachable(f"no channel: {exc}") from exc
 

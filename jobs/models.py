@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, Self
 
-from django.db import models
+from django.db import connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -34,6 +34,9 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Jobs of which SLURM has more to say: active ones, and ended ones that accounting has not confirmed."""
         return self.listed().filter(OPEN)
 
+
+# PostgreSQL's notification channel on which the key of each job that has moved is told.
+CHANNEL = "jobs_moved"
 
 OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
 
@@ -111,11 +114,41 @@ class Job(models.Model):
         """Whether SLURM is still asked about this job."""
         return self.status in ACTIVE or not self.confirmed
 
-    def move_to(self, new: Status, **changes: Any) -> bool:
+    @transaction.atomic
+    def move_to(self, new: Status, source: "Source", **changes: Any) -> bool:
         """Move this row to `new` and write `changes`; False, and nothing written, if another worker moved it first."""
-        moved = Job.objects.filter(pk=self.pk, status=self.status).update(status=new, **changes)
-        if moved:
-            self.status = new
-            for field, value in changes.items():
-                setattr(self, field, value)
-        return moved == 1
+        if not Job.objects.filter(pk=self.pk, status=self.status).update(status=new, **changes):
+            return False
+        self.status = new
+        for field, value in changes.items():
+            setattr(self, field, value)
+        Event.objects.create(job=self, source=source, status=new, slurm_state=self.slurm_state)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(self.pk)])
+        return True
+
+
+class Source(models.TextChoices):
+    """Who told of a change."""
+
+    SUBMISSION = "submission"
+    POLL = "poll"
+    ACCOUNTING = "accounting"
+    USER = "user"
+    OPERATOR = "operator"
+
+
+class Event(models.Model):
+    """One change of a job's state: the job's history, kept as long as the job is."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    source = models.CharField(max_length=10, choices=Source)
+    status = models.CharField(max_length=8, choices=[(s, s) for s in Status])
+    slurm_state = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.status} at {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.source}"

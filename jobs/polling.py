@@ -1,23 +1,19 @@
 """One look at a cluster: ask SLURM about all of its open jobs at once, and have the registry absorb the answers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from django.db import connection
 from django.utils import timezone
 
 from clusters import gateway
 from clusters.errors import ClusterError
 from clusters.models import Cluster, Poll
 from clusters.slurm import Record
-from jobs import reading, registry
+from jobs import locks, reading
+from jobs.absorbing import CLOCK_SLACK, Row, absorb
 from jobs.models import Job
 
 log = structlog.get_logger(__name__)
-
-_LOCK_CLASS = 0x6A6F6273  # "jobs": the first half of the advisory locks' keys
 
 
 def clusters_to_poll() -> list[Cluster]:
@@ -27,8 +23,8 @@ def clusters_to_poll() -> list[Cluster]:
 
 def poll(cluster: Cluster) -> int:
     """Look at `cluster` once; return how many jobs changed. At once 0 where another worker is looking at it."""
-    with _alone(cluster) as alone:
-        if not alone:
+    with locks.alone(locks.Subject.POLL, cluster.pk) as free:
+        if not free:
             return 0
         accounts = [cluster.poll_account] if cluster.poll_account else _owners(cluster)
         return sum(_poll_as(cluster, account) for account in accounts)
@@ -43,29 +39,29 @@ def _owners(cluster: Cluster) -> list[str]:
 def _poll_as(cluster: Cluster, account: str) -> int:
     """Ask as `account`; a failure changes no job, is kept with the cluster, and leaves the other accounts alone."""
     everybody = account == cluster.poll_account
-    jobs = list(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
-    if not jobs:
+    rows = Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
+    if not rows:
         return 0
     try:
         queue = gateway.queue(cluster, account, everybody=everybody)
-        history = _history(cluster, account, jobs, queue)
+        history = _history(cluster, account, rows, queue)
     except ClusterError as exc:
         log.warning("poll-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
         _note(cluster, account, failed_at=timezone.now(), error=f"{type(exc).__name__}: {exc}")
         return 0
-    changed = registry.absorb(jobs, queue, history)
+    changed = absorb(rows, queue, history)
     _note(cluster, account, succeeded_at=timezone.now(), error="")
     return changed
 
 
-def _history(cluster: Cluster, account: str, jobs: list[Job], queue: list[Record]) -> list[Record]:
+def _history(cluster: Cluster, account: str, rows: list[Row], queue: list[Record]) -> list[Record]:
     """Ask accounting about the jobs that the controller does not hold as active."""
     active = {(record.job, record.user) for record in queue if reading.is_active(record)}
-    due = [job for job in jobs if (job.slurm_id, job.account) not in active]
+    due = [row for row in rows if (row.slurm_id, row.account) not in active]
     if not due:
         return []
-    since = timezone.now() - min(job.created_at for job in due) + registry.CLOCK_SLACK
-    return gateway.history(cluster, account, [job.slurm_id for job in due if job.slurm_id], int(since.total_seconds()))
+    since = timezone.now() - min(row.created_at for row in due) + CLOCK_SLACK
+    return gateway.history(cluster, account, [row.slurm_id for row in due if row.slurm_id], int(since.total_seconds()))
 
 
 def _note(cluster: Cluster, account: str, **values: Any) -> None:
@@ -73,17 +69,3 @@ def _note(cluster: Cluster, account: str, **values: Any) -> None:
     Poll.objects.bulk_create(
         [poll], update_conflicts=True, unique_fields=["cluster", "account"], update_fields=list(values)
     )
-
-
-@contextmanager
-def _alone(cluster: Cluster) -> Iterator[bool]:
-    """Hold the cluster's advisory lock; it falls with the database session, so no dead worker keeps it."""
-    key = [_LOCK_CLASS, cluster.pk]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        alone = bool(cursor.fetchone()[0])
-        try:
-            yield alone
-        finally:
-            if alone:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)

@@ -14,9 +14,9 @@ from clusters.errors import Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
 from clusters.slurm import Accepted, NewJob, NotSubmitted, Rejected
+from jobs.absorbing import CLOCK_SLACK
 from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
-from jobs.registry import CLOCK_SLACK
 from jobs.states import ACTIVE, Status
 
 Outcome = Accepted | Rejected | NoDirectory | NotSubmitted

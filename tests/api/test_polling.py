@@ -8,7 +8,7 @@ from django.db import connection, connections
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster, Poll
-from jobs import polling
+from jobs import locks, polling
 from jobs.models import Job
 from jobs.states import Status
 from tests.api.conftest import FakeGateway
@@ -190,10 +190,10 @@ def test_two_workers_do_not_look_at_the_same_cluster_at_once(fake: FakeGateway, 
     other = connections.create_connection("default")
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [polling._LOCK_CLASS, zeus.pk])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [locks.Subject.POLL, zeus.pk])
             assert polling.poll(zeus) == 0
             assert fake.calls == []
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [polling._LOCK_CLASS, zeus.pk])
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [locks.Subject.POLL, zeus.pk])
     finally:
         other.close()
     fake.queued = [record("RUNNING")]
