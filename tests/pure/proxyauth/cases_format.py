@@ -146,6 +146,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
     },
     "not-pem": {
         "Base64 of Base64": lambda: Trial(base64.b64encode(_data())),
+        "text that begins like DER": lambda: Trial(b"0x30 is how DER begins\n"),
         "text": lambda: Trial(b"hello\n"),
         "bytes that are not UTF-8": lambda: Trial(b"\xff\xfe\xfd"),
         "boundaries with four dashes": _held(lambda it: it.replace(b"-----", b"----")),
@@ -178,6 +179,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a form feed behind a boundary": _held(
             lambda it: it.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\f\n", 1)
         ),
+        "a letter behind a boundary": _held(lambda it: it.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----X\n", 1)),
         "a form feed": _held(lambda it: b"\x0c\n" + it),
         "HTML": _held(lambda it: b"<pre>\n" + it),
     },
@@ -204,6 +206,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a certificate without its padding": lambda: Trial(
             b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n" + keys.traditional(_leaf_key())
         ),
+        "a form feed within a block": _held(lambda it: it.replace(b"KEY-----\nM", b"KEY-----\n\fM", 1)),
         "headers within a block": _held(lambda it: it.replace(b"KEY-----\n", b"KEY-----\nX-Note: mine\n\n", 1)),
         "a character outside of ASCII in a block": _held(
             lambda it: it.replace(b"KEY-----\nM", b"KEY-----\n\xc3\xab", 1)

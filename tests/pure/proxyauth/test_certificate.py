@@ -10,6 +10,7 @@ from OpenSSL import crypto
 from proxyauth import certificate, credential, der
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Malformed, NotAllowed
+from proxyauth.policy import Policy
 from tests.pki import asn1, grid
 from tests.pki.mint import Extension, Minted, sign
 from tests.pure.proxyauth.trial import alice, of, the_ca, verdict
@@ -89,3 +90,16 @@ def test_what_openssl_cannot_read_is_refused(tmp_path: Path, monkeypatch: pytest
     refused = verdict(trial, tmp_path)
     assert isinstance(refused, NotAllowed)
     assert str(refused) == "path-invalid: OpenSSL cannot read the path"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x30\x82\x01\x00\x02\x01\x03", "pkcs12: this is PKCS#12; PEM is expected"),
+        (b"\x30\x82\x01\x00\x02\x01\x02", "der: this is DER; PEM is expected"),
+    ],
+)
+def test_what_is_not_pem_is_called_by_its_name(data: bytes, message: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        credential.read(data, Policy())
+    assert str(refused.value) == message
