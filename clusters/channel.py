@@ -1,6 +1,7 @@
 """One command on one SSH channel, each step bounded in time and the whole in bytes."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,17 +80,21 @@ class Exchange:
 
     def read_until(self, enough: Callable[[bytes], bool], timeout: float) -> None:
         """Take what the command prints until its standard output is `enough`, or it has ended."""
+        deadline = time.monotonic() + timeout
         poller = poll()
         poller.register(self._channel.fileno(), POLLIN)
-        with self._within(timeout):
-            while not (self._drain() or enough(self.stdout)):
-                poller.poll()
+        while not (self._drain() or enough(self.stdout)):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._expire()
+                raise self._unfinished("", timeout)
+            poller.poll(left * 1000)
 
     def finish(self, timeout: float) -> int:
         """Take the rest of what the command prints, and return its exit status."""
         self.read_until(lambda _stdout: False, timeout)
-        with self._within(timeout):
-            self._channel.status_event.wait()
+        if not self._channel.status_event.wait(timeout):
+            self._expire()
         if self._channel.exit_status < 0:
             raise self._unfinished("no exit status", timeout)
         return self._channel.exit_status

@@ -40,10 +40,11 @@ class Submission:
         self._timeout = timeout
 
     def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
-        """Once the outcome is kept for good: have the traces removed, then call `done` with what was told of a new job.
+        """Once the outcome is kept: call `done` with what is told of a new job, then have the traces removed.
 
-        In the background, unless `wait`. Where it fails, the traces stay for a day and `done` is not called.
+        In the background, unless `wait`. Where it fails, the traces stay for a day.
         """
+        self._lease.leave()
         if wait:
             self._settle(done)
         else:
@@ -54,10 +55,13 @@ class Submission:
         self._lease.close()
 
     def _settle(self, done: Callable[[NewJob | None], None]) -> None:
+        run = self._lease.started
         try:
-            answer = self._lease.started.result(b"known\n", timeout=self._timeout)
-            job = self.outcome.job if isinstance(self.outcome, Accepted) else None
-            done(slurm.parse_new_job(job, answer.sections) if job else None)
+            if isinstance(self.outcome, Accepted):
+                done(slurm.parse_new_job(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
+            else:
+                done(None)
+            run.result(b"known\n", timeout=self._timeout)
         except ClusterError as exc:
             log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}")
         finally:
@@ -87,13 +91,15 @@ def _submit(lease: Lease, token: str, directory: str, script: str, timeout: floa
     run.send(f"{token}\n{directory}\n{len(content)}\n".encode() + content, timeout=timeout)
     try:
         answer = run.answer(2, timeout=timeout)
-        if answer.sections and answer.sections[-1].status != 0:
-            answer = run.answer(4, timeout=timeout)  # it goes on to its end
+        if len(answer.sections) > 1 and answer.sections[1].status != 0:
+            # sbatch's errors follow, and what scontrol says if there was an id all the same.
+            told = re.search(r"^[0-9]", answer.sections[1].text, re.MULTILINE)
+            answer = run.answer(4 if told else 3, timeout=timeout)
     except TimedOut as exc:
         return _accepted_before(exc)
     found = answer.sections
     if found and found[0].status != 0:
-        return NoDirectory(answer.stderr.decode("utf-8", "replace").strip())
+        return NoDirectory(answer.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip())
     if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
         raise Interrupted("the submission was given up on the cluster: it came too late or not whole")
     return slurm.parse_submission(token, found[1:])

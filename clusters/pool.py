@@ -79,7 +79,7 @@ class Pool:
 
     def _lend(self, session: Session, timeout: float, script: Script | None) -> Lease:
         deadline = time.monotonic() + timeout
-        undo = [lambda: self._leave(session)]
+        undo: list[Callable[[], None]] = []
         try:
             session.wait_for_slot(timeout)
             undo.append(session.slots.release)
@@ -92,7 +92,9 @@ class Pool:
         except BaseException:
             while undo:
                 undo.pop()()
+            self._leave(session)
             raise
+        lease.count_out.append(lambda: self._leave(session))
         lease.give_back += [*undo, *([lambda: self._prepare(session, script)] if script else [])]
         return lease
 

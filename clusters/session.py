@@ -29,7 +29,7 @@ class Limits:
     channels: int = 6
     standby: int = 2
     callers_per_account: int = 32
-    callers_per_node: int = 48
+    callers_per_node: int = 60
     idle: float = 120.0
     lifetime: float = 1800.0
     refusal: float = 10.0  # how long a refused login is not tried again: sshd penalises who insists
@@ -43,6 +43,7 @@ class Lease:
     connection: Connection
     run: Run | None = None
     give_back: list[Callable[[], None]] = field(default_factory=list)
+    count_out: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def started(self) -> Run:
@@ -51,8 +52,14 @@ class Lease:
             raise ValueError("no script was started on this channel")
         return self.run
 
+    def leave(self) -> None:
+        """Count the caller out, who has an answer; what is left to do on the channel is nobody's waiting."""
+        while self.count_out:
+            self.count_out.pop()()
+
     def close(self) -> None:
         """Close the channel and make room for the next caller."""
+        self.leave()
         self.channel.close()
         while self.give_back:
             self.give_back.pop()()

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from rest_framework import serializers
 
 from clusters.models import Cluster
-from jobs.models import Job
+from jobs.models import Event, Job, Source
 from jobs.states import Status
 
 MAX_SCRIPT = 4 * 1024 * 1024  # bytes
@@ -147,6 +147,15 @@ class JobSerializer(serializers.Serializer[Job]):
         if job.cluster.download_url and path:
             return job.cluster.download_url.format(path=quote(path), account=job.account, job_id=job.job_id)
         return f"{self.context['jobs_url']}/{job.job_id}/{stream}"
+
+
+class EventSerializer(serializers.Serializer[Event]):
+    """One change of a job's state."""
+
+    at = serializers.DateTimeField(help_text="when the registry heard of it, UTC", format="%Y-%m-%dT%H:%M:%SZ")
+    source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]  # a field of that name
+    status = serializers.ChoiceField(choices=list(Status))
+    slurm_state = serializers.CharField(allow_blank=True)
 
 
 class SubmissionSerializer(serializers.Serializer[Job]):

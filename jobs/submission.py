@@ -223,20 +223,30 @@ def _write(job: Job, values: dict[str, Any]) -> bool:
     before = [Submission.PENDING]
     if values["submission"] == Submission.SUBMITTED:
         before.append(Submission.FAILED)
-    written = Job.objects.filter(pk=job.pk, submission__in=before).update(**values)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Should PostgreSQL itself crash within the next second, the row is without an outcome again, and `recover`
+        # finds it by the traces: they are removed only after a commit that was waited for (see `_settled`).
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        written = Job.objects.filter(pk=job.pk, submission__in=before).update(**values)
     for field, value in values.items():
         setattr(job, field, value)
     return written == 1
 
 
 def _settled(job: Job, new: NewJob | None) -> None:
-    """Write that the cluster knows, and what it says of a new job. May run in a thread of the pool."""
+    """Write what the cluster says of a new job, and with it the outcome for good. May run in a thread of the pool."""
+    _describe(job, new, settled=True)
+
+
+def _describe(job: Job, new: NewJob | None, **values: bool) -> None:
+    described: dict[str, Any] = {}
     if new:
-        _describe(job, new)
-    Job.objects.filter(pk=job.pk).update(settled=True)
-
-
-def _describe(job: Job, new: NewJob) -> None:
-    job.stdout, job.stderr = new.stdout_path, new.stderr_path
-    job.submitted_at, job.is_array = new.submitted_at, new.is_array
-    job.save(update_fields=["stdout", "stderr", "submitted_at", "is_array"])
+        described = {
+            "stdout": new.stdout_path,
+            "stderr": new.stderr_path,
+            "submitted_at": new.submitted_at,
+            "is_array": new.is_array,
+        }
+    Job.objects.filter(pk=job.pk).update(**described, **values)
+    for field, value in described.items():
+        setattr(job, field, value)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol, cast
 
+from django.db import connection
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -20,11 +21,19 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
 from clusters.models import Poll
-from jobs import registry, submission
+from jobs import refresh, registry, submission, waiting
+from jobs.conditional import answered, etag, known, preferred_wait
 from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
-from jobs.models import Job
+from jobs.models import Event, Job, Source
 from jobs.paging import Page
-from jobs.serializers import ActionSerializer, JobSerializer, OrderSerializer, SubmissionSerializer
+from jobs.serializers import (
+    ActionSerializer,
+    EventSerializer,
+    JobSerializer,
+    OrderSerializer,
+    SubmissionSerializer,
+)
+from jobs.states import Status
 from jobs.submission import Order
 
 
@@ -97,11 +106,11 @@ class JobViewSet(ViewSet):
         if "tag" in request.query_params:
             jobs = jobs.filter(tag=request.query_params["tag"].replace("\0", "\ufffd"))
         if not {"limit", "offset"} & set(request.query_params):
-            return Response(_written(request, list(jobs)))
+            return answered(request, _written(request, list(jobs)))
         page = Page.asked_for(request)
         total = jobs.count()
         answer = _written(request, list(jobs[page.offset : page.offset + page.limit]))
-        return Response(answer, headers=page.headers(request.build_absolute_uri(), total))
+        return answered(request, answer, page.headers(request.build_absolute_uri(), total))
 
     @extend_schema(
         request=OrderSerializer,
@@ -133,11 +142,38 @@ class JobViewSet(ViewSet):
             headers["Idempotency-Replayed"] = "true"
         return Response(answer, status.HTTP_201_CREATED, headers=headers)
 
-    @extend_schema(responses={200: JobSerializer})
+    @extend_schema(
+        responses={200: JobSerializer},
+        parameters=[
+            OpenApiParameter("refresh", bool, description="ask SLURM first, if the job is active"),
+            OpenApiParameter(
+                "Prefer",
+                str,
+                OpenApiParameter.HEADER,
+                description="wait=N: answer when it moves, after N s at most",
+            ),
+        ],
+    )
     def retrieve(self, request: Request, job_id: str) -> Response:
-        """Return one of the caller's jobs. It comes from the registry: no cluster is asked."""
-        [answer] = _written(request, [self._job(request, job_id)])
-        return Response(answer)
+        """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
+        job = self._job(request, job_id)
+        if request.query_params.get("refresh", "").lower() in {"true", "1"} and not Status(job.status).final:
+            refresh.refresh(job)
+            job = self._job(request, job_id)
+        seconds = preferred_wait(request)
+        if seconds:
+            job = self._waited_for(request, job, seconds)
+        [answer] = _written(request, [job])
+        return answered(request, answer, {"Preference-Applied": f"wait={seconds}"} if seconds else None)
+
+    @extend_schema(responses={200: EventSerializer(many=True)})
+    @action(detail=True)
+    def events(self, request: Request, job_id: str) -> Response:
+        """Return the job's history: its submission, then one entry for each change of its state, oldest first."""
+        job = self._job(request, job_id)
+        begun = Event(job=job, at=job.created_at, source=Source.SUBMISSION, status=Status.QUEUED)
+        written = EventSerializer()
+        return Response([written.to_representation(event) for event in (begun, *job.events.all())])
 
     @extend_schema(request=ActionSerializer, responses={204: OpenApiResponse(description="aborted, or had ended")})
     def update(self, request: Request, job_id: str) -> Response:
@@ -165,6 +201,18 @@ class JobViewSet(ViewSet):
         """Return what the job has written to its standard error."""
         job = self._job(request, job_id)
         return _output(job, job.stderr)
+
+    def _waited_for(self, request: Request, job: Job, seconds: int) -> Job:
+        """Return `job` as soon as it has moved, or after `seconds`; at once if it moves no more."""
+        with waiting.moves.watched(job.pk) as moved:
+            now = self._job(request, job.job_id)  # it may have moved before it was watched
+            [answer] = _written(request, [now])
+            fresh = "If-None-Match" in request.headers and not known(request, etag(answer))
+            if moved is None or fresh or now.status != job.status or Status(now.status).final:
+                return now
+            connection.close()  # others can use it meanwhile
+            moved.wait(seconds)
+        return self._job(request, job.job_id)
 
     def _job(self, request: Request, job_id: str) -> Job:
         jobs = Job.objects.owned_by(_caller(request).account)

@@ -1,7 +1,6 @@
 """Waiting for a job to move without asking again and again: one listener a process wakes those who wait."""
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ class Moves:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._listening = threading.Event()
+        self._closed = threading.Event()
 
     @contextmanager
     def watched(self, job: UUID) -> Iterator[threading.Event | None]:
@@ -46,6 +46,12 @@ class Moves:
                 if not self._waiters[key]:
                     del self._waiters[key]
 
+    def close(self) -> None:
+        """End the listener and its database session."""
+        self._closed.set()
+        if self._thread:
+            self._thread.join()
+
     def _start(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._listen, name="moves", daemon=True)
@@ -53,13 +59,14 @@ class Moves:
 
     def _listen(self) -> None:
         """Wake who waits for a job that moved; all of them when the connection was lost: moves may have been missed."""
-        while True:
+        while not self._closed.is_set():
             try:
                 with psycopg.connect(**connection.get_connection_params(), autocommit=True) as session:
                     session.execute(SQL("LISTEN {}").format(Identifier(CHANNEL)))
                     self._listening.set()
-                    for notice in session.notifies():
-                        self._wake(notice.payload)
+                    while not self._closed.is_set():
+                        for notice in session.notifies(timeout=_RECONNECT):
+                            self._wake(notice.payload)
             except psycopg.Error as exc:
                 log.warning("listener-lost-its-connection", error=str(exc))
             self._listening.clear()
@@ -67,7 +74,7 @@ class Moves:
                 keys = list(self._waiters)
             for key in keys:
                 self._wake(key)
-            time.sleep(_RECONNECT)
+            self._closed.wait(_RECONNECT)
 
     def _wake(self, key: str) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from clusters import gateway
 from clusters.files import OutputFile
 from clusters.models import Cluster
 from clusters.slurm import Accepted, NewJob, Record
+from jobs import waiting
 from tests.pki import grid
 from tests.pki.mint import Form, crl
 
@@ -106,6 +107,9 @@ class FakeGateway:
         self.cancelled.append(job)
         return self._say("cancel", self.queued + self.accounted)
 
+    def inspect(self, _cluster: Cluster, _account: str, _job: int, _since: int) -> Any:
+        return self._say("inspect", self.queued + self.accounted)
+
     def queue(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Any:
         return self._say(f"queue everybody={everybody}", self.queued)
 
@@ -135,6 +139,13 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, b
     return folder, {user: grid.proxy_file(grid.rfc(minted, form=today), minted) for user, minted in users.items()}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_listener_outlives_the_database(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - asked for its order
+    """End the session that waits for moves before the test database is dropped."""
+    yield
+    waiting.moves.close()
+
+
 @pytest.fixture
 def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
     """Everybody, on a service that trusts the minted grid."""
@@ -147,7 +158,7 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
-    for verb in ("submit", "lookup", "describe", "cancel", "queue", "history", "open_file"):
+    for verb in ("submit", "lookup", "describe", "cancel", "inspect", "queue", "history", "open_file"):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
     return stand_in
 

@@ -1,0 +1,42 @@
+"""Answers that are sent only if they are new (RFC 9110 section 13), or once they are (RFC 7240, `Prefer: wait`)."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.http import parse_etags
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+LONGEST_WAIT = 60  # seconds
+
+
+def etag(content: Any) -> str:
+    """Return a weak tag of `content`: a job, or a list of jobs. That SLURM was asked again makes no other answer."""
+    jobs = content if isinstance(content, list) else [content]
+    told = [{name: value for name, value in job.items() if name != "checked_at"} for job in jobs]
+    return f'W/"{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]}"'
+
+
+def known(request: Request, tag: str) -> bool:
+    """Return whether the caller already has the answer `tag` (weak comparison, as If-None-Match asks for)."""
+    tags = parse_etags(request.headers.get("If-None-Match", ""))
+    return tag in tags or tag.removeprefix("W/") in tags or "*" in tags
+
+
+def answered(request: Request, content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Return 200 with `content`, or 304 without it where the caller has it already."""
+    tag = etag(content)
+    headers = {**(headers or {}), "ETag": tag, "Cache-Control": "private, no-cache", "Vary": "PROXY"}
+    if known(request, tag):
+        return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return Response(content, headers=headers)
+
+
+def preferred_wait(request: Request) -> int:
+    """Return for how many seconds the caller would wait for a change: `Prefer: wait=N`, at most a minute; else 0."""
+    match = re.search(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,6})\s*(?:[,;]|$)", request.headers.get("Prefer", ""))
+    return min(int(match[1]), LONGEST_WAIT) if match else 0

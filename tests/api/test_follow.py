@@ -1,0 +1,187 @@
+"""Following a job: conditional answers, waiting for a change, asking SLURM now, and the history."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from clusters.errors import Unreachable
+from clusters.models import Cluster
+from jobs import polling, waiting
+from jobs.models import Job
+from jobs.states import Status
+from tests.api.conftest import Cast, FakeGateway
+from tests.api.test_end import record
+
+pytestmark = pytest.mark.usefixtures("zeus")
+ORDER = {"host": "zeus", "script": "#!/bin/sh\n", "tag": "t1"}
+
+
+@pytest.fixture
+def path(cast: Cast, fake: FakeGateway) -> str:
+    """A queued job of alice's."""
+    job_id = cast.alice("POST", "/api/jobs", ORDER).json()["job_id"]
+    fake.calls.clear()
+    return f"/api/jobs/{job_id}"
+
+
+def in_the_background(work: Callable[[], Any]) -> Any:
+    """Do `work` in a thread of its own, which leaves no database session behind."""
+
+    def alone() -> Any:
+        try:
+            return work()
+        finally:
+            connection.close()
+
+    pool = ThreadPoolExecutor(1)
+    future = pool.submit(alone)
+    pool.shutdown(wait=False)
+    return future
+
+
+@pytest.mark.parametrize("suffix", ["", "/../../jobs?tag=t1"])
+def test_what_the_caller_has_already_is_304_until_it_changes(cast: Cast, path: str, suffix: str) -> None:
+    path = "/api/jobs?tag=t1" if suffix else path
+    first = cast.alice("GET", path)
+    again = cast.alice("GET", path, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+    Job.objects.update(status=Status.RUNNING)
+    changed = cast.alice("GET", path, HTTP_IF_NONE_MATCH=first["ETag"])
+    assert changed.status_code == 200
+    assert changed["ETag"] != first["ETag"]
+
+
+def test_that_slurm_was_asked_again_is_no_change(cast: Cast, fake: FakeGateway, path: str, zeus: Cluster) -> None:
+    fake.queued = [record("RUNNING")]
+    polling.poll(zeus)
+    first = cast.alice("GET", path)
+    Job.objects.update(checked_at=None)
+    polling.poll(zeus)
+    assert cast.alice("GET", path, HTTP_IF_NONE_MATCH=first["ETag"]).status_code == 304
+
+
+def test_refresh_asks_slurm_about_an_active_job(cast: Cast, fake: FakeGateway, path: str) -> None:
+    fake.queued = [record("RUNNING")]
+    assert cast.alice("GET", f"{path}?refresh=true").json()["status"] == "RUNNING"
+    assert fake.calls == ["inspect"]
+
+
+def test_refresh_of_an_ended_job_asks_nobody(cast: Cast, fake: FakeGateway, path: str) -> None:
+    Job.objects.update(status=Status.FINISHED)
+    assert cast.alice("GET", f"{path}?refresh=true").status_code == 200
+    assert fake.calls == []
+
+
+def test_a_refresh_that_failed_answers_from_the_registry(cast: Cast, fake: FakeGateway, path: str) -> None:
+    fake.outcome = Unreachable("down")
+    assert cast.alice("GET", f"{path}?refresh=true").json()["status"] == "QUEUED"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hundred_who_ask_at_once_cost_one_remote_call(cast: Cast, fake: FakeGateway, path: str) -> None:
+    asked, everybody = threading.Event(), threading.Barrier(101, timeout=30)
+    fake.queued = [record("RUNNING")]
+
+    def slowly() -> None:
+        asked.wait(20)
+
+    fake.during = slowly
+
+    def ask() -> Any:
+        everybody.wait()
+        return cast.alice("GET", f"{path}?refresh=true").json()["status"]
+
+    answers = [in_the_background(ask) for _ in range(100)]
+    everybody.wait()
+    time.sleep(1)
+    asked.set()
+    assert {answer.result(30) for answer in answers} == {"RUNNING"}
+    assert fake.calls == ["inspect"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_prefers_to_wait_is_answered_when_the_job_moves(
+    cast: Cast, fake: FakeGateway, path: str, zeus: Cluster
+) -> None:
+    answer = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="respond-async, wait=20"))
+    began = time.monotonic()
+    time.sleep(0.5)
+    assert not answer.done()
+    fake.queued = [record("RUNNING")]
+    polling.poll(zeus)
+    response = answer.result(10)
+    assert response.json()["status"] == "RUNNING"
+    assert response["Preference-Applied"] == "wait=20"
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_in_vain_is_answered_at_the_end_of_the_time(cast: Cast, path: str) -> None:
+    began = time.monotonic()
+    assert cast.alice("GET", path, HTTP_PREFER="wait=1").json()["status"] == "QUEUED"
+    assert 0.9 <= time.monotonic() - began < 10
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [Status.FINISHED, Status.ABORTED, Status.ERROR])
+def test_nobody_waits_for_an_ended_job(cast: Cast, path: str, status: Status) -> None:
+    Job.objects.update(status=status)
+    began = time.monotonic()
+    assert cast.alice("GET", path, HTTP_PREFER="wait=30").json()["status"] == status
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_has_not_seen_the_last_change_is_answered_at_once(cast: Cast, path: str) -> None:
+    tag = cast.alice("GET", path)["ETag"]
+    Job.objects.update(status=Status.RUNNING)
+    began = time.monotonic()
+    answer = cast.alice("GET", path, HTTP_PREFER="wait=30", HTTP_IF_NONE_MATCH=tag)
+    assert answer.json()["status"] == "RUNNING"
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_too_many_wait_the_next_is_answered_at_once(
+    cast: Cast, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "MOST_WAITERS", 0)
+    began = time.monotonic()
+    assert cast.alice("GET", path, HTTP_PREFER="wait=30").status_code == 200
+    assert time.monotonic() - began < 10
+
+
+def test_the_history_tells_each_change_and_who_told_of_it(
+    cast: Cast, fake: FakeGateway, path: str, zeus: Cluster
+) -> None:
+    for queued, accounted in (
+        ([record("PENDING")], []),
+        ([record("RUNNING")], []),
+        ([record("FAILED")], []),
+        ([], [record("FAILED", from_accounting=True, exit_code=3, signal=0)]),
+    ):
+        fake.queued, fake.accounted = queued, accounted
+        polling.poll(zeus)
+    history = [(e["source"], e["status"], e["slurm_state"]) for e in cast.alice("GET", f"{path}/events").json()]
+    assert history == [
+        ("submission", "QUEUED", ""),
+        ("poll", "QUEUED", "PENDING"),
+        ("poll", "RUNNING", "RUNNING"),
+        ("poll", "ERROR", "FAILED"),
+    ]
+
+
+def test_an_abort_is_in_the_history(cast: Cast, fake: FakeGateway, path: str) -> None:
+    fake.queued = [record("COMPLETING")]
+    cast.alice("PUT", path, {"action": "abort"})
+    assert [(e["source"], e["status"]) for e in cast.alice("GET", f"{path}/events").json()][-1] == ("user", "ABORTED")
+
+
+def test_a_strangers_history_is_not_found(cast: Cast, path: str) -> None:
+    assert cast.alice("GET", f"{path}/events").status_code == 200
+    assert cast.bob("GET", f"{path}/events").status_code == 404
