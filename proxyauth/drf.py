@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
 
 from proxyauth.identity import Identity, Refusal
@@ -14,7 +14,7 @@ class ProxyAuthentication(BaseAuthentication):
     """`request.user` is the Identity behind the proxy; a refused one is 401, a valid one without an account 403."""
 
     def authenticate(self, request: Request) -> tuple[Identity, None] | None:
-        """Return the caller, None where nothing is guarded; raises AuthenticationFailed, PermissionDenied."""
+        """Return the caller, None if nothing is guarded; raises AuthenticationFailed, PermissionDenied, Throttled."""
         verdict = getattr(request._request, "proxy", None)  # noqa: SLF001 - the one way DRF has to Django's request
         if isinstance(verdict, Identity):
             return verdict, None
@@ -27,8 +27,10 @@ class ProxyAuthentication(BaseAuthentication):
         return 'GridProxy realm="job-submitter"'
 
 
-def _error(refusal: Refusal) -> AuthenticationFailed | PermissionDenied:
+def _error(refusal: Refusal) -> AuthenticationFailed | PermissionDenied | Throttled:
     message = f"{refusal.rule}: {refusal.message}"
+    if refusal.retry_after:
+        return Throttled(refusal.retry_after, message, code=refusal.rule)
     if refusal.is_forbidden:
         return PermissionDenied(message, code=refusal.rule)
     return AuthenticationFailed(message, code=refusal.rule)

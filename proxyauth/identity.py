@@ -32,11 +32,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a caller was not let in. `dn` is known only where the credential was valid: then this is a 403, not a 401."""
+    """Why a caller was not let in.
+
+    `dn` is known only where the credential was valid: then this is a 403, not a 401. `retry_after` seconds: a 429.
+    """
 
     rule: str
     message: str
     dn: str = ""
+    retry_after: int = 0
 
     @property
     def is_forbidden(self) -> bool:

@@ -8,6 +8,7 @@ from proxyauth import audit
 from proxyauth.gate import gate
 from proxyauth.identity import Refusal
 from proxyauth.memory import Verdict
+from proxyauth.throttle import throttle
 
 # The seed's header, and its alias for sites whose front server drops `Proxy:` because of CVE-2016-5385 (httpoxy).
 HEADERS = ("HTTP_PROXY", "HTTP_X_PROXY_CERTIFICATE")
@@ -39,12 +40,18 @@ def take_headers(request: HttpRequest) -> list[str]:
 def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
     if not f"{request.path_info}/".startswith(_GUARDED):
         return None
-    verdict = _verdict(headers)
+    address = request.META.get("REMOTE_ADDR", "")
+    verdict = _verdict(headers, address)
+    if isinstance(verdict, Refusal) and not verdict.is_forbidden and not verdict.retry_after:
+        throttle().count(address)
     audit.record(request, verdict)
     return verdict
 
 
-def _verdict(headers: list[str]) -> Verdict:
+def _verdict(headers: list[str], address: str) -> Verdict:
+    """Judge the one header there should be; an address that is refused too often is not heard."""
+    if seconds := throttle().seconds_to_wait(address):
+        return Refusal("too-many-refusals", "too many refused proxies from this address", retry_after=seconds)
     if not headers:
         return Refusal("header-missing", "a proxy certificate is needed in the PROXY header")
     if len(headers) > 1:

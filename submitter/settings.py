@@ -150,6 +150,7 @@ PROXY_CRL = env.str("PROXY_CRL", default="if-present")
 PROXY_SIGNING_POLICY = env.str("PROXY_SIGNING_POLICY", default="require")
 PROXY_DN_PATTERN = env.str("PROXY_DN_PATTERN", default="")
 PROXY_MEMORY_SECONDS = env.float("PROXY_MEMORY_SECONDS", default=60.0)
+PROXY_REFUSALS_PER_MINUTE = env.int("PROXY_REFUSALS_PER_MINUTE", default=600)  # of one address, then it is not heard
 DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
 
 # The clusters: how the service becomes the user there.

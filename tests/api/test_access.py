@@ -99,3 +99,20 @@ def test_a_path_that_is_not_routed_is_404_in_the_same_form(cast: Cast, path: str
     answer = cast.nobody("GET", path)
     assert answer.status_code == 404
     assert answer.json()["status"] == "error"
+
+
+def test_an_address_that_is_refused_too_often_is_429_and_told_for_how_long(cast: Cast, settings: Any) -> None:
+    settings.PROXY_REFUSALS_PER_MINUTE = 2
+    address = "192.0.2.99"
+    codes = [cast.nobody("GET", "/api/jobs", REMOTE_ADDR=address).status_code for _ in range(3)]
+    refused = cast.alice("GET", "/api/jobs", REMOTE_ADDR=address)
+    assert codes[-1] == refused.status_code == 429
+    assert 0 < int(refused["Retry-After"]) <= 60
+    assert refused.json()["status"] == "error"
+    assert cast.alice("GET", "/api/jobs", REMOTE_ADDR="192.0.2.100").status_code == 200
+
+
+def test_an_unmapped_caller_is_not_slowed_down(cast: Cast, settings: Any) -> None:
+    settings.PROXY_REFUSALS_PER_MINUTE = 2
+    codes = {cast.carol("GET", "/api/jobs", REMOTE_ADDR="192.0.2.98").status_code for _ in range(5)}
+    assert codes == {403}
