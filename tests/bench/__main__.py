@@ -1,20 +1,37 @@
 """`make bench`: what a call of the service costs, beside what it replaces, measured in one run on the sandbox."""
 
+import argparse
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import crowd, one_by_one, proxy_cost, table
+from tests.bench import crowd, distance, everybody, instance, one_by_one, proxy_cost, reading, registry, table
 from tests.bench.login import Credentials, WarmLogin
 from tests.bench.place import Place, Run
 from tests.bench.service import connections, remove
 
 
 def main() -> None:
-    """Run every section; whatever happens, the jobs are cancelled and deleted, and the keys are gone."""
-    began = time.monotonic()
-    place, run = Place.from_environment(), Run()
+    """Run the sections that were asked for; whatever happens, nothing of them is left."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--all", action="store_true", help="also what needs an instance of its own: some minutes more")
+    asked = parser.parse_args()
+    began, place = time.monotonic(), Place.from_environment()
+    _on_the_sandbox(place)
+    proxy_cost.main()
+    if asked.all:
+        with instance.running(place) as own:
+            registry.fill(own)
+            reading.measure(own)
+            distance.measure(own)
+            everybody.measure(own)
+    table.heading(f"The benchmarks took {time.monotonic() - began:.0f} s.")
+
+
+def _on_the_sandbox(place: Place) -> None:
+    """Measure the running service; the jobs are cancelled and deleted, and the keys are gone."""
+    run = Run()
     with ExitStack() as stack:
         credentials = Credentials.issue(place, Path(stack.enter_context(TemporaryDirectory())))
         logins = [stack.enter_context(WarmLogin(place, credentials)) for _ in range(crowd.LOGINS)]
@@ -23,8 +40,6 @@ def main() -> None:
         stack.callback(logins[0].cancel, run.name)
         one_by_one.measure(place, run, credentials, services[0], logins[0])
         crowd.measure(run, services, logins)
-    proxy_cost.main()
-    table.heading(f"The benchmarks took {time.monotonic() - began:.0f} s.")
 
 
 def _delete_jobs(place: Place, run: Run) -> None:

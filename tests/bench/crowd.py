@@ -5,9 +5,9 @@ from itertools import cycle
 
 from tests.bench import table
 from tests.bench.login import WarmLogin
-from tests.bench.measure import Load, side_by_side, together
 from tests.bench.place import Run
 from tests.bench.service import Service
+from tests.bench.side import Side, take_turns
 
 CALLERS = 8
 LOGINS = 2
@@ -18,14 +18,8 @@ _EACH = 8  # calls of each caller in a pass
 
 def measure(run: Run, services: list[Service], logins: list[WarmLogin]) -> None:
     """Measure and print. `services` are CALLERS connections; `logins` are LOGINS, which the callers share."""
-    table.heading("Callers that call again as soon as they have their answer:")
-    side_by_side("a first call on each connection, not counted", _posts(run, services), each=1)
-    alone = _compare("one caller", run, services[:1], logins, each=3 * _EACH)
-    crowd = _compare(f"{CALLERS} callers at once", run, services, logins, each=_EACH)
-    table.loads([*alone, *crowd])
-    table.heading("Ratios of what is done a second (higher is better):")
-    for who, (post, sbatch) in {"one caller": alone, f"{CALLERS} callers": crowd}.items():
-        table.ratio(f"POST / sbatch on warm connections, {who}", post.per_second, sbatch.per_second)
+    _compare("One caller that calls", run, services[:1], logins, each=3 * _EACH)
+    _compare(f"{CALLERS} callers at once, of one account, who call", run, services, logins, each=_EACH)
 
 
 def tags(run: Run) -> list[str]:
@@ -33,19 +27,11 @@ def tags(run: Run) -> list[str]:
     return [f"{run.name}-crowd"]
 
 
-def _compare(who: str, run: Run, services: list[Service], logins: list[WarmLogin], *, each: int) -> tuple[Load, Load]:
-    """Let POST and sbatch take turns, a pass each."""
-    submits = [partial(login.submit, run.script) for login, _ in zip(cycle(logins), services, strict=False)]
-    passes = [
-        (
-            side_by_side(f"POST /api/jobs, {who}", _posts(run, services), each=each),
-            side_by_side(f"sbatch on warm SSH connections, {who}", submits, each=each),
-        )
-        for _ in range(_PASSES)
-    ]
-    return together([post for post, _ in passes]), together([sbatch for _, sbatch in passes])
-
-
-def _posts(run: Run, services: list[Service]) -> list[partial[str]]:
+def _compare(who: str, run: Run, services: list[Service], logins: list[WarmLogin], *, each: int) -> None:
+    table.heading(f"{who} again as soon as they have their answer:")
     [tag] = tags(run)
-    return [partial(service.submit, tag) for service in services]
+    post = Side("POST /api/jobs", [partial(service.submit, tag) for service in services])
+    submits = [partial(login.submit, run.script) for login, _ in zip(cycle(logins), services, strict=False)]
+    sbatch = Side("sbatch, warm SSH", submits)
+    post.connect()
+    take_turns(post, sbatch, passes=_PASSES, each=each)

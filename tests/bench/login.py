@@ -7,7 +7,7 @@ from pathlib import Path
 
 import paramiko
 
-from tests.bench.place import ACCOUNT, Place
+from tests.bench.place import Place
 
 _TIMEOUT = 60  # seconds
 _SUBMIT = "sbatch --parsable"  # the script comes on standard input
@@ -29,9 +29,8 @@ class Credentials:
         """Make them in `directory`: the certificate is signed by the SSH CA that the login node trusts."""
         key, known_hosts = directory / "key", directory / "known_hosts"
         _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)])
-        _run([
-            "ssh-keygen", "-q", "-s", str(place.ca_key), "-I", "bench", "-n", ACCOUNT, "-V", "-1m:+10m", f"{key}.pub",
-        ])  # fmt: skip
+        signer = ["ssh-keygen", "-q", "-s", str(place.ca_key), "-I", "bench"]
+        _run([*signer, "-n", place.account, "-V", "-1m:+10m", f"{key}.pub"])
         known_hosts.write_text(f"[127.0.0.1]:{place.ssh_port} {place.host_key}\n", "utf-8")
         return cls(key, known_hosts)
 
@@ -46,7 +45,7 @@ class WarmLogin:
         key = paramiko.Ed25519Key.from_private_key_file(str(credentials.key))
         key.load_certificate(f"{credentials.key}-cert.pub")
         self._transport.start_client(timeout=_TIMEOUT)
-        self._transport.auth_publickey(ACCOUNT, key)
+        self._transport.auth_publickey(place.account, key)
 
     def __enter__(self) -> "WarmLogin":
         """Return itself, connected and logged in."""
@@ -59,6 +58,10 @@ class WarmLogin:
     def submit(self, script: str) -> int:
         """Run sbatch; return the job's id once the command has ended. Raises NotSubmitted."""
         return _job_id(*self._command(_SUBMIT, script))
+
+    def ask_nothing(self) -> None:
+        """Wait for one round trip: sshd refuses at once what it does not know (RFC 4254, section 4)."""
+        self._transport.global_request("keepalive@bench", wait=True)
 
     def cancel(self, name: str) -> None:
         """Cancel every job that is called `name`."""
@@ -83,7 +86,7 @@ def submit_cold(place: Place, credentials: Credentials, script: str) -> int:
         "-F", "none", "-i", str(credentials.key), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
         "-o", f"UserKnownHostsFile={credentials.known_hosts}", "-o", "StrictHostKeyChecking=yes",
     ]  # fmt: skip
-    line = ["ssh", *options, "-p", str(place.ssh_port), f"{ACCOUNT}@127.0.0.1", _SUBMIT]
+    line = ["ssh", *options, "-p", str(place.ssh_port), f"{place.account}@127.0.0.1", _SUBMIT]
     done = subprocess.run(line, input=script, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     return _job_id(done.returncode, done.stdout + done.stderr)
 

@@ -22,10 +22,9 @@ class Times:
         """The median in milliseconds."""
         return statistics.median(self.seconds) * 1000
 
-    @property
-    def p95(self) -> float:
-        """The 95th percentile in milliseconds, interpolated between the two values around it."""
-        return statistics.quantiles(self.seconds, n=20, method="inclusive")[-1] * 1000
+    def percentile(self, number: int) -> float:
+        """A percentile (1 to 99) in milliseconds, interpolated between the two values around it."""
+        return statistics.quantiles(self.seconds, n=100, method="inclusive")[number - 1] * 1000
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def measure(place: Place, run: Run, credentials: Credentials, service: Service, 
         _WARM: partial(warm.submit, run.script),
         _COLD: partial(submit_cold, place, credentials, run.script),
         _GET: partial(service.job, first),
-        _LIST: partial(service.jobs, listed),
+        _LIST: partial(service.jobs, tag=listed),
         _FLOOR: service.health,
     }
     warm.submit(run.script)

@@ -4,18 +4,17 @@ import os
 import uuid
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ACCOUNT = "plgalice"
 CLUSTER = "zeus.cyfronet.pl"
 GRANT = "plgtest"
 
 
 @dataclass(frozen=True)
 class Place:
-    """The running service, the login node of one of its clusters, and what opens both to plgalice.
+    """A running service, the login node of its `cluster`, and what opens both to `account`.
 
     `proxy` is the PROXY header's value; `host_key` is `TYPE BASE64`; `ca_key` is the file of the service's SSH CA.
     """
@@ -26,10 +25,16 @@ class Place:
     ssh_port: int
     host_key: str
     ca_key: Path
+    account: str = "plgalice"
+    cluster: str = CLUSTER
+
+    def at(self, cluster: str, ssh_port: int) -> "Place":
+        """Return the same account's place at another cluster of the service."""
+        return replace(self, cluster=cluster, ssh_port=ssh_port)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Place":
-        """Read it from the sandbox's variables. Raises SystemExit with the name of one that is missing."""
+        """Read plgalice's from the sandbox's variables. Raises SystemExit with the name of one that is missing."""
         try:
             url = urlsplit(environment["BASE_URL"])
             return cls(

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPSConnection
 from typing import Any
+from urllib.parse import urlencode
 
-from tests.bench.place import CLUSTER, Place, Run
+from tests.bench.place import Place, Run
 
 _TIMEOUT = 60  # seconds
 
@@ -25,6 +26,7 @@ class Service:
         context.verify_mode = ssl.CERT_NONE
         self._connection = HTTPSConnection(place.address, place.port, timeout=_TIMEOUT, context=context)
         self._headers = {"PROXY": place.proxy, "Content-Type": "application/json"}
+        self._cluster = place.cluster
         self._run = run
 
     def __enter__(self) -> "Service":
@@ -37,16 +39,16 @@ class Service:
 
     def submit(self, tag: str) -> str:
         """Submit the run's job with `tag`; return its job_id."""
-        order = json.dumps({"host": CLUSTER, "script": self._run.script, "tag": tag})
+        order = json.dumps({"host": self._cluster, "script": self._run.script, "tag": tag})
         return str(self._call("POST", "/api/jobs", 201, order)["job_id"])
 
     def job(self, job_id: str) -> Any:
         """Return one job."""
         return self._call("GET", f"/api/jobs/{job_id}", 200)
 
-    def jobs(self, tag: str) -> list[Any]:
-        """Return the jobs with `tag`."""
-        return list(self._call("GET", f"/api/jobs?tag={tag}", 200))
+    def jobs(self, **query: str | int) -> list[Any]:
+        """Return the jobs that `query` asks for; without one, all."""
+        return list(self._call("GET", f"/api/jobs?{urlencode(query)}", 200))
 
     def health(self) -> Any:
         """Have the service answer what it answers without authentication, after one SELECT 1."""
@@ -73,7 +75,7 @@ def connections(stack: ExitStack, place: Place, run: Run, number: int) -> list[S
 
 def remove(services: list[Service], tags: list[str]) -> int:
     """Delete every job with one of `tags` over all of `services` at once; return how many there were."""
-    jobs = [job["job_id"] for tag in tags for job in services[0].jobs(tag)]
+    jobs = [job["job_id"] for tag in tags for job in services[0].jobs(tag=tag)]
     shares = [jobs[start :: len(services)] for start in range(len(services))]
     with ThreadPoolExecutor(max_workers=len(services)) as pool:
         list(pool.map(_delete_all, services, shares))

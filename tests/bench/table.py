@@ -12,11 +12,16 @@ def heading(text: str) -> None:
     _say(f"\n{text}")
 
 
-def times(rows: Iterable[Times]) -> None:
-    """Print the median, the 95th percentile and the count of each kind of call."""
-    _say(f"{'':{_WIDTH}}{'median':>11}{'p95':>11}{'n':>6}")
+def line(text: str) -> None:
+    """Print a remark."""
+    _say(text)
+
+
+def times(rows: Iterable[Times], *, tail: int = 95) -> None:
+    """Print the median, the percentile `tail` and the count of each kind of call."""
+    _say(f"{'':{_WIDTH}}{'median':>11}{f'p{tail}':>11}{'n':>6}")
     for row in rows:
-        _say(f"{row.label:{_WIDTH}}{row.median:8.2f} ms{row.p95:8.2f} ms{len(row.seconds):6}")
+        _say(f"{row.label:{_WIDTH}}{row.median:8.2f} ms{row.percentile(tail):8.2f} ms{len(row.seconds):6}")
 
 
 def loads(rows: Iterable[Load]) -> None:
@@ -24,7 +29,8 @@ def loads(rows: Iterable[Load]) -> None:
     _say(f"{'':{_WIDTH}}{'a second':>11}{'median':>11}{'p95':>11}{'n':>6}")
     for row in rows:
         one = row.times
-        _say(f"{one.label:{_WIDTH}}{row.per_second:11.1f}{one.median:8.2f} ms{one.p95:8.2f} ms{len(one.seconds):6}")
+        figures = f"{row.per_second:11.1f}{one.median:8.2f} ms{one.percentile(95):8.2f} ms{len(one.seconds):6}"
+        _say(f"{one.label:{_WIDTH}}{figures}")
 
 
 def ratio(label: str, dividend: float, divisor: float) -> None:

@@ -1,0 +1,51 @@
+"""A registry with a past: a hundred thousand jobs that have ended, written straight into an instance's database."""
+
+import psycopg
+
+from tests.bench.instance import Instance
+from tests.bench.place import Run
+from tests.bench.service import Service
+
+REGISTERED = 100_000
+FEW, MANY = 50, 10_000
+TAG = "few"
+_OTHERS = 1000  # accounts that share the rest
+
+# Copies of the job $4, whatever columns it has, with what tells one job from another. A job each three seconds, so that
+# everybody's are spread over the days.
+_COPY = b"""
+INSERT INTO jobs_job
+SELECT copy.* FROM jobs_job AS job, generate_series(1, %(count)s) AS n, LATERAL jsonb_populate_record(
+    job, jsonb_build_object(
+        'id', gen_random_uuid(),
+        'account', CASE WHEN %(others)s > 0 THEN %(account)s || n %% %(others)s ELSE %(account)s END,
+        'tag', CASE WHEN n %% (%(count)s / %(tagged)s) = 0 THEN %(tag)s ELSE 'tag-' || n %% 100 END,
+        'slurm_id', job.slurm_id + 100000000 + n,
+        'job_id', (job.slurm_id + 100000000 + n) || '.jobs',
+        'created_at', job.created_at - n * interval '3 seconds',
+        'submitted_at', job.created_at - n * interval '3 seconds',
+        'started_at', job.created_at - n * interval '3 seconds' + interval '1 minute',
+        'ended_at', job.created_at - n * interval '3 seconds' + interval '3 minutes',
+        'stdout', '/home/somebody/results/slurm-' || n || '.out',
+        'stderr', '/home/somebody/results/slurm-' || n || '.out',
+        'status', 'FINISHED', 'slurm_state', 'COMPLETED', 'confirmed', true, 'settled', true,
+        'nodes', 1, 'cores', 12, 'exit_code', 0, 'wall_seconds', 120
+    )
+) AS copy WHERE job.job_id = %(job_id)s
+"""
+
+
+def fill(instance: Instance) -> None:
+    """Give the first account FEW jobs, the second MANY of which FEW have TAG, and the rest to accounts of nobody."""
+    with Service(instance.near[2], Run()) as service:
+        job_id = service.submit("copied")
+    few, many, *_others = (place.account for place in instance.near)
+    with psycopg.connect(instance.environment["DATABASE_URL"], autocommit=True) as connection:
+        for account, count, others in (
+            (few, FEW, 0),
+            (many, MANY, 0),
+            ("somebody", REGISTERED - MANY - FEW, _OTHERS),
+        ):
+            values = {"account": account, "count": count, "others": others, "tagged": FEW, "tag": TAG}
+            connection.execute(_COPY, values | {"job_id": job_id})
+        connection.execute("VACUUM ANALYZE jobs_job")
