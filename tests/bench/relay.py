@@ -58,18 +58,20 @@ class Relay:
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        wires = [self._wire(reader, far_writer), self._wire(far_reader, writer)]
+        for end in (writer, far_writer):
+            # asyncio does that for connections which it makes itself; else a small piece waits for an acknowledgement.
+            end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            await asyncio.gather(*wires)
-        except ConnectionError:
+            async with asyncio.TaskGroup() as both_ways:
+                for source, sink in ((reader, far_writer), (far_reader, writer)):
+                    under_way: asyncio.Queue[_Due] = asyncio.Queue()
+                    both_ways.create_task(self._take(source, under_way))
+                    both_ways.create_task(self._hand_on(under_way, sink))
+        except* ConnectionError:
             pass  # one side broke it off; the other learns of it below
         finally:
             writer.close()
             far_writer.close()
-
-    async def _wire(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        under_way: asyncio.Queue[_Due] = asyncio.Queue()
-        await asyncio.gather(self._take(source, under_way), self._hand_on(under_way, sink))
 
     async def _take(self, source: asyncio.StreamReader, under_way: asyncio.Queue[_Due]) -> None:
         piece = None
