@@ -1,0 +1,1 @@
+"""Everything is broken on purpose, on an own instance of the service beside the sandbox's."""

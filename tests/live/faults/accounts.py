@@ -1,0 +1,81 @@
+"""Unix accounts of these tests alone: their homes, shells and start-up files may be broken without hurting anybody."""
+
+import pwd
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import processes
+from sandbox.commands import CommandFailed, run
+from tests.live.faults.waiting import eventually
+
+GRANT = "plgtest"  # the SLURM account that the sandbox's users have
+_MARK = "job-submitter fault tests"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A Unix account with an association in SLURM's accounting. `slurm` is what SLURM's commands need to be told."""
+
+    name: str
+    slurm: dict[str, str]
+
+    @property
+    def home(self) -> Path:
+        """Its home directory."""
+        return Path("/home") / self.name
+
+    def make(self) -> None:
+        """Make it, or take it over from a run that was killed."""
+        if not self._exists():
+            words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", _MARK]
+            run(["useradd", *words, "--password", "*", self.name])
+        self.home.chmod(0o700)
+        words = ["add", "user", self.name, f"account={GRANT}"]
+        known = run(["sacctmgr", "-nP", "show", "user", self.name, "format=user"], env=self.slurm)
+        if self.name not in known.split():
+            run(["sacctmgr", "-i", *words], env=self.slurm)
+
+    def remove(self) -> None:
+        """Cancel its jobs, end its processes, and delete it with its home."""
+        run(["scancel", "-u", self.name], env=self.slurm)
+        eventually(self._is_idle, f"no job of {self.name} is active", seconds=30)
+        processes.end(processes.of_account(pwd.getpwnam(self.name).pw_uid))
+        run(["sacctmgr", "-i", "delete", "user", self.name], env=self.slurm)
+        run(["userdel", "--remove", "--force", self.name])
+
+    def use_shell(self, shell: str) -> None:
+        """Change its login shell, to one that need not exist."""
+        run(["usermod", "--shell", shell, self.name])
+
+    def write(self, file: str, text: str) -> Path:
+        """Write a file of its home, such as a start-up file, and give it to the account."""
+        path = self.home / file
+        path.write_text(text)
+        shutil.chown(path, self.name, self.name)
+        return path
+
+    def directory(self, name: str) -> Path:
+        """Make a directory in its home."""
+        path = self.home / name
+        path.mkdir(mode=0o700)
+        shutil.chown(path, self.name, self.name)
+        return path
+
+    def _is_idle(self) -> bool:
+        return not run(["squeue", "-h", "-u", self.name], env=self.slurm).strip()
+
+    def _exists(self) -> bool:
+        try:
+            found = pwd.getpwnam(self.name)
+        except KeyError:
+            return False
+        if found.pw_gecos != _MARK:
+            raise CommandFailed(f"the account {self.name} exists and is none of these tests'")
+        return True
+
+
+def pair(prefix: str, slurm: dict[str, str]) -> Sequence[Account]:
+    """Return two accounts, not yet made."""
+    return [Account(f"plg{prefix}{number}", slurm) for number in (1, 2)]

@@ -1,0 +1,84 @@
+"""PostgreSQL and Redis of these tests alone, which may be killed, stopped and emptied."""
+
+import secrets
+import socket
+from pathlib import Path
+
+import psycopg
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sandbox.commands import as_user, run
+from tests.live.faults.daemon import Daemon
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Postgres:
+    """An own PostgreSQL server; `url` is that of a database in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        data = folder / "data"
+        port, password = free_port(), secrets.token_hex(16)
+        self.url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
+        run(["chown", "postgres:", folder])
+        word = folder / "password"
+        word.touch(mode=0o600)
+        word.write_text(password)
+        run(["chown", "postgres:", word])
+        words = ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", word, "-E", "UTF8", "--no-sync"]
+        run([self._programs / "initdb", *words], user="postgres")
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": folder,
+            "fsync": "off",  # what is killed here is a process, not the machine
+            "max_connections": 200,
+        }
+        flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        command = as_user("postgres", [str(self._programs / "postgres"), "-D", str(data), *flags])
+        self.daemon = Daemon(command, folder.parent / "postgres.log", {}, self._answers)
+
+    def connect(self) -> psycopg.Connection:
+        """Return a new connection in autocommit mode."""
+        return psycopg.connect(self.url, autocommit=True, connect_timeout=10)
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Redis:
+    """An own Redis server, a broker and nothing more."""
+
+    def __init__(self, folder: Path) -> None:
+        port, password = free_port(), secrets.token_hex(16)
+        self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+        conf = folder / "redis.conf"
+        conf.touch(mode=0o600)
+        conf.write_text(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\ndir {folder}\n')
+        self.daemon = Daemon(["redis-server", conf], folder.parent / "redis.log", {}, self._answers)
+
+    def flush(self) -> None:
+        """Empty it."""
+        with self._client() as client:
+            client.flushall()
+
+    def _answers(self) -> bool:
+        try:
+            with self._client() as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0))

@@ -1,0 +1,98 @@
+"""A user of the service who notes what every call came to, lost answers included."""
+
+import base64
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.live.faults.accounts import GRANT
+from tests.live.faults.lane import Lane
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A POST and its answer. `tag` is unique, and the job's comment in SLURM; `code` is None where no answer came."""
+
+    tag: str
+    code: int | None
+    body: dict[str, Any]
+    headers: httpx.Headers
+
+    @property
+    def slurm_id(self) -> int:
+        """SLURM's id out of the answer's job_id."""
+        return int(str(self.body["job_id"]).partition(".")[0])
+
+    @property
+    def submission(self) -> str:
+        """The submission that the answer names."""
+        return str(self.headers["Submission-Id"])
+
+
+def answers(posts: Sequence[Posted]) -> dict[int | None, str]:
+    """Return the codes that came, each with the words of one such answer."""
+    return {posted.code: str(posted.body.get("error_message", posted.body)) for posted in posts}
+
+
+def script(tag: str, *lines: str) -> str:
+    """Return a job that is held, so that it stays in the queue, with `tag` as its comment."""
+    return "\n".join(["#!/bin/sh", f"#SBATCH -A {GRANT} --hold --comment={tag}", *lines, "exit 0", ""])
+
+
+class Client:
+    """Calls the service at `base_url` with a user's proxy; thread-safe. Each call has a connection of its own."""
+
+    def __init__(self, base_url: str, proxy: Path) -> None:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        headers = {"PROXY": base64.b64encode(proxy.read_bytes()).decode()}
+        self._client = httpx.Client(base_url=base_url, headers=headers, timeout=60, limits=limits, trust_env=False)
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.close()
+
+    def call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Return the answer to one call. Raises httpx.TransportError where none comes."""
+        return self._client.request(method, path, **options)
+
+    def post(
+        self, lane: Lane, *, tag: str = "", key: str | None = None, lines: Sequence[str] = (), directory: str = ""
+    ) -> Posted:
+        """Submit a job with `lines` in its script; note what comes of that."""
+        tag = tag or new_tag()
+        order = {"host": lane.host, "tag": tag, "script": script(tag, *lines)}
+        if directory:
+            order["working_directory"] = directory
+        try:
+            answer = self.call("POST", "/api/jobs", json=order, headers={"Idempotency-Key": key} if key else {})
+        except httpx.TransportError as exc:
+            return Posted(tag, None, {"error": repr(exc)}, httpx.Headers())
+        return Posted(tag, answer.status_code, answer.json(), answer.headers)
+
+    def post_many(self, lane: Lane, number: int, **options: Any) -> list[Posted]:
+        """Submit so many jobs at once."""
+        with ThreadPoolExecutor(number) as crowd:
+            return list(crowd.map(lambda _: self.post(lane, **options), range(number)))
+
+    def told(self, posted: Posted) -> dict[str, Any]:
+        """Return what the service says of the submission that an answer named."""
+        answer = self.call("GET", f"/api/submissions/{posted.submission}")
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def listed(self, tag: str) -> list[str]:
+        """Return the job_ids of the jobs with `tag`."""
+        answer = self.call("GET", "/api/jobs", params={"tag": tag})
+        assert answer.status_code == 200, answer.text
+        return [job["job_id"] for job in answer.json()]
+
+
+def new_tag() -> str:
+    """Return a tag that no other submission has."""
+    return f"fault-{uuid.uuid4().hex}"

@@ -1,0 +1,72 @@
+"""One instance for all of the fault tests, and a fresh cluster of it for each."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import pytest
+
+from tests.live.faults.client import Client, Posted
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+
+_LANES = 120
+
+
+class TakeLane(Protocol):
+    """Returns another fresh lane; keyword arguments are columns of its cluster."""
+
+    def __call__(self, **columns: object) -> Lane: ...
+
+
+@pytest.fixture(scope="session")
+def instance() -> Iterator[Instance]:
+    """The service, with everything it needs, for these tests alone."""
+    with Instance("fault", _LANES) as whole:
+        yield whole
+
+
+@pytest.fixture(scope="session")
+def unused_lanes(instance: Instance) -> list[Lane]:
+    """The lanes that no test has had yet."""
+    return list(instance.lanes)
+
+
+@pytest.fixture
+def take_lane(instance: Instance, unused_lanes: list[Lane]) -> Iterator[TakeLane]:
+    """Fresh lanes; at the end they are healed and no longer polled."""
+    taken = []
+
+    def take(**columns: object) -> Lane:
+        lane = unused_lanes.pop()
+        taken.append(lane)
+        instance.enable(lane, **columns)
+        return lane
+
+    yield take
+    for lane in taken:
+        lane.relay.heal()
+        lane.restore()
+        instance.change(lane, enabled=False)
+
+
+@pytest.fixture
+def lane(take_lane: TakeLane) -> Lane:
+    """A fresh cluster with the defaults of production."""
+    return take_lane()
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    """A user, with an account of these tests."""
+    return instance.alice
+
+
+@pytest.fixture
+def settled(instance: Instance) -> Callable[[Sequence[Posted]], None]:
+    """What holds after every fault, once recovery has had its turn: nothing is lost, doubled or unknown."""
+
+    def check(posts: Sequence[Posted]) -> None:
+        instance.recover(posts)
+        assert not (count := instance.count(posts)), count
+
+    return check

@@ -1,0 +1,87 @@
+"""A process of these tests: started, awaited, ended in one way or another, started again."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from sandbox import processes
+from tests.live.faults.waiting import eventually
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+class Daemon:
+    """One process with its children; its output goes to a file."""
+
+    def __init__(
+        self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str], ready: Callable[[], bool]
+    ) -> None:
+        self._command = [str(word) for word in command]
+        self._environment = os.environ | environment
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        """The pid of the first process. Raises ValueError where none runs."""
+        if self._process is None:
+            raise ValueError(f"{self._command[0]} does not run")
+        return self._process.pid
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it, and wait until it is ready."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until it is ready."""
+        eventually(self._ready, f"{self._command[0]} is ready, see {self.log}", seconds=60)
+
+    def family(self) -> set[processes.Process]:
+        """Return it and its descendants."""
+        return processes.family(self._process.pid) if self._process else set()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, not its children."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL it and all its descendants at once."""
+        for process in self.family():
+            os.kill(process.pid, signal.SIGKILL)
+        self._reap(10)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> None:
+        """Have it end by itself, and end what is left of it after `seconds`."""
+        if self._process is None:
+            return
+        members = self.family()
+        if self._process.poll() is None:
+            self.send(number)
+        processes.wait(members, seconds)
+        processes.end(members)
+        self._reap(10)
+
+    def await_end(self, seconds: float) -> int:
+        """Wait until it has ended by itself, and return its exit code."""
+        if self._process is None:
+            raise ValueError(f"{self._command[0]} does not run")
+        return self._process.wait(seconds)
+
+    def _reap(self, seconds: float) -> None:
+        if self._process:
+            self._process.wait(seconds)
+            self._process = None
