@@ -1,7 +1,10 @@
 """An own instance of the whole service on the sandbox's cluster, of which every part may be broken."""
 
 import os
+import pwd
+import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +17,7 @@ from typing import Self
 import httpx
 from celery import Celery
 
+from sandbox import processes
 from sandbox.commands import run
 from tests.live.faults import accounts, census
 from tests.live.faults.backing import Postgres, Redis, free_port
@@ -36,6 +40,7 @@ class Sandbox:
     sshd_config: Path
     gridmap: Path
     proxies: tuple[Path, ...]
+    supervisorctl: tuple[str, ...]
 
     @classmethod
     def from_environment(cls) -> "Sandbox":
@@ -46,6 +51,7 @@ class Sandbox:
                 sshd_config=Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"),
                 gridmap=Path(os.environ["GRIDMAP"]),
                 proxies=tuple(Path(os.environ[f"{user}_PROXY"]) for user in _USERS),
+                supervisorctl=tuple(shlex.split(os.environ["SUPERVISORCTL"])),
             )
         except KeyError as exc:
             raise LookupError(f"{exc.args[0]} is not set: run `make up`, then `. .local/sandbox.env`") from exc
@@ -164,6 +170,48 @@ class Instance:
             connection.execute("LOCK TABLE jobs_job IN EXCLUSIVE MODE")
             yield blocked
 
+    @contextmanager
+    def frozen_controller(self) -> Iterator[None]:
+        """Freeze the sandbox's slurmctld meanwhile: it accepts connections and answers nothing."""
+        pid = int(run([*self.sandbox.supervisorctl, "pid", "zeus-slurmctld"]))
+        members = processes.family(pid)
+        try:
+            for process in members:
+                os.kill(process.pid, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes.alive(members):
+                os.kill(process.pid, signal.SIGCONT)
+
+    def nothing_left_of(self, words: str) -> None:
+        """Wait until no process of the accounts runs a command line with `words`."""
+        uids = {pwd.getpwnam(account.name).pw_uid for account in self.accounts}
+
+        def none() -> bool:
+            running = [process for uid in uids for process in processes.of_account(uid)]
+            return not any(words in _command_line(process) for process in running)
+
+        eventually(none, f"nobody runs {words}", seconds=20)
+
+    def active(self, jobs: Sequence[int]) -> list[str]:
+        """Return SLURM's words for those of the jobs that have not ended."""
+        wanted = {str(job) for job in jobs}
+        lines = run(["squeue", "-h", "-o", "%A %T"], env=self.slurm).splitlines()
+        return [line for line in lines if line.split()[0] in wanted]
+
+    def release(self, jobs: Sequence[int]) -> None:
+        """Let held jobs run."""
+        run(["scontrol", "release", ",".join(str(job) for job in jobs)], env=self.slurm)
+
+    def ended(self, job: int) -> str:
+        """Wait until `job` has ended, and return the controller's word for how."""
+
+        def look() -> str:
+            state = run(["squeue", "-h", "-t", "all", "-j", str(job), "-o", "%T"], env=self.slurm).strip()
+            return state if state in {"COMPLETED", "CANCELLED"} else ""
+
+        return eventually(look, f"job {job} ends")
+
     def recover(self, posts: Sequence[Posted], *, seconds: float = 60) -> None:
         """Have the worker find out, as if minutes had passed already, what became of `posts`; wait until it has.
 
@@ -238,6 +286,13 @@ class Instance:
 
     def _part(self, name: str, command: list[str | Path]) -> Daemon:
         return Daemon(command, self.folder / f"{name}.log", self.environment, lambda: True)
+
+
+def _command_line(process: processes.Process) -> str:
+    try:
+        return (process.directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has just ended
 
 
 def _answers(port: int) -> bool:

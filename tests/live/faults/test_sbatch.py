@@ -1,0 +1,121 @@
+"""sbatch itself misbehaves: it stalls, contradicts itself, talks nonsense or too much, with and without a job."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from tests.live.faults.client import Client, Posted, answers
+from tests.live.faults.conftest import TakeLane
+from tests.live.faults.instance import Instance
+
+Settled = Callable[[Sequence[Posted]], None]
+
+_SUBMIT = 'id=$("$real" "$@") || exit $?'
+_SOCKET = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+
+
+@dataclass(frozen=True)
+class Misbehaviour:
+    """What sbatch does (sh), whether SLURM has the job, and the codes that a POST may then answer."""
+
+    name: str
+    body: str
+    has_job: bool
+    codes: set[int]
+
+
+# A job that is known at once may be told at once; of an unknown one nothing is told. Never is there a 201 without a job.
+QUICK = [
+    Misbehaviour("an id and exit code 1", f"{_SUBMIT}; echo $id; exit 1", True, {201, 408}),
+    Misbehaviour("a false id and exit code 1", "echo 4000000; exit 1", False, {408, 422}),
+    Misbehaviour("noise before the id", f"{_SUBMIT}; echo 'sbatch: lua: welcome'; echo $id", True, {201, 408}),
+    Misbehaviour("noise after the id", f"{_SUBMIT}; echo $id; echo 'bye 12'; echo", True, {201, 408}),
+    Misbehaviour("a second number", f"echo 12345; {_SUBMIT}; echo $id", True, {201, 408}),
+    Misbehaviour("nothing, with a job", _SUBMIT, True, {408}),
+    Misbehaviour("nothing, without a job", "exit 0", False, {408}),
+    Misbehaviour("noise only", "echo 'Submitted, somehow'", False, {408}),
+    Misbehaviour("a time-out with a job", f"{_SUBMIT}; {_SOCKET}", True, {408}),
+    Misbehaviour("a time-out without a job", _SOCKET, False, {408}),
+    Misbehaviour("the cluster's name", f"{_SUBMIT}; echo \"$id;zeus\"", True, {201}),
+    Misbehaviour("no line break", f'{_SUBMIT}; printf "%s" "$id"', True, {201}),
+    Misbehaviour("10 MiB of errors", f"head -c 10485760 /dev/zero | tr '\\0' e >&2; {_SUBMIT}; echo $id", True, {201}),
+    Misbehaviour("10 MiB of errors, refused", "head -c 10485760 /dev/zero | tr '\\0' e >&2; exit 1", False, {422}),
+    Misbehaviour("broken UTF-8", f"printf '\\377\\376\\n'; {_SUBMIT}; echo $id; printf '\\303' >&2", True, {201, 408}),
+    Misbehaviour("broken UTF-8, refused", "printf '\\377\\376' >&2; exit 3", False, {422}),
+    Misbehaviour("killed", "kill -9 $$", False, {408}),
+    Misbehaviour("killed with a job", f"{_SUBMIT}; kill -9 $$", True, {408}),
+]
+SLOW = [
+    Misbehaviour("130 s, then success", 'sleep 130; exec "$real" "$@"', False, {408}),
+    Misbehaviour("success, then 130 s", f"{_SUBMIT}; sleep 130; echo $id", True, {408}),
+    Misbehaviour("the id, then 130 s", f"{_SUBMIT}; echo $id; sleep 130", True, {201}),
+    Misbehaviour("deaf to SIGTERM", f"trap '' TERM; {_SUBMIT}; n=0; while [ $n -lt 130 ]; do sleep 1; n=$((n+1)); done", True, {408}),
+    Misbehaviour("endless output", "while :; do echo noise; done", False, {408}),
+    Misbehaviour("endless output with a job", f"{_SUBMIT}; while :; do echo noise; done", True, {408}),
+    Misbehaviour("an endless line", "tr '\\0' x < /dev/zero", False, {408}),
+]  # fmt: skip
+
+
+def check(told: dict[str, object], case: Misbehaviour) -> None:
+    """Compare what the service says of a submission in the end with what SLURM has."""
+    assert told["status"] == ("submitted" if case.has_job else "failed"), (case.name, told)
+
+
+@pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
+def test_whatever_sbatch_says_the_registry_knows_what_slurm_has(
+    alice: Client, take_lane: TakeLane, settled: Settled, case: Misbehaviour
+) -> None:
+    lane = take_lane(command_timeout=20)
+    lane.replace("sbatch", case.body)
+    posted = alice.post(lane)
+    assert posted.code in case.codes, posted.body
+    settled([posted])
+    check(alice.told(posted), case)
+
+
+def test_an_sbatch_that_does_not_end_is_ended_and_the_registry_knows_what_slurm_has(
+    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+) -> None:
+    lanes = [take_lane(command_timeout=10) for _ in SLOW]
+    for case, lane in zip(SLOW, lanes, strict=True):
+        lane.replace("sbatch", case.body)
+    with ThreadPoolExecutor(len(SLOW)) as crowd:
+        posts = list(crowd.map(alice.post, lanes))
+    for case, posted in zip(SLOW, posts, strict=True):
+        assert posted.code in case.codes, (case.name, posted.body)
+    instance.nothing_left_of("sbatch --parsable")
+    settled(posts)
+    for case, posted in zip(SLOW, posts, strict=True):
+        check(alice.told(posted), case)
+
+
+def test_a_refusal_is_passed_on_in_sbatchs_own_words(alice: Client, take_lane: TakeLane, settled: Settled) -> None:
+    lane = take_lane()
+    lane.replace("sbatch", "echo to stdout; echo to stderr >&2; exit 7")
+    posted = alice.post(lane)
+    assert posted.code == 422, answers([posted])
+    assert posted.body["exit_code"] == 7
+    assert posted.body["standard_output"].strip() == "to stdout"
+    assert posted.body["error_output"].strip() == "to stderr"
+    settled([posted])
+
+
+def test_a_frozen_controller_and_a_retry_with_the_key_make_one_job(
+    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+) -> None:
+    lane = take_lane(command_timeout=12)
+    assert alice.post(lane).code == 201
+    tag = f"{alice.post(lane).tag}-frozen"
+    with instance.frozen_controller():
+        lost = alice.post(lane, key=tag, tag=tag)
+        again = alice.post(lane, key=tag, tag=tag)
+    assert (lost.code, again.code) == (408, 409), answers([lost, again])
+    settled([lost])
+    told = alice.told(lost)
+    retried = alice.post(lane, key=tag, tag=tag)
+    assert retried.code == 201, retried.body
+    if told["status"] == "submitted":
+        assert retried.body["job_id"] == told["job_id"]
+    settled([retried])
