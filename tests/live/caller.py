@@ -94,6 +94,15 @@ class Caller:
         assert answer.headers["Content-Type"].startswith("text/plain")
         return answer.text
 
+    def written(self, job: Job, stream: str = "stdout") -> str:
+        """Wait until the job has written a last line, and return it all; sooner than the registry hears of the end."""
+
+        def look() -> str | None:
+            answer = self.call("GET", job[f"{stream}_path"])
+            return answer.text if answer.status_code == 200 and answer.text.endswith("\n") else None
+
+        return eventually(look, f"{job['job_id']} has written to its {stream}")
+
     def end(self, job: Job) -> None:
         """Have the job cancelled; it stays registered."""
         answer = self.call("PUT", f"/api/jobs/{job['job_id']}", json={"action": "abort"})

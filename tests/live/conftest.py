@@ -1,5 +1,6 @@
 """The cast of every test on the running sandbox: owner, stranger, unmapped, anonymous; and the two clusters."""
 
+import logging
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,8 +11,14 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests.live.caller import Caller
+from tests.live.caller import Caller, Job
 from tests.live.ground import Cluster, variable
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    """A failure shows what was expected and what came, not each of the questions before."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +94,29 @@ def nobody() -> Iterator[Caller]:
     """No proxy at all."""
     with calling(None) as caller:
         yield caller
+
+
+@pytest.fixture(scope="session", autouse=True)
+def head_start(request: pytest.FixtureRequest) -> None:
+    """SLURM takes minutes over some things: begin with them, if any of the tests to come asks for them."""
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    for name in sorted({"overdue", "forgetting"} & wanted):
+        request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="session")
+def overdue(alice: Caller, bob: Caller, zeus: Cluster, prometheus: Cluster) -> dict[str, tuple[Caller, Job]]:
+    """A job on each cluster that wants more time than it may take: SLURM looks after a minute, every half a minute."""
+    lines = ["#SBATCH --time=1", "#SBATCH --error=overdue.err", "echo begun", "echo odd >&2", "exec sleep 300"]
+    return {cluster.host: (who, who.submit(cluster, *lines)) for who, cluster in ((alice, zeus), (bob, prometheus))}
+
+
+@pytest.fixture(scope="session")
+def forgetting(alice: Caller, zeus: Cluster) -> Iterator[list[Job]]:
+    """Jobs that have ended and whose controller forgets ended jobs soon; it looks for them once a minute."""
+    jobs = [alice.submit(zeus, f"#SBATCH --output={name}.out", f"echo {name}", "exit 3") for name in ("kept", "ended")]
+    with zeus.forgetful():
+        yield [alice.complete(job) for job in jobs]
 
 
 @pytest.fixture

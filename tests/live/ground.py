@@ -1,6 +1,7 @@
 """The running sandbox as the tests see it: where it is, its clusters' own commands, and its processes."""
 
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -67,6 +68,20 @@ class Cluster:
         """Say whether the controller still knows the job, active or ended."""
         ids = self.slurm("squeue", "-h", "-t", "all", "-o", "%A").split()
         return self.number(job_id) in ids
+
+    @contextmanager
+    def forgetful(self) -> Iterator[None]:
+        """Have the controller forget ended jobs as soon as SLURM can be told to."""
+        usual = self.conf.read_text()
+        self._configure(re.sub(r"^MinJobAge=.*$", "MinJobAge=2", usual, flags=re.MULTILINE))
+        try:
+            yield
+        finally:
+            self._configure(usual)
+
+    def _configure(self, text: str) -> None:
+        self.conf.write_text(text)
+        self.slurm("scontrol", "reconfigure")
 
     def answers(self) -> bool:
         """Say whether the controller answers."""

@@ -1,0 +1,24 @@
+"""What the service has written down, looked at behind its back: nobody calls it meanwhile."""
+
+import psycopg
+
+from tests.live.caller import Job
+from tests.live.ground import Cluster, variable
+
+
+def status(job: Job) -> str:
+    """Return the job's status."""
+    with psycopg.connect(variable("DATABASE_URL")) as database:
+        [found] = database.execute("SELECT status FROM jobs_job WHERE job_id = %s", (job["job_id"],)).fetchone() or [""]
+    return str(found)
+
+
+def poll_error(cluster: Cluster) -> str:
+    """Return why the last look at the cluster failed; empty if none did."""
+    query = (
+        "SELECT error FROM clusters_poll JOIN clusters_cluster ON clusters_cluster.id = cluster_id"
+        " WHERE name = %s AND error <> ''"
+    )
+    with psycopg.connect(variable("DATABASE_URL")) as database:
+        found = database.execute(query, (cluster.host,)).fetchone()
+    return str(found[0]) if found else ""

@@ -1,0 +1,35 @@
+"""A job's runtime information against what SLURM's accounting has written down."""
+
+import datetime as dt
+
+from tests.live.caller import Job
+from tests.live.ground import Cluster
+
+_FIELDS = ("AllocNodes", "AllocCPUS", "Submit", "Start", "End", "ElapsedRaw", "ExitCode")
+
+
+def seconds(duration: str) -> int:
+    """Return the seconds of SLURM's `[D-]HH:MM:SS`."""
+    days, _, clock = duration.rpartition("-")
+    hours, minutes, rest = (int(part) for part in clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + rest
+
+
+def local(epoch: str, cluster: Cluster) -> str:
+    """Return the time on the cluster's clocks."""
+    return dt.datetime.fromtimestamp(int(epoch), cluster.zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def check_runtime(job: Job, cluster: Cluster) -> None:
+    """Check each field of a job that has ended (and is no array) against sacct's record."""
+    said = cluster.accounting(job["job_id"], *_FIELDS)
+    assert job["exit_code"] == int(said["ExitCode"].partition(":")[0])
+    assert job["end_time"] == local(said["End"], cluster)
+    if int(said["AllocNodes"]) == 0:  # it never ran
+        assert not {"start_time", "nodes", "cores"} & set(job)
+        assert seconds(job["queue_time"]) == int(said["End"]) - int(said["Submit"])
+        return
+    assert job["start_time"] == local(said["Start"], cluster)
+    assert (job["nodes"], job["cores"]) == (said["AllocNodes"], said["AllocCPUS"])
+    assert seconds(job["wall_time"]) == int(said["ElapsedRaw"])
+    assert seconds(job["queue_time"]) == int(said["Start"]) - int(said["Submit"])

@@ -1,0 +1,122 @@
+"""A cluster's controller or its accounting is down for a while: nothing is lost, nothing is made up."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live import registry
+from tests.live.caller import Caller, Job
+from tests.live.contract import check_job, error
+from tests.live.ground import Cluster, eventually, stopped
+from tests.live.runtime import check_runtime
+
+ABORT = {"action": "abort"}
+ROOT = Path(__file__).parents[2]
+
+
+def manage(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run one of the service's commands."""
+    command = [sys.executable, str(ROOT / "manage.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def accounting_answers(cluster: Cluster) -> bool:
+    """Say whether slurmdbd answers."""
+    try:
+        return bool(cluster.slurm("sacctmgr", "-n", "show", "cluster"))
+    except subprocess.CalledProcessError:
+        return False
+
+
+def test_without_accounting_the_controller_tells_the_end_and_the_exit_code_follows(
+    alice: Caller, prometheus: Cluster
+) -> None:
+    cluster = prometheus
+    job = alice.running(alice.submit(cluster, "#SBATCH -n 2", "sleep 9", "exit 9"))
+    with stopped("slurmdbd", ready=lambda: accounting_answers(cluster)):
+        at_once = alice.until(job, lambda now: now["status"] == "ERROR", "has ended", seconds=25)
+        check_job(at_once, cluster)
+        assert at_once["slurm_state"] == "FAILED"
+        assert (at_once["nodes"], at_once["cores"]) == ("1", "2")
+        assert {"start_time", "end_time", "wall_time", "queue_time"} <= set(at_once)
+    later = alice.complete(job)
+    assert later["exit_code"] == 9
+    check_runtime(later, cluster)
+    told = {"status", "nodes", "cores", "start_time", "end_time", "wall_time", "queue_time"}
+    assert {name: later[name] for name in told} == {name: at_once[name] for name in told}
+
+
+@pytest.fixture(scope="module")
+def jobs(alice: Caller, zeus: Cluster) -> dict[str, Job]:
+    """Jobs of each kind that are there when the controller goes: one waits, one runs, one has ended."""
+    waiting = [alice.submit(zeus, "#SBATCH --hold", tag="outage") for _ in range(2)]
+    ended = alice.complete(alice.submit(zeus, "echo before", tag="outage"))
+    running = alice.running(alice.submit(zeus, "sleep 12", tag="outage"))
+    return {"aborted": waiting[0], "deleted": waiting[1], "ended": ended, "running": running}
+
+
+@pytest.fixture(scope="class")
+def down(jobs: dict[str, Job], zeus: Cluster) -> Iterator[dict[str, Job]]:
+    """The same while the controller of their cluster is down."""
+    with stopped("zeus-slurmctld", ready=zeus.answers):
+        yield jobs
+
+
+def attempt(alice: Caller, method: str, job: Job, body: object) -> httpx.Response:
+    """Call for the job, whatever comes of it."""
+    return alice.call(method, f"/api/jobs/{job['job_id']}", json=body)
+
+
+class TestWithoutItsController:
+    """The controller is down during all of these."""
+
+    def test_jobs_are_read_from_the_registry_as_they_were(self, alice: Caller, down: dict[str, Job]) -> None:
+        for name, status in (("aborted", "QUEUED"), ("ended", "FINISHED"), ("running", "RUNNING")):
+            assert alice.job(down[name]["job_id"])["status"] == status
+        listed = {one["job_id"] for one in alice.call("GET", "/api/jobs?tag=outage").json()}
+        assert {job["job_id"] for job in down.values()} <= listed
+        assert alice.output(down["ended"]) == "before\n", "the login node is up"
+
+    def test_the_other_cluster_goes_on(self, alice: Caller, prometheus: Cluster, down: dict[str, Job]) -> None:
+        assert down
+        assert alice.written(alice.submit(prometheus, "echo unharmed")) == "unharmed\n"
+
+    def test_abort_and_delete_say_to_come_again_and_change_nothing(self, alice: Caller, down: dict[str, Job]) -> None:
+        calls = (("PUT", down["aborted"], ABORT), ("DELETE", down["deleted"], None))
+        with ThreadPoolExecutor(2) as both:  # SLURM's own commands try for half a minute
+            answers = list(both.map(lambda call: attempt(alice, *call), calls))
+        for answer in answers:
+            assert error(answer, 503)["error_message"]
+            assert int(answer.headers["Retry-After"]) > 0
+        for _method, job, _body in calls:
+            assert alice.job(job["job_id"])["status"] == "QUEUED"
+
+    def test_what_has_ended_can_be_aborted_and_deleted_all_the_same(self, alice: Caller, down: dict[str, Job]) -> None:
+        alice.end(down["ended"])
+        assert alice.job(down["ended"]["job_id"])["status"] == "FINISHED"
+        assert alice.call("DELETE", f"/api/jobs/{down['ended']['job_id']}").status_code == 204
+
+    def test_operators_are_told(self, zeus: Cluster, down: dict[str, Job]) -> None:
+        assert down
+        why = eventually(lambda: registry.poll_error(zeus), "the look that failed is noted", seconds=60)
+        assert "slurm" in why
+        told = manage("poll", "zeus")
+        assert told.returncode != 0
+        assert "squeue" in told.stdout
+        assert manage("pingcluster", "zeus").returncode != 0
+
+
+def test_after_the_outage_everything_is_as_slurm_says(alice: Caller, zeus: Cluster, jobs: dict[str, Job]) -> None:
+    assert zeus.answers()
+    ended = alice.complete(jobs["running"])
+    assert (ended["status"], ended["exit_code"]) == ("FINISHED", 0)
+    check_runtime(ended, zeus)
+    alice.end(jobs["aborted"])
+    assert alice.job(jobs["aborted"]["job_id"])["status"] == "ABORTED"
+    assert alice.call("DELETE", f"/api/jobs/{jobs['deleted']['job_id']}").status_code == 204
+    eventually(lambda: not registry.poll_error(zeus), "the next look succeeds")
