@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox import processes
@@ -61,8 +62,14 @@ class Daemon:
     def kill(self) -> None:
         """SIGKILL it and all its descendants at once."""
         for process in self.family():
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a parent's end may have been its
+                os.kill(process.pid, signal.SIGKILL)
         self._reap(10)
+
+    def revive(self) -> None:
+        """Start it again if it has ended by itself, as a process manager does."""
+        if self._process and self._process.poll() is not None:
+            self.start()
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> None:
         """Have it end by itself, and end what is left of it after `seconds`."""

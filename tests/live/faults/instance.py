@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -108,19 +108,18 @@ class Instance:
 
     def close(self) -> None:
         """End everything and leave nothing behind; the logs stay if KEEP_FAULT_LOGS names a directory for them."""
-        for client in (self.alice, self.bob):
-            client.close()
-        for daemon in (self.beat, self.worker, self.web, self.redis.daemon, self.postgres.daemon):
-            daemon.kill()
-        for lane in self.lanes:
-            lane.relay.close()
-        self.node.stop()
-        for account in self.accounts:
-            account.remove()
-        if keep := os.environ.get("KEEP_FAULT_LOGS"):
-            for log in self.folder.glob("**/*.log"):
-                shutil.copy(log, keep)
-        shutil.rmtree(self.folder)
+        with ExitStack() as stack:  # from the last to the first, whatever fails
+            stack.callback(shutil.rmtree, self.folder)
+            stack.callback(self._keep_logs)
+            for account in self.accounts:
+                stack.callback(account.remove)
+            stack.callback(self.node.stop)
+            for lane in self.lanes:
+                stack.callback(lane.relay.close)
+            for daemon in (self.postgres.daemon, self.redis.daemon, self.web, self.worker, self.beat):
+                stack.callback(daemon.kill)
+            for client in (self.alice, self.bob):
+                stack.callback(client.close)
 
     def clients(self, port: int) -> tuple[Client, Client]:
         """Return two users who call the web server at `port`."""
@@ -171,6 +170,15 @@ class Instance:
             yield blocked
 
     @contextmanager
+    def stopped_node(self) -> Iterator[None]:
+        """Freeze the login node meanwhile: it accepts connections and answers nothing."""
+        self.node.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.node.send(signal.SIGCONT)
+
+    @contextmanager
     def frozen_controller(self) -> Iterator[None]:
         """Freeze the sandbox's slurmctld meanwhile: it accepts connections and answers nothing."""
         pid = int(run([*self.sandbox.supervisorctl, "pid", "zeus-slurmctld"]))
@@ -217,15 +225,14 @@ class Instance:
 
         Only once sbatch can no longer be running: that is what the minutes are for.
         """
+        self.age(posts)
         tags = [posted.tag for posted in posts]
-        self.execute(
-            "UPDATE jobs_job SET created_at = created_at - interval '4 minutes' "
-            "WHERE submission = 'PENDING' AND tag = ANY(%s)", tags,
-        )  # fmt: skip
 
         def look() -> bool:
             if self.pending(tags) == 0:
                 return True
+            for part in (self.worker, self.beat):
+                part.revive()
             self.send("jobs.tasks.recover_submissions")
             try:
                 return eventually(lambda: self.pending(tags) == 0, "resolved", seconds=3)
@@ -233,6 +240,13 @@ class Instance:
                 return False
 
         eventually(look, f"nothing is pending of {tags}", seconds=seconds)
+
+    def age(self, posts: Sequence[Posted]) -> None:
+        """Make those of `posts` that have no known outcome four minutes older."""
+        self.execute(
+            "UPDATE jobs_job SET created_at = created_at - interval '4 minutes' "
+            "WHERE submission = 'PENDING' AND tag = ANY(%s)", [posted.tag for posted in posts],
+        )  # fmt: skip
 
     def pending(self, tags: Sequence[str]) -> int:
         """Return how many of these submissions have no known outcome."""
@@ -251,6 +265,11 @@ class Instance:
         told = {posted.tag: posted.slurm_id if posted.code == 201 else None for posted in posts}  # noqa: PLR2004 - Created
         jobs = census.slurm_jobs([account.name for account in self.accounts], self.slurm)
         return census.compare(told, self.rows(told), jobs)
+
+    def _keep_logs(self) -> None:
+        if keep := os.environ.get("KEEP_FAULT_LOGS"):
+            for log in self.folder.glob("**/*.log"):
+                shutil.copy(log, keep)
 
     def _start(self) -> None:
         for account in self.accounts:

@@ -1,5 +1,6 @@
 """A login node of these tests alone: an own sshd in front of one of the sandbox's clusters."""
 
+import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,10 @@ class LoginNode:
     def start(self) -> None:
         """Begin to accept logins."""
         self._daemon.start()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send its listener a signal."""
+        self._daemon.send(number)
 
     def kill(self) -> None:
         """End it and every session, at once."""

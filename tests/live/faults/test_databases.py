@@ -1,0 +1,110 @@
+"""PostgreSQL and Redis are restarted, stopped and emptied at the worst moments."""
+
+import signal
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.live.faults.client import Client, Posted, answers
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
+
+Settled = Callable[[Sequence[Posted]], None]
+
+
+def warm_up(alice: Client, lane: Lane) -> None:
+    """Submit until it works: the tests before may have left the service without database connections."""
+    eventually(lambda: alice.post(lane).code == 201, "a POST works", seconds=40)
+
+
+@pytest.mark.parametrize("is_back_in_time", [True, False])
+def test_a_database_restarted_between_ssh_and_commit_costs_no_job(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance, is_back_in_time: bool
+) -> None:
+    key = str(uuid.uuid4())
+    warm_up(alice, lane)
+    gate = lane.hold_after("sbatch")
+    with ThreadPoolExecutor(1) as aside:
+        call = aside.submit(alice.post, lane, key=key)
+        gate.reached()
+        instance.postgres.daemon.stop(signal.SIGINT)
+        if is_back_in_time:
+            instance.postgres.daemon.start()
+        gate.open()
+        posted = call.result(60)
+    if not is_back_in_time:
+        instance.postgres.daemon.start()
+    instance.web.wait()
+    assert posted.code in {201, 408, 500, 503}
+    if posted.code != 201:
+        assert posted.submission in posted.body["error_message"], posted.body
+    settled([posted])
+    assert instance.rows([posted.tag])[posted.tag][0].state == "SUBMITTED"
+    again = alice.post(lane, key=key, tag=posted.tag)
+    assert (again.code, again.headers.get("Idempotency-Replayed")) == (201, "true"), again.body
+    settled([again])
+
+
+def test_without_a_database_nothing_is_submitted(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    warm_up(alice, lane)
+    instance.postgres.daemon.stop(signal.SIGINT)
+    try:
+        posted = alice.post(lane)
+    finally:
+        instance.postgres.daemon.start()
+    assert posted.code in {500, 503}, posted.body
+    assert posted.body["status"] == "error"
+    settled([posted])
+    assert instance.rows([posted.tag]) == {}
+
+
+def test_the_service_is_back_with_the_database(alice: Client, lane: Lane, settled: Settled, instance: Instance) -> None:
+    warm_up(alice, lane)
+    for _ in range(2):
+        instance.postgres.daemon.stop(signal.SIGINT)
+        instance.postgres.daemon.start()
+        posts = [alice.post(lane) for _ in range(4)]
+        assert set(answers(posts)) == {201}, answers(posts)
+        settled(posts)
+
+
+def test_redis_is_not_needed_to_submit_and_recovery_returns_with_it(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    gate = lane.hold_after("sbatch")
+    instance.redis.daemon.kill()
+    with ThreadPoolExecutor(1) as aside:
+        call = aside.submit(alice.post, lane)
+        gate.reached()
+        lane.relay.cut()
+        lost = call.result(60)
+    gate.open()
+    posted = alice.post(lane)
+    instance.redis.daemon.start()
+    assert (lost.code, posted.code) == (408, 201), (lost.body, posted.body)
+    settled([lost, posted])
+    assert alice.told(lost)["status"] == "submitted"
+
+
+def test_an_emptied_redis_costs_nothing_but_time(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    gate = lane.hold_after("sbatch")
+    with ThreadPoolExecutor(1) as aside:
+        call = aside.submit(alice.post, lane)
+        gate.reached()
+        lane.relay.cut()
+        instance.redis.flush()
+        lost = call.result(60)
+    gate.open()
+    instance.age([lost])
+    for _ in range(3):
+        instance.send("jobs.tasks.recover_submissions")
+        instance.redis.flush()
+    settled([lost])
+    assert alice.told(lost)["status"] == "submitted"

@@ -1,0 +1,208 @@
+"""The login node refuses, is full, changes its key or its shell, or greets in a way that stops everything."""
+
+import signal
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from tests.live.faults.backing import free_port
+from tests.live.faults.client import Client, Posted, answers
+from tests.live.faults.conftest import TakeLane
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
+
+Settled = Callable[[Sequence[Posted]], None]
+
+
+@contextmanager
+def configured(instance: Instance, *lines: str) -> Iterator[None]:
+    """Run the login node with other settings meanwhile."""
+    instance.node.restart(*lines)
+    try:
+        yield
+    finally:
+        instance.node.restart()
+
+
+@contextmanager
+def start_up_file(instance: Instance, text: str) -> Iterator[None]:
+    """Have the user's bash run `text` first meanwhile."""
+    account = instance.accounts[0]
+    saved = (account.home / ".bashrc").read_text()
+    account.write(".bashrc", text + saved)
+    try:
+        yield
+    finally:
+        account.write(".bashrc", saved)
+
+
+@contextmanager
+def shell(instance: Instance, path: str) -> Iterator[None]:
+    """Give the user another login shell meanwhile."""
+    instance.accounts[0].use_shell(path)
+    try:
+        yield
+    finally:
+        instance.accounts[0].use_shell("/bin/bash")
+
+
+def test_an_sshd_restarted_under_load_costs_no_job_and_doubles_none(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    with ThreadPoolExecutor(6) as crowd:
+        calls = [crowd.submit(alice.post, lane) for _ in range(60)]
+        for reached in (10, 30):
+            eventually(lambda reached=reached: sum(call.done() for call in calls) > reached, "calls under way")
+            instance.node.restart()
+        posts = [call.result(60) for call in calls]
+    assert set(answers(posts)) <= {201, 408, 503}, answers(posts)
+    assert any(posted.code == 201 for posted in posts[-10:]), answers(posts)
+    settled(posts)
+
+
+def test_one_session_a_connection_is_enough(alice: Client, lane: Lane, settled: Settled, instance: Instance) -> None:
+    with configured(instance, "MaxSessions 1"):
+        posts = alice.post_many(lane, 8)
+        assert set(answers(posts)) == {201}, answers(posts)
+        settled(posts)
+
+
+def test_a_login_node_that_takes_no_more_logins_is_503_and_nothing_is_submitted(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    with configured(instance, "MaxStartups 1:100:1"), socket.create_connection(("127.0.0.1", instance.node.port)):
+        posted = alice.post(lane)
+        assert posted.code == 503, posted.body
+        assert int(posted.headers["Retry-After"]) > 0
+        assert alice.told(posted)["status"] == "failed"
+    again = alice.post(lane)
+    assert again.code == 201, again.body
+    settled([posted, again])
+
+
+def test_a_changed_host_key_is_refused_shown_to_operators_and_never_learnt(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    known = alice.post(lane)
+    assert known.code == 201
+    pinned = instance.execute("SELECT host_keys FROM clusters_cluster WHERE name = %s", lane.host)
+    saved = instance.node.saved_host_key()
+    instance.node.renew_host_key()
+    try:
+        instance.node.restart()
+        posts = [alice.post(lane) for _ in range(2)]
+        assert set(answers(posts)) == {503}, answers(posts)
+        eventually(lambda: "not pinned" in shown_error(instance, lane), "operators see what came of the poll")
+    finally:
+        instance.node.restore_host_key(saved)
+        instance.node.restart()
+    assert instance.execute("SELECT host_keys FROM clusters_cluster WHERE name = %s", lane.host) == pinned
+    again = alice.post(lane)
+    assert again.code == 201, again.body
+    eventually(lambda: not shown_error(instance, lane), "the next poll works")
+    settled([known, *posts, again])
+
+
+def shown_error(instance: Instance, lane: Lane) -> str:
+    """Return what the admin shows of the last poll of `lane`'s cluster."""
+    query = "SELECT error FROM clusters_poll JOIN clusters_cluster c ON c.id = cluster_id WHERE c.name = %s"
+    return "".join(str(error) for (error,) in instance.execute(query, lane.host))
+
+
+def test_a_certificate_that_expires_inside_a_session_is_not_missed(
+    lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    port = free_port()
+    web = instance.web_server(port, "tests.live.faults.short_lived:application")
+    alice, bob = instance.clients(port)
+    web.start()
+    try:
+        posts = [alice.post(lane)]
+        logins = lane.relay.accepted
+        time.sleep(4)  # twice the life of a certificate
+        posts.append(alice.post(lane))
+        assert lane.relay.accepted == logins, "the session was not used again"
+        lane.relay.cut()
+        posts.append(alice.post(lane))
+    finally:
+        alice.close()
+        bob.close()
+        web.stop(signal.SIGTERM)
+    assert set(answers(posts)) == {201}, answers(posts)
+    settled(posts)
+
+
+@pytest.mark.parametrize("path", ["/nonexistent/shell", "/usr/sbin/nologin", "/bin/false"])
+def test_an_account_without_a_shell_is_refused_and_nothing_is_submitted(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance, path: str
+) -> None:
+    with shell(instance, path):
+        posted = alice.post(lane)
+        assert posted.code == 403, posted.body
+        assert alice.told(posted)["status"] == "failed"
+    settled([posted])
+
+
+def test_a_shell_that_goes_missing_inside_a_session_costs_no_job(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    posts = [alice.post(lane)]
+    with shell(instance, "/bin/false"):
+        posts += [alice.post(lane) for _ in range(5)]
+    assert set(answers(posts)) <= {201, 403, 408}, answers(posts)
+    settled(posts)
+
+
+NOISE = {
+    "a line": "echo welcome\n",
+    "no line break": "printf 'welcome; '\n",
+    "a number": "echo 4711\n",
+    "1 MiB": "head -c 1048576 /dev/zero | tr '\\0' x\n",
+    "1 MiB of errors": "head -c 1048576 /dev/zero | tr '\\0' x >&2\n",
+    "broken UTF-8": "printf '\\377\\376'\n",
+    "traps and options": "set -u; trap 'echo leaving' EXIT; alias cd=false\n",
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
+def test_a_start_up_file_that_prints_disturbs_nothing(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance, noise: str
+) -> None:
+    with start_up_file(instance, noise):
+        posts = [alice.post(lane) for _ in range(3)]
+        assert set(answers(posts)) == {201}, answers(posts)
+        settled(posts)
+
+
+def test_a_start_up_file_that_hangs_is_503_and_nothing_is_submitted(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    with start_up_file(instance, "sleep 60\n"):
+        posted = alice.post(lane)
+        assert posted.code == 503, posted.body
+        assert alice.told(posted)["status"] == "failed"
+    settled([posted])
+
+
+def test_a_shell_that_wakes_up_after_its_submission_was_given_up_submits_nothing(
+    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+) -> None:
+    lane = take_lane(command_timeout=8)
+    assert alice.post(lane).code == 201
+    sleeping = f"sleep-{uuid.uuid4().hex}"
+    wait = f"n=0; while [ -e ~/{sleeping} ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done\n"
+    mark = instance.accounts[0].write(sleeping, "")
+    with start_up_file(instance, wait):
+        posts = alice.post_many(lane, 4)  # the first ones find a shell that was started before
+    assert set(answers(posts)) <= {201, 408}, answers(posts)
+    assert any(posted.code == 408 for posted in posts), answers(posts)
+    instance.recover(posts)
+    mark.unlink()
+    instance.nothing_left_of(sleeping)
+    settled(posts)
