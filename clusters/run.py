@@ -77,7 +77,10 @@ class Run:
         end = f"\n{self.marker} ".encode()
         with _without_noise(self.marker):
             self._exchange.read_until(lambda out: out.count(end) >= sections and out.endswith(b"\n"), timeout)
-        return self._read(None)
+            begun = shell.after_marker(self._exchange.stdout, self.marker) is not None
+            # Without the script's first word only an exit status tells a shell that runs nothing from a lost link.
+            exit_status = None if begun else self._exchange.finish(timeout)
+        return self._read(exit_status)
 
     def result(self, data: bytes = b"", *, timeout: float) -> Answer:
         """Write `data`, end the input, and return everything once the script has ended. Raises as `answer` does."""

@@ -36,7 +36,7 @@ SUBMIT = f"""
             printf "%s" "$_js_line"; echo;
             case "$_js_line" in "$0 "*) break;; [0-9]*) _js_id="${{_js_line%%;*}}";; esac;
         done;
-        [ "$_js_line" = "$0 0" ] || {{ cat "$_js_at/error" 2>/dev/null; {_END} }};
+        [ "$_js_line" = "$0 0" ] || {{ head -c 24576 "$_js_at/error" 2>/dev/null; {_END} }};
         [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}
     }};
     read -r _js_known && rm -rf "$_js_at"; exit 0
@@ -78,9 +78,9 @@ LOOKUP = f"""
         _js_at="$_js_home/$_js_token";
         if mkdir -m 700 "$_js_at" 2>/dev/null; then : > "$_js_at/fenced"; fi;
         if [ -e "$_js_at/fenced" ]; then echo fenced;
-        elif [ -d "$_js_at" ]; then echo "claimed"; cat "$_js_at/answer" 2>/dev/null;
+        elif [ -d "$_js_at" ]; then echo "claimed"; head -c 24576 "$_js_at/answer" 2>/dev/null;
         else echo nowhere; fi; {_END}
-        cat "$_js_at/error" 2>/dev/null; {_END}
+        head -c 24576 "$_js_at/error" 2>/dev/null; {_END}
     done;
     "$1/squeue" -h -t all -u "$3" -o "%i|%o" 2>&1; {_END}
     "$1/sacct" -u "$3" -X -P -n -D -o JobID,SubmitLine -S "now-$2seconds" 2>&1; {_END} exit 0

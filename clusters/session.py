@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -60,9 +61,12 @@ class Lease:
     def close(self) -> None:
         """Close the channel and make room for the next caller."""
         self.leave()
-        self.channel.close()
-        while self.give_back:
-            self.give_back.pop()()
+        try:
+            with suppress(paramiko.SSHException, OSError, EOFError):  # a dead connection has no channel to close
+                self.channel.close()
+        finally:
+            while self.give_back:
+                self.give_back.pop()()
 
 
 class Session:

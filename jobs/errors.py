@@ -34,10 +34,11 @@ class SubmissionRefused(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The cluster's answer to a submission was lost: there may be a job. The submission tells once it is known."""
+    """The answer to a submission was lost: there may be a job. The submission tells as soon as it is known."""
 
-    def __init__(self, submission: UUID, cause: ClusterError) -> None:
-        super().__init__(f"{cause}; submission {submission} will tell what became of it")
+    def __init__(self, submission: UUID, cause: Exception) -> None:
+        words = cause if isinstance(cause, ClusterError) else "the outcome could not be kept"
+        super().__init__(f"{words}; submission {submission} will tell what became of it")
         self.stdout = cause.stdout if isinstance(cause, TimedOut) else b""
         self.stderr = cause.stderr if isinstance(cause, TimedOut) else b""
 

@@ -42,13 +42,14 @@ def _poll_as(cluster: Cluster, account: str) -> int:
     rows = Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
     if not rows:
         return 0
+    queue: list[Record] = []
     try:
         queue = gateway.queue(cluster, account, everybody=everybody)
         history = _history(cluster, account, rows, queue)
     except ClusterError as exc:
         log.warning("poll-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
         _note(cluster, account, failed_at=timezone.now(), error=f"{type(exc).__name__}: {exc}")
-        return 0
+        return absorb(rows, queue, [])  # what the controller said stands, also where accounting is away
     changed = absorb(rows, queue, history)
     _note(cluster, account, succeeded_at=timezone.now(), error="")
     return changed

@@ -50,7 +50,7 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
     has not arrived yet, the controller's last word on a job that is no array: an array's tasks leave it one by one.
     """
     active = [record for record in queue if is_active(record)]
-    ended = bool(history) and not any(is_active(record) for record in history)
+    ended = bool(history) and not any(is_active(record) for record in history) and not _missing(queue, history)
     if active:
         records = active
     elif ended:
@@ -58,10 +58,15 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
     elif queue and not _is_array(queue):
         records = list(queue)
     else:
-        records = list(history)
+        records = [] if _missing(queue, history) else list(history)
     if not records:
         return None
     return _of_array(records) if _is_array(records) else _of_one(records[-1])
+
+
+def _missing(queue: Sequence[Record], history: Sequence[Record]) -> bool:
+    """Return whether accounting, which hears of an array's tasks one by one, lacks one that the controller lists."""
+    return not {record.task for record in queue} <= {record.task for record in history}
 
 
 def _is_array(records: Sequence[Record]) -> bool:

@@ -48,10 +48,10 @@ def _end(job: Job, records: Sequence[Record], source: Source) -> bool:
     """Write how `job` ended: by itself if SLURM says so, else aborted. False if another worker moved it first."""
     queue = [record for record in records if not record.from_accounting]
     said = reading.read(queue, [record for record in records if record.from_accounting])
-    if said is None:
+    if not records:
         return True  # SLURM no longer knows it, and does not say how it ended: the next poll may hear
-    changes = differing(job, said)
-    if not said.final:
+    changes = differing(job, said) if said else {}
+    if said is None or not said.final:
         changes["status"] = Status.ABORTED
     status = Status(changes.pop("status", job.status))
     now = timezone.now()

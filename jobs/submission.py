@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -155,9 +155,9 @@ def _ask(job: Job, order: Order) -> None:
         raise OutcomeUnknown(job.id, exc) from exc
     try:
         _keep(job, asked.outcome)
-    except BaseException:
+    except DatabaseError as exc:
         asked.abandon()
-        raise
+        raise OutcomeUnknown(job.id, exc) from exc
     # Where the site's own download service is named to users, the answer needs the files' paths.
     asked.settle(lambda new: _settled(job, new), wait=bool(job.cluster.download_url))
     _raise_refusal(asked.outcome)

@@ -1,12 +1,17 @@
 """The error table: whatever goes wrong becomes a status code and the contract's body here, and nowhere else."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from rest_framework import exceptions
+from rest_framework import exceptions, parsers
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -41,10 +46,37 @@ _CODES: dict[type[Exception], int] = {
     TimedOut: 408,
     Unreachable: 503,
     Failed: 503,
+    OperationalError: 503,
+    InterfaceError: 503,
     Malformed: 500,
     exceptions.ValidationError: 422,
     exceptions.ParseError: 422,
 }
+
+
+class JSONParser(parsers.JSONParser):
+    """JSON, of which also what is nested too deeply to be read is malformed."""
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the parsed body. Raises ParseError."""
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as exc:
+            raise exceptions.ParseError("JSON parse error - nested too deeply") from exc
+
+
+class OneFormEach(DefaultContentNegotiation):
+    """Each answer has one form, whatever `Accept` says: no client of the original was ever turned away for that."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the only renderer."""
+        del request, format_suffix
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
@@ -73,8 +105,8 @@ def error_body(
         "exit_code": exit_code,
         "standard_output": _capped(stdout),
         "error_output": _capped(stderr),
-        "error_message": message,
-        "tag": tag,
+        "error_message": _valid(message),
+        "tag": None if tag is None else _valid(tag),
     }
 
 
@@ -89,7 +121,12 @@ def _command(exc: Exception) -> dict[str, Any]:
 
 
 def _capped(text: str) -> str:
-    return text.encode()[:_OUTPUT_LIMIT].decode("utf-8", "ignore")
+    return text.encode(errors="replace")[:_OUTPUT_LIMIT].decode("utf-8", "ignore")
+
+
+def _valid(text: str) -> str:
+    """Return `text` without the halves of surrogates that JSON can spell and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
 
 
 def _message(exc: Exception) -> str:
@@ -99,6 +136,9 @@ def _message(exc: Exception) -> str:
         return f"timeout occurred: {exc}"
     if isinstance(exc, exceptions.APIException):
         return str(exc.detail)
+    if isinstance(exc, OperationalError | InterfaceError):
+        log.error("database-unavailable", exc_info=exc)
+        return "the service's database cannot be reached; try again"
     if any(isinstance(exc, kind) for kind in _CODES):
         return str(exc)
     return "internal error"

@@ -119,3 +119,11 @@ def test_a_cluster_that_cannot_be_asked_leaves_the_job_as_it_was(
     assert answer.status_code == code
     assert answer.has_header("Retry-After") == (code == 503)
     assert cast.alice("GET", path).json()["status"] == "QUEUED"
+
+
+def test_an_array_that_was_cancelled_while_it_waited_is_aborted_at_once(
+    cast: Cast, fake: FakeGateway, path: str
+) -> None:
+    fake.queued = [record("CANCELLED", task="[0-9]", started_at=None, nodes=None, cores=None)]
+    assert cast.alice("PUT", path, ABORT).status_code == 204
+    assert cast.alice("GET", path).json()["status"] == "ABORTED"

@@ -221,8 +221,8 @@ def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
 
     monkeypatch.setattr(submission, "_write", fail)
     answer = cast.alice("POST", "/api/jobs", ORDER)
-    assert answer.status_code == 500
-    assert answer["Submission-Id"]
+    assert answer.status_code == 408
+    assert answer["Submission-Id"] in answer.json()["error_message"]
     assert fake.calls == ["submit", "abandon"]
     assert Job.objects.get().submission == Submission.PENDING
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
+from clusters import gateway
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster, Poll
 from jobs import locks, polling
@@ -199,3 +200,18 @@ def test_two_workers_do_not_look_at_the_same_cluster_at_once(fake: FakeGateway, 
     fake.queued = [record("RUNNING")]
     assert polling.poll(zeus) == 1
     assert connection.is_usable()
+
+
+def test_what_the_controller_said_stands_where_accounting_is_away(
+    fake: FakeGateway, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered(zeus)
+    fake.queued = [record("FAILED")]
+
+    def away(*_args: Any) -> Any:
+        raise Failed("sacct: connection refused")
+
+    monkeypatch.setattr(gateway, "history", away)
+    assert polling.poll(zeus) == 1
+    assert (Job.objects.get().status, Job.objects.get().confirmed) == (Status.ERROR, False)
+    assert "sacct" in Poll.objects.get().error

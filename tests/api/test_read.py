@@ -203,3 +203,10 @@ def test_a_page_that_cannot_be_is_422(cast: Cast, query: str) -> None:
 def test_a_page_takes_a_constant_number_of_queries(cast: Cast, query: str, django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(3):
         assert cast.alice("GET", f"/api/jobs{query}").status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "text/html", "image/*"])
+def test_each_answer_comes_whatever_the_client_accepts(cast: Cast, fake: FakeGateway, job: Job, accept: str) -> None:
+    fake.files[job.stdout] = b"hello\n"
+    assert cast.alice("GET", f"{JOB}/stdout", HTTP_ACCEPT=accept).status_code == 200
+    assert cast.alice("GET", JOB, HTTP_ACCEPT=accept).json()["job_id"] == job.job_id

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
@@ -229,3 +229,28 @@ def test_a_disabled_cluster_is_not_known(cast: Cast, fake: FakeGateway, zeus: Cl
 def test_the_token_is_the_rows_own_id(cast: Cast, fake: FakeGateway) -> None:
     cast.alice("POST", "/api/jobs", ORDER)
     assert uuid.UUID(fake.submitted[1]) == Job.objects.get().id
+
+
+def test_json_that_is_nested_too_deeply_is_malformed(cast: Cast, fake: FakeGateway) -> None:
+    answer = cast.alice("POST", "/api/jobs", b"[" * 100_000)
+    assert answer.status_code == 422
+    assert fake.calls == []
+
+
+@pytest.mark.parametrize("body", [b'{"tag": "\\ud800"}', b'{"\\ud800": 1}', b'{"host": "\\udfff", "tag": "\\ud800x"}'])
+def test_half_a_surrogate_is_422_in_valid_json(cast: Cast, fake: FakeGateway, body: bytes) -> None:
+    answer = cast.alice("POST", "/api/jobs", body)
+    assert answer.status_code == 422
+    assert set(answer.json()) == ERROR_FIELDS
+    assert fake.calls == []
+
+
+def test_a_database_that_is_away_is_503(cast: Cast, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_args: Any, **_values: Any) -> Job:
+        raise OperationalError("the database restarts")
+
+    monkeypatch.setattr(Job.objects, "create", away)
+    answer = cast.alice("POST", "/api/jobs", ORDER)
+    assert (answer.status_code, answer.has_header("Retry-After")) == (503, True)
+    assert "restarts" not in answer.json()["error_message"]
+    assert fake.calls == []

@@ -102,3 +102,11 @@ def test_accounting_tells_the_end_of_an_array() -> None:
 def test_an_array_with_a_task_that_accounting_still_holds_is_not_over() -> None:
     tasks = [record("COMPLETED", accounting=True, task="1"), record("PENDING", accounting=True, task="[2]")]
     assert said([], tasks).status is Status.QUEUED
+
+
+def test_an_array_is_not_over_while_accounting_lacks_one_of_its_tasks() -> None:
+    queue = [record("COMPLETED", task="0"), record("FAILED", task="1")]
+    some = [record("COMPLETED", accounting=True, task="0")]
+    assert read(queue, some) is None
+    every = [*some, record("FAILED", accounting=True, task="1", exit_code=5)]
+    assert (said(queue, every).status, said(queue, every).confirmed) == (Status.ERROR, True)
