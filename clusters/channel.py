@@ -12,30 +12,43 @@ import paramiko
 from clusters.errors import Interrupted, TimedOut
 
 _PIECE = 64 * 1024
+_NOISE = 500  # bytes of what a login prints that are worth showing; more than a marker has
 
 
 @dataclass
 class _Capture:
-    """Keeps the first `limit` bytes of a stream and counts the rest, so that an endless one costs no memory."""
+    """Keeps `limit` bytes of a stream from its `marker` on; of what comes before that, however much, only the end."""
 
     limit: int
+    marker: bytes
     kept: bytearray = field(default_factory=bytearray)
+    begun: bool = False
     truncated: bool = False
 
     def take(self, piece: bytes) -> None:
+        if not self.begun:
+            piece = self._look_for_marker(piece)
         room = self.limit - len(self.kept)
         self.kept += piece[:room]
-        self.truncated |= len(piece) > room
+        self.truncated |= self.begun and len(piece) > room
+
+    def _look_for_marker(self, piece: bytes) -> bytes:
+        """Return what there is to keep: from the marker on, or what may be the beginning of it."""
+        so_far = bytes(self.kept) + piece
+        self.kept.clear()
+        noise, found, answer = so_far.partition(self.marker)
+        self.begun = bool(found)
+        return found + answer if found else noise[-_NOISE:]
 
 
 class Exchange:
     """A command on `channel`: started, fed, read. Each step raises TimedOut or Interrupted with what had come."""
 
-    def __init__(self, channel: paramiko.Channel, *, limit: int) -> None:
-        """Keep at most `limit` bytes of each stream."""
+    def __init__(self, channel: paramiko.Channel, *, limit: int, marker: bytes) -> None:
+        """Keep at most `limit` bytes of each stream, from the first `marker` on."""
         self._channel = channel
-        self._out = _Capture(limit)
-        self._err = _Capture(limit)
+        self._out = _Capture(limit, marker)
+        self._err = _Capture(limit, marker)
         self._writing = False
         self._expired = False
 

@@ -55,7 +55,7 @@ class Run:
     def __init__(self, channel: paramiko.Channel, script: Script, *, limit: int) -> None:
         """Start `script`; see there."""
         self.marker = shell.new_marker()
-        self._exchange = Exchange(channel, limit=limit)
+        self._exchange = Exchange(channel, limit=limit, marker=self.marker.encode())
         line = shell.script_line(script.text, script.arguments, dict(script.environment), self.marker)
         self._exchange.start(line, _START_TIMEOUT)
 
