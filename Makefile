@@ -9,7 +9,7 @@ WITH_SANDBOX := . .local/sandbox.env &&
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test lint fmt bench lock venv
+.PHONY: help up down purge demo test lint fmt bench soak lock venv
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: up  ## up, then every test
 
 bench: up  ## up, then the benchmarks
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.bench
+
+soak: up  ## up, then ten minutes of submissions while everything breaks at random
+	@$(WITH_SANDBOX) $(BIN)/python -m tests.soak
 
 venv:
 	@$(SANDBOX) venv

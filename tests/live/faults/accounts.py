@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import processes
-from sandbox.commands import CommandFailed, run
+from sandbox.commands import CommandFailed, run, succeeds
 from tests.live.faults.waiting import eventually
 
 GRANT = "plgtest"  # the SLURM account that the sandbox's users have
@@ -42,7 +42,8 @@ class Account:
         run(["scancel", "-u", self.name], env=self.slurm)
         eventually(self._is_idle, f"no job of {self.name} is active", seconds=30)
         processes.end(processes.of_account(pwd.getpwnam(self.name).pw_uid))
-        run(["sacctmgr", "-i", "delete", "user", self.name], env=self.slurm)
+        # Accounting hears of the last job's end some moments later.
+        eventually(self._is_forgotten, f"SLURM lets {self.name} go", seconds=60)
         run(["userdel", "--remove", "--force", self.name])
 
     def use_shell(self, shell: str) -> None:
@@ -66,6 +67,9 @@ class Account:
     def _is_idle(self) -> bool:
         return not run(["squeue", "-h", "-u", self.name], env=self.slurm).strip()
 
+    def _is_forgotten(self) -> bool:
+        return succeeds(["sacctmgr", "-i", "delete", "user", self.name], env=self.slurm)
+
     def _exists(self) -> bool:
         try:
             found = pwd.getpwnam(self.name)
@@ -79,3 +83,21 @@ class Account:
 def pair(prefix: str, slurm: dict[str, str]) -> Sequence[Account]:
     """Return two accounts, not yet made."""
     return [Account(f"plg{prefix}{number}", slurm) for number in (1, 2)]
+
+
+def nothing_left_of(words: str, accounts: Sequence[Account]) -> None:
+    """Wait until no process of `accounts` runs a command line with `words`."""
+    uids = {pwd.getpwnam(account.name).pw_uid for account in accounts}
+
+    def none() -> bool:
+        running = [process for uid in uids for process in processes.of_account(uid)]
+        return not any(words in _command_line(process) for process in running)
+
+    eventually(none, f"nobody runs {words}", seconds=20)
+
+
+def _command_line(process: processes.Process) -> str:
+    try:
+        return (process.directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has just ended

@@ -32,8 +32,8 @@ class Postgres:
         word.touch(mode=0o600)
         word.write_text(password)
         run(["chown", "postgres:", word])
-        words = ["-D", data, "-U", "postgres", "-A", "scram-sha-256", "--pwfile", word, "-E", "UTF8", "--no-sync"]
-        run([self._programs / "initdb", *words], user="postgres")
+        login: list[str | Path] = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", word]
+        run([self._programs / "initdb", "-D", data, *login, "-E", "UTF8", "--no-sync"], user="postgres")
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,

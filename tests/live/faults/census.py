@@ -42,8 +42,8 @@ def slurm_jobs(users: Iterable[str], slurm: Mapping[str, str]) -> dict[str, set[
     return found
 
 
-def compare(told: Mapping[str, int | None], rows: Mapping[str, list[Row]], jobs: Mapping[str, set[int]]) -> Count:
-    """Compare, by tag: what callers were told (the id of a 201, else None), the registry, and SLURM."""
+def compare(told: Mapping[str, set[int]], rows: Mapping[str, list[Row]], jobs: Mapping[str, set[int]]) -> Count:
+    """Compare, by tag: what callers were told (the ids of each 201), the registry, and SLURM."""
     count = Count()
     for tag, answered in told.items():
         held = jobs.get(tag, set())
@@ -51,7 +51,7 @@ def compare(told: Mapping[str, int | None], rows: Mapping[str, list[Row]], jobs:
         if len(held) > 1:
             count.doubled.append(f"{tag}: {sorted(held)}")
         count.lost += [f"{tag}: {job} is not in SLURM" for job in registered - held if job]
-        if answered and answered not in held & registered:
-            count.lost.append(f"{tag}: the answer said {answered}, SLURM has {held}, the registry {registered}")
+        if answered - (held & registered):
+            count.lost.append(f"{tag}: the answers said {answered}, SLURM has {held}, the registry {registered}")
         count.unknown += [f"{tag}: {job}, the registry has {rows.get(tag)}" for job in held - registered]
     return count

@@ -46,7 +46,7 @@ def take_lane(instance: Instance, unused_lanes: list[Lane]) -> Iterator[TakeLane
     for lane in taken:
         lane.relay.heal()
         lane.restore()
-        instance.change(lane, enabled=False)
+        instance.registry.change(lane.host, enabled=False)
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """An own instance of the whole service on the sandbox's cluster, of which every part may be broken."""
 
 import os
-import pwd
-import shlex
 import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,44 +14,19 @@ from typing import Self
 import httpx
 from celery import Celery
 
-from sandbox import processes
 from sandbox.commands import run
 from tests.live.faults import accounts, census
 from tests.live.faults.backing import Postgres, Redis, free_port
-from tests.live.faults.census import Count, Row
+from tests.live.faults.census import Count
 from tests.live.faults.client import Client, Posted
+from tests.live.faults.controller import Controller
 from tests.live.faults.daemon import CHECKOUT, Daemon
+from tests.live.faults.ground import Sandbox
 from tests.live.faults.lane import Lane
 from tests.live.faults.loginnode import LoginNode
+from tests.live.faults.registry import Registry
 from tests.live.faults.relay import Relay
 from tests.live.faults.waiting import eventually
-
-_USERS = ("ALICE", "BOB")
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """What of the sandbox is used: SLURM, the users' proxies, the trust in them, the SSH CA."""
-
-    slurm_conf: str
-    sshd_config: Path
-    gridmap: Path
-    proxies: tuple[Path, ...]
-    supervisorctl: tuple[str, ...]
-
-    @classmethod
-    def from_environment(cls) -> "Sandbox":
-        """Read it from the variables that `make up` has written. Raises LookupError with the one that is missing."""
-        try:
-            return cls(
-                slurm_conf=os.environ["ZEUS_SLURM_CONF"],
-                sshd_config=Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"),
-                gridmap=Path(os.environ["GRIDMAP"]),
-                proxies=tuple(Path(os.environ[f"{user}_PROXY"]) for user in _USERS),
-                supervisorctl=tuple(shlex.split(os.environ["SUPERVISORCTL"])),
-            )
-        except KeyError as exc:
-            raise LookupError(f"{exc.args[0]} is not set: run `make up`, then `. .local/sandbox.env`") from exc
 
 
 class Instance:
@@ -68,6 +40,8 @@ class Instance:
         self.slurm = {"SLURM_CONF": self.sandbox.slurm_conf}
         self.accounts = accounts.pair(prefix, self.slurm)
         self.postgres = Postgres(self._room("postgres"))
+        self.registry = Registry(self.postgres)
+        self.controller = Controller(self.sandbox, self.slurm)
         self.redis = Redis(self._room("redis"))
         names = [account.name for account in self.accounts]
         self.node = LoginNode(self._room("sshd"), self.sandbox.sshd_config, free_port(), names)
@@ -85,9 +59,9 @@ class Instance:
         }
         self.port = free_port()
         self.web = self.web_server(self.port, "submitter.wsgi")
-        celery = [sys.executable, "-m", "celery", "-A", "submitter"]
+        celery: list[str | Path] = [sys.executable, "-m", "celery", "-A", "submitter"]
         self.worker = self._part("worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"])
-        schedule = ["--schedule", self._room("beat") / "schedule", "--pidfile="]
+        schedule: list[str | Path] = ["--schedule", self._room("beat") / "schedule", "--pidfile="]
         self.beat = self._part("beat", [*celery, "beat", "--loglevel", "INFO", *schedule])
         self.alice, self.bob = self.clients(self.port)
 
@@ -126,134 +100,37 @@ class Instance:
         first, second = (Client(f"http://127.0.0.1:{port}", proxy) for proxy in self.sandbox.proxies)
         return first, second
 
-    def web_server(self, port: int, application: str) -> Daemon:
+    def web_server(self, port: int, application: str, **environment: str) -> Daemon:
         """Return a web server of this instance, not yet started."""
         address = ["--bind", f"127.0.0.1:{port}"]
         command = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", *address, application]
-        return Daemon(command, self.folder / f"web-{port}.log", self.environment, lambda: _answers(port))
+        return Daemon(command, self.folder / f"web-{port}.log", self.environment | environment, lambda: _answers(port))
 
     def enable(self, lane: Lane, **columns: object) -> None:
         """Let the service know `lane`'s cluster, with other values in some of its columns."""
-        self.change(lane, enabled=True, **columns)
+        self.registry.change(lane.host, enabled=True, **columns)
         lane.relay.start()
-
-    def change(self, lane: Lane, **columns: object) -> None:
-        """Change the row of `lane`'s cluster."""
-        assignments = ", ".join(f"{column} = %s" for column in columns)
-        self.execute(f"UPDATE clusters_cluster SET {assignments} WHERE name = %s", *columns.values(), lane.host)
-
-    def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:
-        """Run one statement on the service's database and return the rows, if it has any."""
-        with self.postgres.connect() as connection:
-            cursor = connection.execute(statement.encode(), values)
-            return cursor.fetchall() if cursor.description else []
-
-    def rows(self, tags: Iterable[str]) -> dict[str, list[Row]]:
-        """Return what the registry says of submissions, by tag."""
-        found: dict[str, list[Row]] = {}
-        query = "SELECT tag, id::text, submission, slurm_id FROM jobs_job WHERE tag = ANY(%s)"
-        for tag, submission, state, slurm_id in self.execute(query, list(tags)):
-            job = None if slurm_id is None else int(str(slurm_id))
-            found.setdefault(str(tag), []).append(Row(str(submission), str(state), job))
-        return found
-
-    @contextmanager
-    def locked(self) -> Iterator[Callable[[], None]]:
-        """Let nobody write a job meanwhile; what it yields waits until somebody tries."""
-        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'jobs_job'::regclass AND NOT granted"
-
-        def blocked() -> None:
-            eventually(lambda: self.execute(waiting) != [(0,)], "somebody waits to write a job")
-
-        with self.postgres.connect() as connection, connection.transaction():
-            connection.execute("LOCK TABLE jobs_job IN EXCLUSIVE MODE")
-            yield blocked
-
-    @contextmanager
-    def stopped_node(self) -> Iterator[None]:
-        """Freeze the login node meanwhile: it accepts connections and answers nothing."""
-        self.node.send(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.node.send(signal.SIGCONT)
-
-    @contextmanager
-    def frozen_controller(self) -> Iterator[None]:
-        """Freeze the sandbox's slurmctld meanwhile: it accepts connections and answers nothing."""
-        pid = int(run([*self.sandbox.supervisorctl, "pid", "zeus-slurmctld"]))
-        members = processes.family(pid)
-        try:
-            for process in members:
-                os.kill(process.pid, signal.SIGSTOP)
-            yield
-        finally:
-            for process in processes.alive(members):
-                os.kill(process.pid, signal.SIGCONT)
-
-    def nothing_left_of(self, words: str) -> None:
-        """Wait until no process of the accounts runs a command line with `words`."""
-        uids = {pwd.getpwnam(account.name).pw_uid for account in self.accounts}
-
-        def none() -> bool:
-            running = [process for uid in uids for process in processes.of_account(uid)]
-            return not any(words in _command_line(process) for process in running)
-
-        eventually(none, f"nobody runs {words}", seconds=20)
-
-    def active(self, jobs: Sequence[int]) -> list[str]:
-        """Return SLURM's words for those of the jobs that have not ended."""
-        wanted = {str(job) for job in jobs}
-        lines = run(["squeue", "-h", "-o", "%A %T"], env=self.slurm).splitlines()
-        return [line for line in lines if line.split()[0] in wanted]
-
-    def release(self, jobs: Sequence[int]) -> None:
-        """Let held jobs run."""
-        run(["scontrol", "release", ",".join(str(job) for job in jobs)], env=self.slurm)
-
-    def ended(self, job: int) -> str:
-        """Wait until `job` has ended, and return the controller's word for how."""
-
-        def look() -> str:
-            state = run(["squeue", "-h", "-t", "all", "-j", str(job), "-o", "%T"], env=self.slurm).strip()
-            return state if state in {"COMPLETED", "CANCELLED"} else ""
-
-        return eventually(look, f"job {job} ends")
 
     def recover(self, posts: Sequence[Posted], *, seconds: float = 60) -> None:
         """Have the worker find out, as if minutes had passed already, what became of `posts`; wait until it has.
 
         Only once sbatch can no longer be running: that is what the minutes are for.
         """
-        self.age(posts)
         tags = [posted.tag for posted in posts]
+        self.registry.age(tags)
 
         def look() -> bool:
-            if self.pending(tags) == 0:
+            if self.registry.pending(tags) == 0:
                 return True
             for part in (self.worker, self.beat):
                 part.revive()
             self.send("jobs.tasks.recover_submissions")
             try:
-                return eventually(lambda: self.pending(tags) == 0, "resolved", seconds=3)
+                return eventually(lambda: self.registry.pending(tags) == 0, "resolved", seconds=3)
             except AssertionError:
                 return False
 
         eventually(look, f"nothing is pending of {tags}", seconds=seconds)
-
-    def age(self, posts: Sequence[Posted]) -> None:
-        """Make those of `posts` that have no known outcome four minutes older."""
-        self.execute(
-            "UPDATE jobs_job SET created_at = created_at - interval '4 minutes' "
-            "WHERE submission = 'PENDING' AND tag = ANY(%s)", [posted.tag for posted in posts],
-        )  # fmt: skip
-
-    def pending(self, tags: Sequence[str]) -> int:
-        """Return how many of these submissions have no known outcome."""
-        [(number,)] = self.execute(
-            "SELECT count(*) FROM jobs_job WHERE submission = 'PENDING' AND tag = ANY(%s)", list(tags)
-        )
-        return int(str(number))
 
     def send(self, task: str) -> None:
         """Order a task of the worker."""
@@ -262,9 +139,12 @@ class Instance:
 
     def count(self, posts: Sequence[Posted]) -> Count:
         """Count SLURM's jobs against the registry's and against the answers to `posts`."""
-        told = {posted.tag: posted.slurm_id if posted.code == 201 else None for posted in posts}  # noqa: PLR2004 - Created
+        told = {posted.tag: set[int]() for posted in posts}
+        for posted in posts:
+            if posted.code == HTTPStatus.CREATED:
+                told[posted.tag].add(posted.slurm_id)
         jobs = census.slurm_jobs([account.name for account in self.accounts], self.slurm)
-        return census.compare(told, self.rows(told), jobs)
+        return census.compare(told, self.registry.rows(told), jobs)
 
     def _keep_logs(self) -> None:
         if keep := os.environ.get("KEEP_FAULT_LOGS"):
@@ -305,13 +185,6 @@ class Instance:
 
     def _part(self, name: str, command: list[str | Path]) -> Daemon:
         return Daemon(command, self.folder / f"{name}.log", self.environment, lambda: True)
-
-
-def _command_line(process: processes.Process) -> str:
-    try:
-        return (process.directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""  # it has just ended
 
 
 def _answers(port: int) -> bool:

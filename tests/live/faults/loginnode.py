@@ -2,7 +2,8 @@
 
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.commands import run
@@ -52,20 +53,24 @@ class LoginNode:
     def configure(self, *lines: str) -> None:
         """Write sshd_config with `lines` in front, which win (sshd_config(5)), for the next start."""
         ours = {"Port", "HostKey", "AllowUsers"}
-        inherited = [
-            line for line in self._template.read_text().splitlines() if line and line.split()[0] not in ours
-        ]
+        inherited = [line for line in self._template.read_text().splitlines() if line and line.split()[0] not in ours]
         head = [f"Port {self.port}", f"HostKey {self._folder / 'host_key'}", f"AllowUsers {' '.join(self._accounts)}"]
-        defaults = ["MaxStartups 100:100:100"]
+        # The last line counts of this one, unlike of others.
+        defaults = [] if any(line.startswith("MaxStartups") for line in lines) else ["MaxStartups 100:100:100"]
         (self._folder / "sshd_config").write_text("\n".join([*lines, *head, *defaults, *inherited, ""]))
 
     def start(self) -> None:
         """Begin to accept logins."""
         self._daemon.start()
 
-    def send(self, number: signal.Signals) -> None:
-        """Send its listener a signal."""
-        self._daemon.send(number)
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze its listener meanwhile: it accepts connections and answers nothing."""
+        self._daemon.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._daemon.send(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it and every session, at once."""

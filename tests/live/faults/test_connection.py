@@ -130,7 +130,7 @@ def test_a_cut_between_the_id_and_its_commit_changes_nothing(
     with ThreadPoolExecutor(1) as aside:
         call = aside.submit(alice.post, lane)
         gate.reached()
-        with instance.locked() as blocked:
+        with instance.registry.locked() as blocked:
             gate.open()
             blocked()
             lane.relay.cut()

@@ -64,7 +64,7 @@ def test_the_same_job_aborted_and_deleted_by_twenty_at_once(
     assert 204 in {other for number, (_, other) in enumerate(codes) if number % 2}
     assert alice.call("GET", f"/api/jobs/{kept.body['job_id']}").json()["status"] == "ABORTED"
     assert alice.call("GET", f"/api/jobs/{removed.body['job_id']}").status_code == 404
-    assert instance.active([kept.slurm_id, removed.slurm_id]) == []
+    assert instance.controller.active([kept.slurm_id, removed.slurm_id]) == []
     settled([kept, removed])
 
 
@@ -74,7 +74,7 @@ def test_an_abort_that_races_with_the_jobs_own_end_tells_the_truth(
     """Jobs that end at once are aborted meanwhile: what the registry says in the end is what SLURM says."""
     words = {"COMPLETED": "FINISHED", "CANCELLED": "ABORTED"}
     posts = alice.post_many(lane, 6)
-    instance.release([posted.slurm_id for posted in posts])
+    instance.controller.release([posted.slurm_id for posted in posts])
 
     def abort(posted: Posted) -> int:
         return alice.call("PUT", f"/api/jobs/{posted.body['job_id']}", json={"action": "abort"}).status_code
@@ -82,7 +82,7 @@ def test_an_abort_that_races_with_the_jobs_own_end_tells_the_truth(
     with ThreadPoolExecutor(len(posts)) as crowd:
         assert set(crowd.map(abort, posts)) == {204}
     for posted in posts:
-        state = instance.ended(posted.slurm_id)
+        state = instance.controller.ended(posted.slurm_id)
         path = f"/api/jobs/{posted.body['job_id']}"
         eventually(lambda: alice.call("GET", path).json()["status"] == words[state], f"the registry says {state}")  # noqa: B023 - called at once
 

@@ -42,7 +42,7 @@ def test_a_database_restarted_between_ssh_and_commit_costs_no_job(
     if posted.code != 201:
         assert posted.submission in posted.body["error_message"], posted.body
     settled([posted])
-    assert instance.rows([posted.tag])[posted.tag][0].state == "SUBMITTED"
+    assert instance.registry.rows([posted.tag])[posted.tag][0].state == "SUBMITTED"
     again = alice.post(lane, key=key, tag=posted.tag)
     assert (again.code, again.headers.get("Idempotency-Replayed")) == (201, "true"), again.body
     settled([again])
@@ -60,7 +60,7 @@ def test_without_a_database_nothing_is_submitted(
     assert posted.code in {500, 503}, posted.body
     assert posted.body["status"] == "error"
     settled([posted])
-    assert instance.rows([posted.tag]) == {}
+    assert instance.registry.rows([posted.tag]) == {}
 
 
 def test_the_service_is_back_with_the_database(alice: Client, lane: Lane, settled: Settled, instance: Instance) -> None:
@@ -102,7 +102,7 @@ def test_an_emptied_redis_costs_nothing_but_time(
         instance.redis.flush()
         lost = call.result(60)
     gate.open()
-    instance.age([lost])
+    instance.registry.age([lost.tag])
     for _ in range(3):
         instance.send("jobs.tasks.recover_submissions")
         instance.redis.flush()

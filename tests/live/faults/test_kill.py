@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from tests.live.faults.accounts import nothing_left_of
 from tests.live.faults.client import Client, Posted, answers, new_tag
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -20,14 +21,14 @@ Step = Callable[[Instance, Lane], AbstractContextManager[Callable[[], None]]]
 @contextmanager
 def row_written(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
     """The row is committed, the login node has not been reached."""
-    before = len(instance.execute("SELECT id FROM jobs_job"))
+    before = len(instance.registry.execute("SELECT id FROM jobs_job"))
     lane.relay.cut()
-    with instance.stopped_node():
+    with instance.node.frozen():
         yield lambda: _more_rows_than(instance, before)
 
 
 def _more_rows_than(instance: Instance, before: int) -> None:
-    eventually(lambda: len(instance.execute("SELECT id FROM jobs_job")) > before, "the row is written")
+    eventually(lambda: len(instance.registry.execute("SELECT id FROM jobs_job")) > before, "the row is written")
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def id_known(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
 
     def reach() -> None:
         gate.reached()
-        lock = instance.locked()
+        lock = instance.registry.locked()
         blocked = lock.__enter__()
         locks.append(lock)
         gate.open()
@@ -68,7 +69,7 @@ def id_known(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
 @contextmanager
 def id_committed(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
     """The id is committed, the caller has no answer yet: the answer waits for the output files' paths."""
-    instance.change(lane, download_url="https://data.test/{path}")
+    instance.registry.change(lane.host, download_url="https://data.test/{path}")
     gate = lane.hold_before("scontrol")
     yield gate.reached
     gate.open()
@@ -112,7 +113,7 @@ def test_everything_killed_at_once_costs_no_job_and_doubles_none(
     for part in reversed(parts):
         part.start()
     assert {posted.code for posted in posts} == {None}
-    instance.nothing_left_of("sbatch --parsable")
+    nothing_left_of("sbatch --parsable", instance.accounts)
     settled(posts)
 
 
@@ -127,7 +128,7 @@ def test_a_worker_killed_while_it_recovers_is_followed_by_another(
         lost = call.result(60)
     gate.open()
     asking = lane.hold_before("squeue")
-    instance.age([lost])
+    instance.registry.age([lost.tag])
     instance.send("jobs.tasks.recover_submissions")
     asking.reached()
     instance.worker.kill()
@@ -167,5 +168,5 @@ def test_a_restart_under_load_loses_no_request_in_flight(
             over.set()
     assert set(answers(posts)) <= {201, None}, answers(posts)
     unanswered = [posted.tag for posted in posts if posted.code is None]
-    assert instance.rows(unanswered) == {}
+    assert instance.registry.rows(unanswered) == {}
     settled(posts)

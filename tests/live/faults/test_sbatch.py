@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.live.faults.accounts import nothing_left_of
 from tests.live.faults.client import Client, Posted, answers
 from tests.live.faults.conftest import TakeLane
 from tests.live.faults.instance import Instance
@@ -13,7 +14,9 @@ from tests.live.faults.instance import Instance
 Settled = Callable[[Sequence[Posted]], None]
 
 _SUBMIT = 'id=$("$real" "$@") || exit $?'
-_SOCKET = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+_MUCH = "head -c 10485760 /dev/zero | tr '\\0' e >&2"
+_PATIENT = "n=0; while [ $n -lt 130 ]; do sleep 1; n=$((n + 1)); done"
+_SOCKET = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send" >&2; exit 1'
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Misbehaviour:
     codes: set[int]
 
 
-# A job that is known at once may be told at once; of an unknown one nothing is told. Never is there a 201 without a job.
+# A job that is known may be told at once; of an unknown one nothing is told. Never is there a 201 without a job.
 QUICK = [
     Misbehaviour("an id and exit code 1", f"{_SUBMIT}; echo $id; exit 1", True, {201, 408}),
     Misbehaviour("a false id and exit code 1", "echo 4000000; exit 1", False, {408, 422}),
@@ -38,10 +41,10 @@ QUICK = [
     Misbehaviour("noise only", "echo 'Submitted, somehow'", False, {408}),
     Misbehaviour("a time-out with a job", f"{_SUBMIT}; {_SOCKET}", True, {408}),
     Misbehaviour("a time-out without a job", _SOCKET, False, {408}),
-    Misbehaviour("the cluster's name", f"{_SUBMIT}; echo \"$id;zeus\"", True, {201}),
+    Misbehaviour("the cluster's name", f'{_SUBMIT}; echo "$id;zeus"', True, {201}),
     Misbehaviour("no line break", f'{_SUBMIT}; printf "%s" "$id"', True, {201}),
-    Misbehaviour("10 MiB of errors", f"head -c 10485760 /dev/zero | tr '\\0' e >&2; {_SUBMIT}; echo $id", True, {201}),
-    Misbehaviour("10 MiB of errors, refused", "head -c 10485760 /dev/zero | tr '\\0' e >&2; exit 1", False, {422}),
+    Misbehaviour("10 MiB of errors", f"{_MUCH}; {_SUBMIT}; echo $id", True, {201}),
+    Misbehaviour("10 MiB of errors, refused", f"{_MUCH}; exit 1", False, {422}),
     Misbehaviour("broken UTF-8", f"printf '\\377\\376\\n'; {_SUBMIT}; echo $id; printf '\\303' >&2", True, {201, 408}),
     Misbehaviour("broken UTF-8, refused", "printf '\\377\\376' >&2; exit 3", False, {422}),
     Misbehaviour("killed", "kill -9 $$", False, {408}),
@@ -51,7 +54,7 @@ SLOW = [
     Misbehaviour("130 s, then success", 'sleep 130; exec "$real" "$@"', False, {408}),
     Misbehaviour("success, then 130 s", f"{_SUBMIT}; sleep 130; echo $id", True, {408}),
     Misbehaviour("the id, then 130 s", f"{_SUBMIT}; echo $id; sleep 130", True, {201}),
-    Misbehaviour("deaf to SIGTERM", f"trap '' TERM; {_SUBMIT}; n=0; while [ $n -lt 130 ]; do sleep 1; n=$((n+1)); done", True, {408}),
+    Misbehaviour("deaf to SIGTERM", f"trap '' TERM; {_SUBMIT}; {_PATIENT}", True, {408}),
     Misbehaviour("endless output", "while :; do echo noise; done", False, {408}),
     Misbehaviour("endless output with a job", f"{_SUBMIT}; while :; do echo noise; done", True, {408}),
     Misbehaviour("an endless line", "tr '\\0' x < /dev/zero", False, {408}),
@@ -85,7 +88,7 @@ def test_an_sbatch_that_does_not_end_is_ended_and_the_registry_knows_what_slurm_
         posts = list(crowd.map(alice.post, lanes))
     for case, posted in zip(SLOW, posts, strict=True):
         assert posted.code in case.codes, (case.name, posted.body)
-    instance.nothing_left_of("sbatch --parsable")
+    nothing_left_of("sbatch --parsable", instance.accounts)
     settled(posts)
     for case, posted in zip(SLOW, posts, strict=True):
         check(alice.told(posted), case)
@@ -108,7 +111,7 @@ def test_a_frozen_controller_and_a_retry_with_the_key_make_one_job(
     lane = take_lane(command_timeout=12)
     assert alice.post(lane).code == 201
     tag = f"{alice.post(lane).tag}-frozen"
-    with instance.frozen_controller():
+    with instance.controller.frozen():
         lost = alice.post(lane, key=tag, tag=tag)
         again = alice.post(lane, key=tag, tag=tag)
     assert (lost.code, again.code) == (408, 409), answers([lost, again])

@@ -1,0 +1,66 @@
+"""The service's own database, as these tests look into it and meddle with it."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from psycopg.sql import SQL, Identifier
+
+from tests.live.faults.backing import Postgres
+from tests.live.faults.census import Row
+from tests.live.faults.waiting import eventually
+
+
+class Registry:
+    """The rows of an instance's database."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def change(self, host: str, **columns: object) -> None:
+        """Change the row of the cluster `host`."""
+        assignments = SQL(", ").join(SQL("{} = %s").format(Identifier(column)) for column in columns)
+        with self._postgres.connect() as connection:
+            connection.execute(
+                SQL("UPDATE clusters_cluster SET {} WHERE name = %s").format(assignments), (*columns.values(), host)
+            )
+
+    def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        """Run one statement on the service's database and return the rows, if it has any."""
+        with self._postgres.connect() as connection:
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def rows(self, tags: Iterable[str]) -> dict[str, list[Row]]:
+        """Return what the registry says of submissions, by tag."""
+        found: dict[str, list[Row]] = {}
+        query = "SELECT tag, id::text, submission, slurm_id FROM jobs_job WHERE tag = ANY(%s)"
+        for tag, submission, state, slurm_id in self.execute(query, list(tags)):
+            job = None if slurm_id is None else int(str(slurm_id))
+            found.setdefault(str(tag), []).append(Row(str(submission), str(state), job))
+        return found
+
+    def pending(self, tags: Sequence[str]) -> int:
+        """Return how many of these submissions have no known outcome."""
+        [(number,)] = self.execute(
+            "SELECT count(*) FROM jobs_job WHERE submission = 'PENDING' AND tag = ANY(%s)", list(tags)
+        )
+        return int(str(number))
+
+    def age(self, tags: Sequence[str]) -> None:
+        """Make those submissions that have no known outcome four minutes older."""
+        self.execute(
+            "UPDATE jobs_job SET created_at = created_at - interval '4 minutes' "
+            "WHERE submission = 'PENDING' AND tag = ANY(%s)", list(tags),
+        )  # fmt: skip
+
+    @contextmanager
+    def locked(self) -> Iterator[Callable[[], None]]:
+        """Let nobody write a job meanwhile; what it yields waits until somebody tries."""
+        waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'jobs_job'::regclass AND NOT granted"
+
+        def blocked() -> None:
+            eventually(lambda: self.execute(waiting) != [(0,)], "somebody waits to write a job")
+
+        with self._postgres.connect() as connection, connection.transaction():
+            connection.execute("LOCK TABLE jobs_job IN EXCLUSIVE MODE")
+            yield blocked

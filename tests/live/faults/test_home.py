@@ -1,0 +1,135 @@
+"""The user's home is full, read-only or not there; the working directory vanishes or has an odd name."""
+
+import shutil
+import stat
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from sandbox.commands import run
+from tests.live.faults.client import Client, Posted
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
+
+Settled = Callable[[Sequence[Posted]], None]
+
+PRINTABLE = "".join(chr(code) for code in range(32, 127) if chr(code) != "/")
+
+
+@contextmanager
+def full(home: Path) -> Iterator[None]:
+    """Put a file system without any room over the home meanwhile: not even an empty directory can be made."""
+    user = home.name
+    run(["mount", "-t", "tmpfs", "-o", f"size=4k,nr_inodes=2,mode=0700,uid={user},gid={user}", "tmpfs", home])
+    try:
+        run(["sh", "-c", f"head -c 1M /dev/zero > {home}/full || true"], user=user)
+        yield
+    finally:
+        run(["umount", "--lazy", home])
+
+
+@contextmanager
+def over_quota(home: Path) -> Iterator[None]:
+    """Let the home take directories and empty files, but not one more byte."""
+    user = home.name
+    run(["mount", "-t", "tmpfs", "-o", f"size=4k,mode=0700,uid={user},gid={user}", "tmpfs", home])
+    try:
+        run(["sh", "-c", f"head -c 1M /dev/zero > {home}/full || true"], user=user)
+        yield
+    finally:
+        run(["umount", "--lazy", home])
+
+
+@contextmanager
+def read_only(home: Path) -> Iterator[None]:
+    """Let nobody write into the home meanwhile."""
+    hidden = home / ".job-submitter"
+    shutil.rmtree(hidden, ignore_errors=True)
+    shutil.chown(home, "root")
+    home.chmod(0o755)
+    try:
+        yield
+    finally:
+        home.chmod(0o700)
+        shutil.chown(home, home.name)
+
+
+@contextmanager
+def taken(home: Path) -> Iterator[None]:
+    """Let a file stand where the hidden directory would be made."""
+    hidden = home / ".job-submitter"
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.touch()
+    try:
+        yield
+    finally:
+        hidden.unlink()
+
+
+@pytest.mark.parametrize("fault", [full, over_quota, read_only, taken], ids=lambda fault: fault.__name__)
+def test_a_home_that_takes_no_file_does_not_stop_a_submission(
+    alice: Client,
+    lane: Lane,
+    settled: Settled,
+    instance: Instance,
+    fault: Callable[[Path], AbstractContextManager[None]],
+) -> None:
+    with fault(instance.accounts[0].home):
+        posts = [alice.post(lane, directory="/tmp") for _ in range(3)]  # noqa: S108 - the job is held and writes nothing
+        assert {posted.code for posted in posts} == {201}, posts[0].body
+        lane.replace("sbatch", "echo no >&2; exit 5")
+        refused = alice.post(lane, directory="/tmp")  # noqa: S108
+        assert (refused.code, refused.body["exit_code"]) == (422, 5), refused.body
+        assert "no" in refused.body["error_output"]
+    settled([*posts, refused])
+
+
+def test_what_a_submission_leaves_behind_is_one_hidden_private_directory_and_it_is_emptied(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    home = instance.accounts[0].home
+    shutil.rmtree(home / ".job-submitter", ignore_errors=True)
+    before = set(home.iterdir())
+    posts = [alice.post(lane) for _ in range(5)]
+    settled(posts)
+    assert set(home.iterdir()) - before == {home / ".job-submitter"}
+    assert stat.S_IMODE((home / ".job-submitter").stat().st_mode) == 0o700
+    eventually(lambda: not list((home / ".job-submitter").iterdir()), "its traces are removed")
+
+
+def test_a_missing_directory_is_422_and_nothing_is_submitted(alice: Client, lane: Lane, settled: Settled) -> None:
+    posted = alice.post(lane, directory=f"gone-{uuid.uuid4().hex}")
+    assert posted.code == 422, posted.body
+    assert "working_directory" in posted.body["error_message"]
+    settled([posted])
+
+
+def test_a_directory_that_vanishes_before_sbatch_starts_is_no_riddle(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    name = f"vanishing-{uuid.uuid4().hex}"
+    instance.accounts[0].directory(name)
+    lane.replace("sbatch", 'rmdir "$PWD" && exec "$real" "$@"')
+    posted = alice.post(lane, directory=name)
+    assert posted.code in {201, 422}, posted.body
+    settled([posted])
+
+
+@pytest.mark.parametrize("name", [PRINTABLE, "zażółć gęślą jaźń \u2028 \U0001f600", "-rf", " ", "..."])
+def test_a_directory_of_any_name_is_the_jobs_own(
+    alice: Client, lane: Lane, settled: Settled, instance: Instance, name: str
+) -> None:
+    folder = instance.accounts[0].directory(name)
+    try:
+        posts = [alice.post(lane, directory=name), alice.post(lane, directory=str(folder))]
+        assert [posted.code for posted in posts] == [201, 201], posts[0].body
+        for posted in posts:
+            shown = run(["squeue", "-h", "-j", str(posted.slurm_id), "-o", "%Z"], env=instance.slurm)
+            assert shown == f"{folder}\n"
+        settled(posts)
+    finally:
+        folder.rmdir()
