@@ -56,9 +56,9 @@ def lane(take_lane: TakeLane) -> Lane:
 
 
 @pytest.fixture
-def alice(instance: Instance) -> Client:
+def caller(instance: Instance) -> Client:
     """A user, with an account of these tests."""
-    return instance.alice
+    return instance.caller
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class Instance:
         self.worker = self._part("worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"])
         schedule: list[str | Path] = ["--schedule", self._room("beat") / "schedule", "--pidfile="]
         self.beat = self._part("beat", [*celery, "beat", "--loglevel", "INFO", *schedule])
-        self.alice, self.bob = self.clients(self.port)
+        self.caller, self.bob = self.clients(self.port)
 
     def __enter__(self) -> Self:
         """Start everything."""
@@ -92,7 +92,7 @@ class Instance:
                 stack.callback(lane.relay.close)
             for daemon in (self.postgres.daemon, self.redis.daemon, self.web, self.worker, self.beat):
                 stack.callback(daemon.kill)
-            for client in (self.alice, self.bob):
+            for client in (self.caller, self.bob):
                 stack.callback(client.close)
 
     def clients(self, port: int) -> tuple[Client, Client]:

@@ -18,24 +18,24 @@ _HALF = 2 * 1024 * 1024
 _LONG = ["#" * 1023] * (4 * 1024 - 1)  # nearly 4 MiB
 
 
-def bytes_of_a_post(alice: Client, lane: Lane, direction: Direction) -> int:
+def bytes_of_a_post(caller: Client, lane: Lane, direction: Direction) -> int:
     """Warm the lane up, and return how many bytes one submission takes in `direction`."""
     for _ in range(3):
-        assert alice.post(lane).code == 201
+        assert caller.post(lane).code == 201
     lane.relay.arm(None)
-    assert alice.post(lane).code == 201
+    assert caller.post(lane).code == 201
     return lane.relay.carried[direction]
 
 
 @pytest.mark.parametrize("direction", Direction)
 def test_a_cut_at_any_byte_costs_no_job_and_doubles_none(
-    alice: Client, lane: Lane, settled: Settled, direction: Direction
+    caller: Client, lane: Lane, settled: Settled, direction: Direction
 ) -> None:
-    whole = bytes_of_a_post(alice, lane, direction)
+    whole = bytes_of_a_post(caller, lane, direction)
     posts = []
     for part in range(12):
         lane.relay.arm(Fault(Action.CUT, direction, whole * part // 10))
-        posts.append(alice.post(lane))
+        posts.append(caller.post(lane))
     lane.relay.heal()
     assert set(answers(posts)) <= {201, 408, 503}, answers(posts)
     assert any(posted.code != 201 for posted in posts), "no cut has hit a submission"
@@ -43,18 +43,18 @@ def test_a_cut_at_any_byte_costs_no_job_and_doubles_none(
 
 
 def test_a_stall_at_any_byte_costs_no_job_and_doubles_none_however_late_the_rest_arrives(
-    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
 ) -> None:
     cases = [(direction, part, take_lane(command_timeout=10)) for direction in Direction for part in (0, 2, 5, 8)]
 
     def post(case: tuple[Direction, int, Lane]) -> Posted:
         direction, part, lane = case
         lane.relay.arm(Fault(Action.STALL, direction, sizes[direction] * part // 10))
-        return alice.post(lane)
+        return caller.post(lane)
 
-    sizes = {direction: bytes_of_a_post(alice, cases[0][2], direction) for direction in Direction}
+    sizes = {direction: bytes_of_a_post(caller, cases[0][2], direction) for direction in Direction}
     for _, _, lane in cases[1:]:
-        assert alice.post(lane).code == 201
+        assert caller.post(lane).code == 201
     with ThreadPoolExecutor(len(cases)) as crowd:
         posts = list(crowd.map(post, cases))
     assert set(answers(posts)) <= {201, 408, 503}, answers(posts)
@@ -65,70 +65,70 @@ def test_a_stall_at_any_byte_costs_no_job_and_doubles_none_however_late_the_rest
     settled(posts)
 
 
-def test_a_slow_connection_is_only_slow(alice: Client, lane: Lane, settled: Settled) -> None:
-    assert alice.post(lane).code == 201
+def test_a_slow_connection_is_only_slow(caller: Client, lane: Lane, settled: Settled) -> None:
+    assert caller.post(lane).code == 201
     lane.relay.arm(Fault(Action.DELAY, Direction.DOWN, 100, seconds=2))
-    posted = alice.post(lane)
+    posted = caller.post(lane)
     assert posted.code == 201
     settled([posted])
 
 
 def test_without_a_connection_nothing_is_submitted_and_the_key_stays_free(
-    alice: Client, lane: Lane, settled: Settled
+    caller: Client, lane: Lane, settled: Settled
 ) -> None:
     lane.relay.shut()
     key = str(uuid.uuid4())
-    refused = alice.post(lane, key=key)
+    refused = caller.post(lane, key=key)
     assert (refused.code, refused.body["exit_code"]) == (503, 0)
     assert int(refused.headers["Retry-After"]) > 0
-    assert alice.told(refused)["status"] == "failed"
+    assert caller.told(refused)["status"] == "failed"
     lane.relay.heal()
-    posted = alice.post(lane, key=key, tag=refused.tag)
+    posted = caller.post(lane, key=key, tag=refused.tag)
     assert (posted.code, "Idempotency-Replayed" in posted.headers) == (201, False)
     settled([posted])
 
 
-def test_an_idle_connection_that_was_cut_is_replaced_unnoticed(alice: Client, lane: Lane, settled: Settled) -> None:
-    posts = [alice.post(lane) for _ in range(4)]
+def test_an_idle_connection_that_was_cut_is_replaced_unnoticed(caller: Client, lane: Lane, settled: Settled) -> None:
+    posts = [caller.post(lane) for _ in range(4)]
     for _ in range(3):
         lane.relay.cut()
-        posts.append(alice.post(lane))
+        posts.append(caller.post(lane))
     assert set(answers(posts)) == {201}, answers(posts)
     settled(posts)
 
 
 def test_a_job_whose_id_never_arrived_is_found_and_its_key_answers(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     gate = lane.hold_after("sbatch")
     key, tag = str(uuid.uuid4()), f"fault-{uuid.uuid4().hex}"
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post, lane, key=key, tag=tag)
+        call = aside.submit(caller.post, lane, key=key, tag=tag)
         gate.reached()
         lane.relay.cut()
         lost = call.result(60)
     gate.open()
     assert (lost.code, lost.body["exit_code"]) == (408, -1)
     assert lost.submission in lost.body["error_message"]
-    assert alice.told(lost)["status"] == "pending"
-    assert alice.post(lane, key=key, tag=tag).code == 409
+    assert caller.told(lost)["status"] == "pending"
+    assert caller.post(lane, key=key, tag=tag).code == 409
     instance.recover([lost])
-    told = alice.told(lost)
+    told = caller.told(lost)
     assert told["status"] == "submitted"
-    assert alice.listed(tag) == [told["job_id"]]
-    again = alice.post(lane, key=key, tag=tag)
+    assert caller.listed(tag) == [told["job_id"]]
+    again = caller.post(lane, key=key, tag=tag)
     assert (again.code, again.headers["Idempotency-Replayed"]) == (201, "true")
     assert again.body["job_id"] == told["job_id"]
     settled([again])
 
 
 def test_a_cut_between_the_id_and_its_commit_changes_nothing(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    assert alice.post(lane).code == 201
+    assert caller.post(lane).code == 201
     gate = lane.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post, lane)
+        call = aside.submit(caller.post, lane)
         gate.reached()
         with instance.registry.locked() as blocked:
             gate.open()
@@ -141,17 +141,17 @@ def test_a_cut_between_the_id_and_its_commit_changes_nothing(
 
 @pytest.mark.parametrize("action", [Action.CUT, Action.STALL])
 def test_half_of_a_4_mib_script_is_no_job(
-    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance, action: Action
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance, action: Action
 ) -> None:
     lane = take_lane(command_timeout=10)
-    assert alice.post(lane).code == 201
+    assert caller.post(lane).code == 201
     lane.relay.arm(Fault(action, Direction.UP, _HALF))
-    posted = alice.post(lane, lines=_LONG)
+    posted = caller.post(lane, lines=_LONG)
     assert posted.code == 408, posted.body
     instance.recover([posted])
     lane.relay.heal()  # what was stalled may arrive now
-    assert alice.told(posted)["status"] == "failed"
+    assert caller.told(posted)["status"] == "failed"
     settled([posted])
-    whole = alice.post(lane, lines=_LONG)
+    whole = caller.post(lane, lines=_LONG)
     assert whole.code == 201
     settled([whole])

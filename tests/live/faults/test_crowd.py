@@ -14,25 +14,25 @@ Settled = Callable[[Sequence[Posted]], None]
 _CROWD = 20
 
 
-def test_one_key_from_twenty_clients_is_one_job(alice: Client, lane: Lane, settled: Settled) -> None:
+def test_one_key_from_twenty_clients_is_one_job(caller: Client, lane: Lane, settled: Settled) -> None:
     key, tag = str(uuid.uuid4()), new_tag()
-    posts = alice.post_many(lane, _CROWD, key=key, tag=tag)
+    posts = caller.post_many(lane, _CROWD, key=key, tag=tag)
     assert set(answers(posts)) <= {201, 409}, answers(posts)
     made = [posted for posted in posts if posted.code == 201]
     assert sum("Idempotency-Replayed" not in posted.headers for posted in made) == 1
-    later = alice.post_many(lane, _CROWD, key=key, tag=tag)
+    later = caller.post_many(lane, _CROWD, key=key, tag=tag)
     assert {posted.code for posted in later} == {201}
     assert len({posted.body["job_id"] for posted in made + later}) == 1
     settled(made + later)
 
 
 def test_one_key_from_twenty_clients_is_one_job_also_where_the_answer_is_lost(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     key, tag = str(uuid.uuid4()), new_tag()
     gate = lane.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post_many, lane, _CROWD, key=key, tag=tag)
+        call = aside.submit(caller.post_many, lane, _CROWD, key=key, tag=tag)
         gate.reached()
         lane.relay.cut()
         posts = call.result(60)
@@ -40,21 +40,21 @@ def test_one_key_from_twenty_clients_is_one_job_also_where_the_answer_is_lost(
     assert set(answers(posts)) == {408, 409}, answers(posts)
     assert sum(posted.code == 408 for posted in posts) == 1
     instance.recover(posts)
-    later = alice.post_many(lane, _CROWD, key=key, tag=tag)
+    later = caller.post_many(lane, _CROWD, key=key, tag=tag)
     assert {posted.code for posted in later} == {201}
     assert {posted.headers["Idempotency-Replayed"] for posted in later} == {"true"}
     settled(later)
 
 
 def test_the_same_job_aborted_and_deleted_by_twenty_at_once(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    kept, removed = alice.post(lane), alice.post(lane)
+    kept, removed = caller.post(lane), caller.post(lane)
 
     def end(number: int) -> tuple[int, int]:
-        abort = alice.call("PUT", f"/api/jobs/{kept.body['job_id']}", json={"action": "abort"})
+        abort = caller.call("PUT", f"/api/jobs/{kept.body['job_id']}", json={"action": "abort"})
         path = f"/api/jobs/{removed.body['job_id']}"
-        call = alice.call("DELETE", path) if number % 2 else alice.call("PUT", path, json={"action": "abort"})
+        call = caller.call("DELETE", path) if number % 2 else caller.call("PUT", path, json={"action": "abort"})
         return abort.status_code, call.status_code
 
     with ThreadPoolExecutor(_CROWD) as crowd:
@@ -62,40 +62,40 @@ def test_the_same_job_aborted_and_deleted_by_twenty_at_once(
     assert {abort for abort, _ in codes} == {204}
     assert {other for _, other in codes} <= {204, 404}
     assert 204 in {other for number, (_, other) in enumerate(codes) if number % 2}
-    assert alice.call("GET", f"/api/jobs/{kept.body['job_id']}").json()["status"] == "ABORTED"
-    assert alice.call("GET", f"/api/jobs/{removed.body['job_id']}").status_code == 404
+    assert caller.call("GET", f"/api/jobs/{kept.body['job_id']}").json()["status"] == "ABORTED"
+    assert caller.call("GET", f"/api/jobs/{removed.body['job_id']}").status_code == 404
     assert instance.controller.active([kept.slurm_id, removed.slurm_id]) == []
     settled([kept, removed])
 
 
 def test_an_abort_that_races_with_the_jobs_own_end_tells_the_truth(
-    alice: Client, lane: Lane, instance: Instance
+    caller: Client, lane: Lane, instance: Instance
 ) -> None:
     """Jobs that end at once are aborted meanwhile: what the registry says in the end is what SLURM says."""
     words = {"COMPLETED": "FINISHED", "CANCELLED": "ABORTED"}
-    posts = alice.post_many(lane, 6)
+    posts = caller.post_many(lane, 6)
     instance.controller.release([posted.slurm_id for posted in posts])
 
     def abort(posted: Posted) -> int:
-        return alice.call("PUT", f"/api/jobs/{posted.body['job_id']}", json={"action": "abort"}).status_code
+        return caller.call("PUT", f"/api/jobs/{posted.body['job_id']}", json={"action": "abort"}).status_code
 
     with ThreadPoolExecutor(len(posts)) as crowd:
         assert set(crowd.map(abort, posts)) == {204}
     for posted in posts:
         state = instance.controller.ended(posted.slurm_id)
         path = f"/api/jobs/{posted.body['job_id']}"
-        eventually(lambda: alice.call("GET", path).json()["status"] == words[state], f"the registry says {state}")  # noqa: B023 - called at once
+        eventually(lambda: caller.call("GET", path).json()["status"] == words[state], f"the registry says {state}")  # noqa: B023 - called at once
 
 
-def test_a_cluster_that_is_down_leaves_the_job_as_it_was(alice: Client, lane: Lane, settled: Settled) -> None:
-    posted = alice.post(lane)
+def test_a_cluster_that_is_down_leaves_the_job_as_it_was(caller: Client, lane: Lane, settled: Settled) -> None:
+    posted = caller.post(lane)
     path = f"/api/jobs/{posted.body['job_id']}"
     lane.relay.shut()
-    calls = [alice.call("PUT", path, json={"action": "abort"}), alice.call("DELETE", path)]
+    calls = [caller.call("PUT", path, json={"action": "abort"}), caller.call("DELETE", path)]
     assert [call.status_code for call in calls] == [503, 503]
     assert all(int(call.headers["Retry-After"]) > 0 for call in calls)
-    assert alice.call("GET", path).json()["status"] == "QUEUED"
+    assert caller.call("GET", path).json()["status"] == "QUEUED"
     lane.relay.heal()
-    assert alice.call("DELETE", path).status_code == 204
-    assert alice.call("GET", path).status_code == 404
+    assert caller.call("DELETE", path).status_code == 204
+    assert caller.call("GET", path).status_code == 404
     settled([posted])

@@ -15,20 +15,20 @@ from tests.live.faults.waiting import eventually
 Settled = Callable[[Sequence[Posted]], None]
 
 
-def warm_up(alice: Client, lane: Lane) -> None:
+def warm_up(caller: Client, lane: Lane) -> None:
     """Submit until it works: the tests before may have left the service without database connections."""
-    eventually(lambda: alice.post(lane).code == 201, "a POST works", seconds=40)
+    eventually(lambda: caller.post(lane).code == 201, "a POST works", seconds=40)
 
 
 @pytest.mark.parametrize("is_back_in_time", [True, False])
 def test_a_database_restarted_between_ssh_and_commit_costs_no_job(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance, is_back_in_time: bool
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, is_back_in_time: bool
 ) -> None:
     key = str(uuid.uuid4())
-    warm_up(alice, lane)
+    warm_up(caller, lane)
     gate = lane.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post, lane, key=key)
+        call = aside.submit(caller.post, lane, key=key)
         gate.reached()
         instance.postgres.daemon.stop(signal.SIGINT)
         if is_back_in_time:
@@ -43,18 +43,18 @@ def test_a_database_restarted_between_ssh_and_commit_costs_no_job(
         assert posted.submission in posted.body["error_message"], posted.body
     settled([posted])
     assert instance.registry.rows([posted.tag])[posted.tag][0].state == "SUBMITTED"
-    again = alice.post(lane, key=key, tag=posted.tag)
+    again = caller.post(lane, key=key, tag=posted.tag)
     assert (again.code, again.headers.get("Idempotency-Replayed")) == (201, "true"), again.body
     settled([again])
 
 
 def test_without_a_database_nothing_is_submitted(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    warm_up(alice, lane)
+    warm_up(caller, lane)
     instance.postgres.daemon.stop(signal.SIGINT)
     try:
-        posted = alice.post(lane)
+        posted = caller.post(lane)
     finally:
         instance.postgres.daemon.start()
     assert posted.code in {500, 503}, posted.body
@@ -63,40 +63,42 @@ def test_without_a_database_nothing_is_submitted(
     assert instance.registry.rows([posted.tag]) == {}
 
 
-def test_the_service_is_back_with_the_database(alice: Client, lane: Lane, settled: Settled, instance: Instance) -> None:
-    warm_up(alice, lane)
+def test_the_service_is_back_with_the_database(
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
+) -> None:
+    warm_up(caller, lane)
     for _ in range(2):
         instance.postgres.daemon.stop(signal.SIGINT)
         instance.postgres.daemon.start()
-        posts = [alice.post(lane) for _ in range(4)]
+        posts = [caller.post(lane) for _ in range(4)]
         assert set(answers(posts)) == {201}, answers(posts)
         settled(posts)
 
 
 def test_redis_is_not_needed_to_submit_and_recovery_returns_with_it(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     gate = lane.hold_after("sbatch")
     instance.redis.daemon.kill()
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post, lane)
+        call = aside.submit(caller.post, lane)
         gate.reached()
         lane.relay.cut()
         lost = call.result(60)
     gate.open()
-    posted = alice.post(lane)
+    posted = caller.post(lane)
     instance.redis.daemon.start()
     assert (lost.code, posted.code) == (408, 201), (lost.body, posted.body)
     settled([lost, posted])
-    assert alice.told(lost)["status"] == "submitted"
+    assert caller.told(lost)["status"] == "submitted"
 
 
 def test_an_emptied_redis_costs_nothing_but_time(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     gate = lane.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post, lane)
+        call = aside.submit(caller.post, lane)
         gate.reached()
         lane.relay.cut()
         instance.redis.flush()
@@ -107,4 +109,4 @@ def test_an_emptied_redis_costs_nothing_but_time(
         instance.send("jobs.tasks.recover_submissions")
         instance.redis.flush()
     settled([lost])
-    assert alice.told(lost)["status"] == "submitted"
+    assert caller.told(lost)["status"] == "submitted"

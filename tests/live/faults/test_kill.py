@@ -80,31 +80,31 @@ STEPS = [row_written, sbatch_called, job_made, id_known, id_committed]
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
 def test_a_web_server_killed_at_any_step_costs_no_job_and_doubles_none(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance, step: Step
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, step: Step
 ) -> None:
-    assert alice.post(lane).code == 201
+    assert caller.post(lane).code == 201
     tag = new_tag()
     with ThreadPoolExecutor(1) as aside:
         with step(instance, lane) as reach:
-            call = aside.submit(alice.post, lane, tag=tag, key=tag)
+            call = aside.submit(caller.post, lane, tag=tag, key=tag)
             reach()
             instance.web.kill()
         lost = call.result(60)
     instance.web.start()
     assert lost.code is None
     settled([lost])
-    again = alice.post(lane, tag=tag, key=tag)
+    again = caller.post(lane, tag=tag, key=tag)
     assert again.code == 201, again.body
     settled([again])
 
 
 def test_everything_killed_at_once_costs_no_job_and_doubles_none(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     gate = lane.hold_after("sbatch")
     parts = [instance.web, instance.worker, instance.beat, instance.redis.daemon, instance.postgres.daemon]
     with ThreadPoolExecutor(4) as crowd:
-        calls = [crowd.submit(alice.post, lane) for _ in range(4)]
+        calls = [crowd.submit(caller.post, lane) for _ in range(4)]
         gate.reached()
         for part in parts:
             part.kill()
@@ -118,11 +118,11 @@ def test_everything_killed_at_once_costs_no_job_and_doubles_none(
 
 
 def test_a_worker_killed_while_it_recovers_is_followed_by_another(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     gate = lane.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(alice.post, lane)
+        call = aside.submit(caller.post, lane)
         gate.reached()
         lane.relay.cut()
         lost = call.result(60)
@@ -135,12 +135,12 @@ def test_a_worker_killed_while_it_recovers_is_followed_by_another(
     asking.open()
     instance.worker.start()
     settled([lost])
-    assert alice.told(lost)["status"] == "submitted"
+    assert caller.told(lost)["status"] == "submitted"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_restart_under_load_loses_no_request_in_flight(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance, number: signal.Signals
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, number: signal.Signals
 ) -> None:
     """What came to no answer never came to the service: neither the registry nor SLURM has heard of it."""
     posts: list[Posted] = []
@@ -148,7 +148,7 @@ def test_a_restart_under_load_loses_no_request_in_flight(
 
     def keep_posting() -> None:
         while not over.is_set():
-            posted = alice.post(lane)
+            posted = caller.post(lane)
             posts.append(posted)
             if posted.code is None:
                 over.wait(0.05)

@@ -55,10 +55,10 @@ def shell(instance: Instance, path: str) -> Iterator[None]:
 
 
 def test_an_sshd_restarted_under_load_costs_no_job_and_doubles_none(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     with ThreadPoolExecutor(6) as crowd:
-        calls = [crowd.submit(alice.post, lane) for _ in range(60)]
+        calls = [crowd.submit(caller.post, lane) for _ in range(60)]
         for reached in (10, 30):
             eventually(partial(_more_done_than, reached, calls), "calls under way")
             instance.node.restart()
@@ -72,44 +72,44 @@ def _more_done_than(number: int, calls: Sequence[Future[Posted]]) -> bool:
     return sum(call.done() for call in calls) > number
 
 
-def test_one_session_a_connection_is_enough(alice: Client, lane: Lane, settled: Settled, instance: Instance) -> None:
+def test_one_session_a_connection_is_enough(caller: Client, lane: Lane, settled: Settled, instance: Instance) -> None:
     with configured(instance, "MaxSessions 1"):
-        posts = alice.post_many(lane, 8)
+        posts = caller.post_many(lane, 8)
         assert set(answers(posts)) == {201}, answers(posts)
         settled(posts)
 
 
 def test_a_login_node_that_takes_no_more_logins_is_503_and_nothing_is_submitted(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     with configured(instance, "MaxStartups 1:100:1"), socket.create_connection(("127.0.0.1", instance.node.port)):
-        posted = alice.post(lane)
+        posted = caller.post(lane)
         assert posted.code == 503, posted.body
         assert int(posted.headers["Retry-After"]) > 0
-        assert alice.told(posted)["status"] == "failed"
-    again = alice.post(lane)
+        assert caller.told(posted)["status"] == "failed"
+    again = caller.post(lane)
     assert again.code == 201, again.body
     settled([posted, again])
 
 
 def test_a_changed_host_key_is_refused_shown_to_operators_and_never_learnt(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    known = alice.post(lane)
+    known = caller.post(lane)
     assert known.code == 201
     pinned = instance.registry.execute("SELECT host_keys FROM clusters_cluster WHERE name = %s", lane.host)
     saved = instance.node.saved_host_key()
     instance.node.renew_host_key()
     try:
         instance.node.restart()
-        posts = [alice.post(lane) for _ in range(2)]
+        posts = [caller.post(lane) for _ in range(2)]
         assert set(answers(posts)) == {503}, answers(posts)
         eventually(lambda: "not pinned" in shown_error(instance, lane), "operators see what came of the poll")
     finally:
         instance.node.restore_host_key(saved)
         instance.node.restart()
     assert instance.registry.execute("SELECT host_keys FROM clusters_cluster WHERE name = %s", lane.host) == pinned
-    again = alice.post(lane)
+    again = caller.post(lane)
     assert again.code == 201, again.body
     eventually(lambda: not shown_error(instance, lane), "the next poll works")
     settled([known, *posts, again])
@@ -126,16 +126,16 @@ def test_a_certificate_that_expires_inside_a_session_is_not_missed(
 ) -> None:
     port = free_port()
     web = instance.web_server(port, "tests.live.faults.short_lived:application", WEB_WORKERS="1")
-    alice, bob = instance.clients(port)
+    caller, bob = instance.clients(port)
     web.start()
     try:
-        posts = [alice.post(lane)]
+        posts = [caller.post(lane)]
         time.sleep(4)  # twice the life of a certificate
-        posts.append(alice.post(lane))
+        posts.append(caller.post(lane))
         lane.relay.cut()
-        posts.append(alice.post(lane))
+        posts.append(caller.post(lane))
     finally:
-        alice.close()
+        caller.close()
         bob.close()
         web.stop(signal.SIGTERM)
     assert set(answers(posts)) == {201}, answers(posts)
@@ -147,21 +147,21 @@ def test_a_certificate_that_expires_inside_a_session_is_not_missed(
 
 @pytest.mark.parametrize("path", ["/nonexistent/shell", "/usr/sbin/nologin", "/bin/false"])
 def test_an_account_without_a_shell_is_refused_and_nothing_is_submitted(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance, path: str
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, path: str
 ) -> None:
     with shell(instance, path):
-        posted = alice.post(lane)
+        posted = caller.post(lane)
         assert posted.code == 403, posted.body
-        assert alice.told(posted)["status"] == "failed"
+        assert caller.told(posted)["status"] == "failed"
     settled([posted])
 
 
 def test_a_shell_that_goes_missing_inside_a_session_costs_no_job(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    posts = [alice.post(lane)]
+    posts = [caller.post(lane)]
     with shell(instance, "/bin/false"):
-        posts += [alice.post(lane) for _ in range(5)]
+        posts += [caller.post(lane) for _ in range(5)]
     assert set(answers(posts)) <= {201, 403, 408}, answers(posts)
     settled(posts)
 
@@ -179,34 +179,34 @@ NOISE = {
 
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
 def test_a_start_up_file_that_prints_disturbs_nothing(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance, noise: str
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, noise: str
 ) -> None:
     with start_up_file(instance, noise):
-        posts = [alice.post(lane) for _ in range(3)]
+        posts = [caller.post(lane) for _ in range(3)]
         assert set(answers(posts)) == {201}, answers(posts)
         settled(posts)
 
 
 def test_a_start_up_file_that_hangs_is_503_and_nothing_is_submitted(
-    alice: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
     with start_up_file(instance, "sleep 60\n"):
-        posted = alice.post(lane)
+        posted = caller.post(lane)
         assert posted.code == 503, posted.body
-        assert alice.told(posted)["status"] == "failed"
+        assert caller.told(posted)["status"] == "failed"
     settled([posted])
 
 
 def test_a_shell_that_wakes_up_after_its_submission_was_given_up_submits_nothing(
-    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
 ) -> None:
     lane = take_lane(command_timeout=8)
-    assert {posted.code for posted in alice.post_many(lane, 8)} == {201}  # each web process has a session now
+    assert {posted.code for posted in caller.post_many(lane, 8)} == {201}  # each web process has a session now
     sleeping = f"sleep-{uuid.uuid4().hex}"
     wait = f"n=0; while [ -e ~/{sleeping} ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done\n"
     mark = instance.accounts[0].write(sleeping, "")
     with start_up_file(instance, wait):
-        posts = alice.post_many(lane, 4)  # the first ones find a shell that was started before
+        posts = caller.post_many(lane, 4)  # the first ones find a shell that was started before
     assert set(answers(posts)) <= {201, 408, 503}, answers(posts)
     assert any(posted.code == 408 for posted in posts), answers(posts)
     instance.recover(posts)

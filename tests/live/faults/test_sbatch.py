@@ -68,36 +68,36 @@ def check(told: dict[str, object], case: Misbehaviour) -> None:
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
 def test_whatever_sbatch_says_the_registry_knows_what_slurm_has(
-    alice: Client, take_lane: TakeLane, settled: Settled, case: Misbehaviour
+    caller: Client, take_lane: TakeLane, settled: Settled, case: Misbehaviour
 ) -> None:
     lane = take_lane(command_timeout=20)
     lane.replace("sbatch", case.body)
-    posted = alice.post(lane)
+    posted = caller.post(lane)
     assert posted.code in case.codes, posted.body
     settled([posted])
-    check(alice.told(posted), case)
+    check(caller.told(posted), case)
 
 
 def test_an_sbatch_that_does_not_end_is_ended_and_the_registry_knows_what_slurm_has(
-    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
 ) -> None:
     lanes = [take_lane(command_timeout=10) for _ in SLOW]
     for case, lane in zip(SLOW, lanes, strict=True):
         lane.replace("sbatch", case.body)
     with ThreadPoolExecutor(len(SLOW)) as crowd:
-        posts = list(crowd.map(alice.post, lanes))
+        posts = list(crowd.map(caller.post, lanes))
     for case, posted in zip(SLOW, posts, strict=True):
         assert posted.code in case.codes, (case.name, posted.body)
     nothing_left_of("sbatch --parsable", instance.accounts)
     settled(posts)
     for case, posted in zip(SLOW, posts, strict=True):
-        check(alice.told(posted), case)
+        check(caller.told(posted), case)
 
 
-def test_a_refusal_is_passed_on_in_sbatchs_own_words(alice: Client, take_lane: TakeLane, settled: Settled) -> None:
+def test_a_refusal_is_passed_on_in_sbatchs_own_words(caller: Client, take_lane: TakeLane, settled: Settled) -> None:
     lane = take_lane()
     lane.replace("sbatch", "echo to stdout; echo to stderr >&2; exit 7")
-    posted = alice.post(lane)
+    posted = caller.post(lane)
     assert posted.code == 422, answers([posted])
     assert posted.body["exit_code"] == 7
     assert posted.body["standard_output"].strip() == "to stdout"
@@ -106,18 +106,18 @@ def test_a_refusal_is_passed_on_in_sbatchs_own_words(alice: Client, take_lane: T
 
 
 def test_a_frozen_controller_and_a_retry_with_the_key_make_one_job(
-    alice: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
 ) -> None:
     lane = take_lane(command_timeout=12)
-    assert alice.post(lane).code == 201
-    tag = f"{alice.post(lane).tag}-frozen"
+    assert caller.post(lane).code == 201
+    tag = f"{caller.post(lane).tag}-frozen"
     with instance.controller.frozen():
-        lost = alice.post(lane, key=tag, tag=tag)
-        again = alice.post(lane, key=tag, tag=tag)
+        lost = caller.post(lane, key=tag, tag=tag)
+        again = caller.post(lane, key=tag, tag=tag)
     assert (lost.code, again.code) == (408, 409), answers([lost, again])
     settled([lost])
-    told = alice.told(lost)
-    retried = alice.post(lane, key=tag, tag=tag)
+    told = caller.told(lost)
+    retried = caller.post(lane, key=tag, tag=tag)
     assert retried.code == 201, retried.body
     if told["status"] == "submitted":
         assert retried.body["job_id"] == told["job_id"]
