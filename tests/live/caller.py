@@ -95,7 +95,7 @@ class Caller:
         return answer.text
 
     def written(self, job: Job, stream: str = "stdout") -> str:
-        """Wait until the job has written a last line, and return it all; sooner than the registry hears of the end."""
+        """Wait until the job has written lines, which it does at once, and return them: sooner than it has ended."""
 
         def look() -> str | None:
             answer = self.call("GET", job[f"{stream}_path"])

@@ -17,7 +17,7 @@ def test_sixteen_jobs_at_the_same_moment_are_sixteen_jobs(alice: Caller, cluster
     together = Barrier(CROWD)
 
     def submit(token: str) -> httpx.Response:
-        text = script(f"echo {token}", "cat $0 | grep -c ^echo")
+        text = script(f"echo {token} $(grep -c ^echo $0)")
         together.wait(30)
         return alice.order(cluster, text, tag=tag)
 
@@ -29,4 +29,4 @@ def test_sixteen_jobs_at_the_same_moment_are_sixteen_jobs(alice: Caller, cluster
     assert len(ids) == CROWD
     assert ids == {job["job_id"] for job in alice.call("GET", f"/api/jobs?tag={tag}").json()}
     for token, job in zip(tokens, jobs, strict=True):
-        assert alice.written(job) == f"{token}\n1\n"
+        assert alice.written(job) == f"{token} 1\n"

@@ -38,8 +38,8 @@ def test_the_job_s_name_and_comment_are_the_script_s(alice: Caller, cluster: Clu
 
 
 def test_the_environment_is_what_the_script_says(alice: Caller, cluster: Cluster) -> None:
-    job = alice.submit(cluster, "#SBATCH --export=GREETING=hello", "echo $GREETING; env | grep -c ^SBATCH_")
-    assert alice.written(job) == "hello\n0\n"
+    job = alice.submit(cluster, "#SBATCH --export=GREETING=hello", "echo $GREETING $(env | grep -c ^SBATCH_)")
+    assert alice.written(job) == "hello 0\n"
 
 
 def test_the_directory_is_the_script_s_before_the_order_s(alice: Caller, cluster: Cluster) -> None:

@@ -1,18 +1,17 @@
 """What is there beside the calls: health, the front page, the API's description, the admin's door, commands."""
 
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.live.caller import Caller
 from tests.live.ground import Cluster, variable
+from tests.live.operators import manage
 
-ROOT = Path(__file__).parents[2]
 ROUTES = {"/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/stdout", "/api/jobs/{job_id}/stderr"}
 
 
@@ -34,12 +33,6 @@ def assets(page: httpx.Response) -> list[str]:
     parser = Assets()
     parser.feed(page.text)
     return parser.found
-
-
-def manage(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run one of the service's commands."""
-    command = [sys.executable, str(ROOT / "manage.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_health_is_asked_without_a_proxy(nobody: Caller) -> None:
@@ -67,9 +60,9 @@ def test_the_front_page_shows_the_calls_for_the_registered_hosts(
 
 
 def test_the_description_is_openapi_3_and_names_each_call(nobody: Caller) -> None:
-    answer = nobody.call("GET", "/api/schema", headers={"Accept": "application/vnd.oai.openapi+json"})
+    answer = nobody.call("GET", "/api/schema")
     assert answer.status_code == 200
-    described = answer.json()
+    described = yaml.safe_load(answer.text)
     assert described["openapi"].startswith("3.")
     paths = {re.sub(r"/$", "", path): set(calls) for path, calls in described["paths"].items()}
     assert set(paths) >= ROUTES
@@ -78,6 +71,12 @@ def test_the_description_is_openapi_3_and_names_each_call(nobody: Caller) -> Non
     for calls in described["paths"].values():
         for call in calls.values():
             assert {"401", "403"} <= set(call["responses"])
+
+
+def test_the_description_comes_in_the_form_that_is_asked_for(nobody: Caller) -> None:
+    answer = nobody.call("GET", "/api/schema", headers={"Accept": "application/json"})
+    assert "json" in answer.headers["Content-Type"]
+    assert answer.json()["openapi"].startswith("3.")
 
 
 @pytest.mark.parametrize("path", ["/", "/api/docs", "/admin/login/"])

@@ -46,8 +46,11 @@ def test_the_registry_hears_of_starts_and_ends_on_both_clusters_without_any_call
             done.result()
 
 
-def test_checked_at_moves_on_again_and_again_while_a_job_waits(alice: Caller, cluster: Cluster) -> None:
-    job = alice.submit(cluster, "#SBATCH --hold")
-    for _ in range(2):
+def test_checked_at_moves_on_again_and_again_while_a_job_waits(
+    alice: Caller, zeus: Cluster, prometheus: Cluster
+) -> None:
+    jobs = [alice.submit(cluster, "#SBATCH --hold") for cluster in (zeus, prometheus)]
+    for job in jobs * 2:
         looked_at_again(alice, job)
-    alice.end(job)
+    for job in jobs:
+        alice.end(job)
