@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -41,10 +41,6 @@ class Instance:
         """Return how many active jobs called `name` SLURM has."""
         return len(run(["squeue", "-h", "-r", "-n", name], env=self.slurm).split("\n")) - 1
 
-    def manage(self, *words: str) -> None:
-        """Run a Python module with `words` in the service's environment."""
-        _python(self.environment, *words)
-
 
 @contextmanager
 def running(ground: Place) -> Iterator[Instance]:
@@ -59,39 +55,46 @@ def running(ground: Place) -> Iterator[Instance]:
         node.start()
         relay = stack.enter_context(Relay(node.port, ROUND_TRIP))
         users = Users.mint(folder, names)
-        environment = {
-            "DATABASE_URL": stack.enter_context(_database(os.environ["DATABASE_URL"])),
-            "TRUST_DIR": str(users.trust),
-            "GRIDMAP": str(users.gridmap),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        clusters = folder / "clusters.toml"
-        ports = {CLUSTER: node.port, FAR: relay.port}
-        clusters.write_text("".join(_entry(*each, node.host_key, slurm["SLURM_CONF"]) for each in ports.items()))
-        _python(environment, "manage.py", "migrate", "--verbosity", "0")
-        _python(environment, "manage.py", "loadclusters", str(clusters))
-        port = free_port()
-        web = _web(port, folder / "web.log", environment)
-        stack.callback(web.stop)
-        web.start()
-        places = [
-            Place(
-                address="127.0.0.1", port=port, proxy=users.proxies[name], ssh_port=node.port, host_key=node.host_key,
-                ca_key=ground.ca_key, account=name,
-            )
-            for name in names
-        ]  # fmt: skip
+        database = stack.enter_context(_database(os.environ["DATABASE_URL"]))
+        environment = _environment(users, database)
+        _prepare(environment, folder / "clusters.toml", {CLUSTER: node.port, FAR: relay.port}, node.host_key, slurm)
+        port = stack.enter_context(_web(folder / "web.log", environment))
+        here = replace(ground, port=port, ssh_port=node.port, host_key=node.host_key)
+        places = [replace(here, account=name, proxy=users.proxies[name]) for name in names]
         yield Instance(places, places[0].at(FAR, relay.port), environment, slurm)
 
 
-def _web(port: int, log: Path, environment: Mapping[str, str]) -> Daemon:
-    """Return gunicorn as the sandbox runs it, with its certificate."""
-    tls = Path(os.environ["CLUSTERS_FILE"]).parent
+def _environment(users: Users, database: str) -> dict[str, str]:
+    """Return in which settings it differs from the sandbox's service."""
+    return {
+        "DATABASE_URL": database,
+        "TRUST_DIR": str(users.trust),
+        "GRIDMAP": str(users.gridmap),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def _prepare(
+    environment: Mapping[str, str], file: Path, ports: Mapping[str, int], host_key: str, slurm: Mapping[str, str]
+) -> None:
+    """Make the tables, and register a cluster for each of `ports`, by name; `file` is written for that."""
+    file.write_text("".join(_entry(host, port, host_key, slurm["SLURM_CONF"]) for host, port in ports.items()))
+    for words in (["migrate", "--verbosity", "0"], ["loadclusters", str(file)]):
+        run([sys.executable, "manage.py", *words], env=os.environ | environment, cwd=CHECKOUT, timeout=300)
+
+
+@contextmanager
+def _web(log: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    """Start gunicorn as the sandbox runs it, with its certificate; yield the port."""
+    port, tls = free_port(), Path(os.environ["CLUSTERS_FILE"]).parent
     server = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", "--bind", f"127.0.0.1:{port}"]
-    certificate = ["--certfile", str(tls / "tls.crt"), "--keyfile", str(tls / "tls.key")]
-    return Daemon(
-        [*server, *certificate, "submitter.wsgi"], log, environment, lambda: "Listening at" in log.read_text()
-    )
+    certificate = ["--certfile", str(tls / "tls.crt"), "--keyfile", str(tls / "tls.key"), "submitter.wsgi"]
+    web = Daemon([*server, *certificate], log, environment, lambda: "Listening at" in log.read_text())
+    try:
+        web.start()
+        yield port
+    finally:
+        web.stop()
 
 
 @contextmanager
@@ -117,7 +120,3 @@ job_domain = "jobs.{host}"
 [cluster.environment]
 SLURM_CONF = "{slurm_conf}"
 """
-
-
-def _python(environment: Mapping[str, str], *words: str) -> None:
-    run([sys.executable, *words], env=os.environ | environment, cwd=CHECKOUT, timeout=300)
