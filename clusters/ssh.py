@@ -141,6 +141,9 @@ def _log_in(transport: paramiko.Transport, account: str) -> None:
     try:
         transport.auth_publickey(account, authority.issue(account, request_id, settings.SSH_CA_KEY))
     except paramiko.AuthenticationException as exc:
+        # paramiko's word for a lost connection and for one that stalls as well.
+        if not transport.is_active() or "timeout" in str(exc).lower():
+            raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc
         raise Refused(f"the login node does not let {account} in: {exc}") from exc
     except (paramiko.SSHException, OSError, EOFError) as exc:
         raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc

@@ -48,7 +48,9 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
 
     The controller decides as long as it holds the job as active. After that accounting decides, and where its record
     has not arrived yet, the controller's last word on a job that is no array: an array's tasks leave it one by one.
+    A final state without an end is a record that is not whole yet: nothing of it counts.
     """
+    history = [record for record in history if is_active(record) or record.ended_at]
     active = [record for record in queue if is_active(record)]
     ended = bool(history) and not any(is_active(record) for record in history) and not _missing(queue, history)
     if active:

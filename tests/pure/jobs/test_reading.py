@@ -110,3 +110,9 @@ def test_an_array_is_not_over_while_accounting_lacks_one_of_its_tasks() -> None:
     assert read(queue, some) is None
     every = [*some, record("FAILED", accounting=True, task="1", exit_code=5)]
     assert (said(queue, every).status, said(queue, every).confirmed) == (Status.ERROR, True)
+
+
+def test_a_final_record_of_accounting_without_an_end_is_not_whole_and_does_not_count() -> None:
+    half = record("FAILED", accounting=True, ended_at=None, exit_code=0)
+    assert read([], [half]) is None
+    assert (said([record("FAILED")], [half]).ended_at, said([record("FAILED")], [half]).exit_code) == (at(70), None)
