@@ -39,7 +39,7 @@ def soak(instance: Instance, seconds: int, dice: random.Random) -> Load:
     """Submit and break for so long; return what was submitted, with nothing broken any more."""
     for lane in instance.lanes:
         instance.enable(lane, command_timeout=10)
-    load = Load([instance.alice, instance.bob], instance.lanes, _USERS, dice)
+    load = Load([instance.caller, instance.bob], instance.lanes, _USERS, dice)
     mischief = Mischief(instance, instance.lanes, dice)
     load.start()
     try:

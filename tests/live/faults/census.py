@@ -1,10 +1,11 @@
 """Counts SLURM's jobs against the registry's: what is lost, doubled or unknown."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sandbox.commands import run
+from sandbox.commands import CommandFailed, run
+from tests.live.faults.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,20 @@ def slurm_jobs(users: Iterable[str], slurm: Mapping[str, str]) -> dict[str, set[
     names = ",".join(users)
     queue = run(["squeue", "-h", "-t", "all", "-u", names, "-o", "%A|%k"], env=slurm)
     since = ["-S", "now-2hours", "-u", names]
-    history = run(["sacct", "-X", "-P", "-n", "-D", *since, "-o", "JobID,Comment"], env=slurm)
+    history = eventually(lambda: _history(since, slurm), "accounting answers", seconds=60)
     found: dict[str, set[int]] = defaultdict(set)
-    for line in (queue + history).splitlines():
+    for line in queue.splitlines() + history.splitlines()[1:]:
         job, _, comment = line.partition("|")
         found[comment].add(int(job))
     return found
+
+
+def _history(since: Sequence[str], slurm: Mapping[str, str]) -> str:
+    """Return accounting's lines, nothing while it is away; never nothing otherwise, there being a header."""
+    try:
+        return run(["sacct", "-X", "-P", "-D", *since, "-o", "JobID,Comment"], env=slurm)
+    except CommandFailed:
+        return ""
 
 
 def compare(told: Mapping[str, set[int]], rows: Mapping[str, list[Row]], jobs: Mapping[str, set[int]]) -> Count:
