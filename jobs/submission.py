@@ -223,10 +223,7 @@ def _write(job: Job, values: dict[str, Any]) -> bool:
     before = [Submission.PENDING]
     if values["submission"] == Submission.SUBMITTED:
         before.append(Submission.FAILED)
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Should PostgreSQL itself crash within the next second, the row is without an outcome again, and `recover`
-        # finds it by the traces: they are removed only after a commit that was waited for (see `_settled`).
-        cursor.execute("SET LOCAL synchronous_commit = off")
+    with transaction.atomic():
         written = Job.objects.filter(pk=job.pk, submission__in=before).update(**values)
     for field, value in values.items():
         setattr(job, field, value)
@@ -234,7 +231,7 @@ def _write(job: Job, values: dict[str, Any]) -> bool:
 
 
 def _settled(job: Job, new: NewJob | None) -> None:
-    """Write what the cluster says of a new job, and with it the outcome for good. May run in a thread of the pool."""
+    """Write what the cluster says of a new job. May run in a thread of the pool."""
     _describe(job, new, settled=True)
 
 

@@ -57,6 +57,11 @@ class Gate:
         self._gridmap = follow_gridmap(configuration.gridmap)
         self._memory = Memory(configuration.memory_seconds)
 
+    def recall(self, header: str) -> Verdict | None:
+        """Return the verdict on the Base64 of a proxy if it is remembered."""
+        state = (self._trust.state().value.digest, self._gridmap.state().value)
+        return self._memory.recall(self._memory.digest(header), state, self._clock())
+
     def admit(self, header: str) -> Verdict:
         """Judge the Base64 of a proxy, or recall the verdict on it."""
         trusted, accounts = self._trust.state().value, self._gridmap.state().value

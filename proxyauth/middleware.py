@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponseBase
 
 from proxyauth import audit
 from proxyauth.gate import gate
-from proxyauth.identity import Refusal
+from proxyauth.identity import Identity, Refusal
 from proxyauth.memory import Verdict
 from proxyauth.throttle import throttle
 
@@ -49,7 +49,9 @@ def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
 
 
 def _verdict(headers: list[str], address: str) -> Verdict:
-    """Judge the one header there should be; an address that is refused too often is not heard."""
+    """Judge the one header there should be; an address that is refused too often is heard only where it is known."""
+    if len(headers) == 1 and isinstance(known := gate().recall(headers[0]), Identity):
+        return known
     if seconds := throttle().seconds_to_wait(address):
         return Refusal("too-many-refusals", "too many refused proxies from this address", retry_after=seconds)
     if not headers:

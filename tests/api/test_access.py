@@ -105,11 +105,20 @@ def test_an_address_that_is_refused_too_often_is_429_and_told_for_how_long(cast:
     settings.PROXY_REFUSALS_PER_MINUTE = 2
     address = "192.0.2.99"
     codes = [cast.nobody("GET", "/api/jobs", REMOTE_ADDR=address).status_code for _ in range(3)]
-    refused = cast.alice("GET", "/api/jobs", REMOTE_ADDR=address)
+    refused = cast.nobody("GET", "/api/jobs", REMOTE_ADDR=address)
     assert codes[-1] == refused.status_code == 429
     assert 0 < int(refused["Retry-After"]) <= 60
     assert refused.json()["status"] == "error"
     assert cast.alice("GET", "/api/jobs", REMOTE_ADDR="192.0.2.100").status_code == 200
+
+
+def test_who_is_known_is_heard_from_an_address_that_others_abuse(cast: Cast, settings: Any) -> None:
+    settings.PROXY_REFUSALS_PER_MINUTE = 2
+    address = "192.0.2.97"
+    assert cast.alice("GET", "/api/jobs", REMOTE_ADDR=address).status_code == 200
+    codes = [cast.nobody("GET", "/api/jobs", REMOTE_ADDR=address).status_code for _ in range(3)]
+    assert codes[-1] == 429
+    assert cast.alice("GET", "/api/jobs", REMOTE_ADDR=address).status_code == 200
 
 
 def test_an_unmapped_caller_is_not_slowed_down(cast: Cast, settings: Any) -> None:
