@@ -28,7 +28,7 @@ def accounting_answers(cluster: Cluster) -> bool:
 def test_without_accounting_the_controller_tells_the_end_and_the_exit_code_follows(
     alice: Caller, prometheus: Cluster
 ) -> None:
-    """The job starts and ends while accounting is away, which then hears of its start first, as of one that has failed."""
+    """When accounting is back it hears of the job's start first, with the state of now: that is not its end yet."""
     with stopped("slurmdbd", ready=lambda: accounting_answers(prometheus)):
         job = alice.submit(prometheus, "#SBATCH -n 2", "sleep 4", "exit 9")
         at_once = alice.until(job, lambda now: now["status"] == "ERROR", "has ended", seconds=25)

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.live import registry
 from tests.live.caller import Caller, Job
 from tests.live.ground import Cluster, eventually
@@ -27,7 +29,7 @@ def looked_at_again(alice: Caller, job: Job) -> None:
 
 
 def follows(alice: Caller, cluster: Cluster) -> None:
-    """Check that the registry hears of a job's start and of its end."""
+    """Check that the registry hears of a job's start and of its end, without any call."""
     job = alice.submit(cluster, "sleep 7")
     number = cluster.number(job["job_id"])
 
@@ -38,19 +40,18 @@ def follows(alice: Caller, cluster: Cluster) -> None:
     moves_soon_after(lambda: says("COMPLETED"), lambda: registry.status(job) == "FINISHED", "has ended")
 
 
-def test_the_registry_hears_of_starts_and_ends_on_both_clusters_without_any_call(
-    alice: Caller, zeus: Cluster, prometheus: Cluster
+def waits_and_is_looked_at(alice: Caller, cluster: Cluster) -> None:
+    """Check that SLURM is asked about a waiting job more than once."""
+    job = alice.submit(cluster, "#SBATCH --hold")
+    for _ in range(2):
+        looked_at_again(alice, job)
+    alice.end(job)
+
+
+@pytest.mark.parametrize("watch", [follows, waits_and_is_looked_at])
+def test_the_registry_follows_jobs_on_both_clusters(
+    alice: Caller, zeus: Cluster, prometheus: Cluster, watch: Callable[[Caller, Cluster], None]
 ) -> None:
     with ThreadPoolExecutor(2) as both:
-        for done in [both.submit(follows, alice, cluster) for cluster in (zeus, prometheus)]:
+        for done in [both.submit(watch, alice, cluster) for cluster in (zeus, prometheus)]:
             done.result()
-
-
-def test_checked_at_moves_on_again_and_again_while_a_job_waits(
-    alice: Caller, zeus: Cluster, prometheus: Cluster
-) -> None:
-    jobs = [alice.submit(cluster, "#SBATCH --hold") for cluster in (zeus, prometheus)]
-    for job in jobs * 2:
-        looked_at_again(alice, job)
-    for job in jobs:
-        alice.end(job)
