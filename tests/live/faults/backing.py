@@ -77,7 +77,7 @@ class Redis:
         try:
             with self._client() as client:
                 return bool(client.ping())
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
 
     def _client(self) -> redis.Redis:
