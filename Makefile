@@ -9,7 +9,7 @@ WITH_SANDBOX := . .local/sandbox.env &&
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test lint fmt bench soak lock venv
+.PHONY: help up down purge demo test faults lint fmt bench soak lock venv
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,9 +26,12 @@ purge:  ## Remove everything that it made, accounts and state included
 demo:  ## up, then the life of a job on both clusters, as a person would do it with curl
 	@$(SANDBOX) demo
 
-test: up  ## up, then every test
-	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest; code=$$?; \
+test: up  ## up, then every test but those that break things on purpose (make faults)
+	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest --ignore=tests/live/faults; code=$$?; \
 	echo "Tests took $$(( $$(date +%s) - began )) s"; exit $$code
+
+faults: up  ## up, then the tests that cut connections, kill processes and restart databases
+	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/faults
 
 bench: up  ## up, then the benchmarks
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.bench
