@@ -1,5 +1,7 @@
 """PostgreSQL and Redis of these tests alone, which may be killed, stopped and emptied."""
 
+import itertools
+import os
 import secrets
 import socket
 from pathlib import Path
@@ -13,10 +15,19 @@ from sandbox.commands import as_user, run
 from tests.live.faults.daemon import Daemon
 
 
+# Below the ports that the kernel gives to outgoing connections, which may take a free one at any moment.
+_PORTS = itertools.count(22000 + os.getpid() % 5000)
+
+
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Return a port of loopback that nobody listens on; never the same one twice."""
+    for port in itertools.islice(_PORTS, 1000):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue  # somebody listens there
+        return port
+    raise LookupError("no free port")
 
 
 class Postgres:

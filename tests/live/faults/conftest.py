@@ -1,5 +1,6 @@
 """One instance for all of the fault tests, and a fresh cluster of it for each."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
@@ -67,6 +68,12 @@ def settled(instance: Instance) -> Callable[[Sequence[Posted]], None]:
 
     def check(posts: Sequence[Posted]) -> None:
         instance.recover(posts)
-        assert not (count := instance.count(posts)), count
+        count = instance.count(posts)
+        for _ in range(5):
+            if not count:
+                return
+            time.sleep(1)
+            count = instance.count(posts)
+        pytest.fail(str(count))
 
     return check

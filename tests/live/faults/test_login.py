@@ -33,6 +33,21 @@ def configured(instance: Instance, *lines: str) -> Iterator[None]:
 
 
 @contextmanager
+def occupied(port: int) -> Iterator[None]:
+    """Keep a connection that does not log in."""
+
+    def come_in() -> socket.socket | None:
+        connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+        if connection.recv(4) == b"SSH-":
+            return connection
+        connection.close()  # turned away: the one before is still counted
+        return None
+
+    with eventually(come_in, "the login node lets one in"):
+        yield
+
+
+@contextmanager
 def start_up_file(instance: Instance, text: str) -> Iterator[None]:
     """Have the user's bash run `text` first meanwhile."""
     account = instance.accounts[0]
@@ -82,7 +97,7 @@ def test_one_session_a_connection_is_enough(caller: Client, lane: Lane, settled:
 def test_a_login_node_that_takes_no_more_logins_is_503_and_nothing_is_submitted(
     caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    with configured(instance, "MaxStartups 1:100:1"), socket.create_connection(("127.0.0.1", instance.node.port)):
+    with configured(instance, "MaxStartups 1:100:1"), occupied(instance.node.port):
         posted = caller.post(lane)
         assert posted.code == 503, posted.body
         assert int(posted.headers["Retry-After"]) > 0
