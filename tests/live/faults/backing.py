@@ -14,7 +14,6 @@ from redis.retry import Retry
 from sandbox.commands import as_user, run
 from tests.live.faults.daemon import Daemon
 
-
 # Below the ports that the kernel gives to outgoing connections, which may take a free one at any moment.
 _PORTS = itertools.count(22000 + os.getpid() % 5000)
 
