@@ -64,8 +64,10 @@ def working_directory(account: str) -> Iterator[str]:
     directory = Path(f"/home/{account}/live-{uuid.uuid4().hex}")
     directory.mkdir(mode=0o700)
     shutil.chown(directory, account, account)
-    yield str(directory)
-    shutil.rmtree(directory)
+    try:
+        yield str(directory)
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -72,15 +72,16 @@ class Cluster:
     @contextmanager
     def forgetful(self) -> Iterator[None]:
         """Have the controller forget ended jobs as soon as SLURM can be told to."""
-        usual = self.conf.read_text()
-        self._configure(re.sub(r"^MinJobAge=.*$", "MinJobAge=2", usual, flags=re.MULTILINE))
         try:
+            self._remember(2)
             yield
         finally:
-            self._configure(usual)
+            self._remember(300)
 
-    def _configure(self, text: str) -> None:
-        self.conf.write_text(text)
+    def _remember(self, seconds: int) -> None:
+        """Set how long the controller keeps ended jobs; SLURM's default is 300 s, and so is the sandbox's."""
+        lines = re.sub(r"^MinJobAge=.*$", f"MinJobAge={seconds}", self.conf.read_text(), flags=re.MULTILINE)
+        self.conf.write_text(lines)
         self.slurm("scontrol", "reconfigure")
 
     def answers(self) -> bool:
