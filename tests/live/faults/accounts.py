@@ -1,13 +1,15 @@
 """Unix accounts of these tests alone: their homes, shells and start-up files may be broken without hurting anybody."""
 
+import os
 import pwd
+import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import processes
-from sandbox.commands import CommandFailed, run, succeeds
+from sandbox.commands import run, succeeds
 from tests.live.faults.waiting import eventually
 
 GRANT = "plgtest"  # the SLURM account that the sandbox's users have
@@ -27,18 +29,16 @@ class Account:
         return Path("/home") / self.name
 
     def make(self) -> None:
-        """Make it, or take it over from a run that was killed."""
-        if not self._exists():
-            words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", _MARK]
-            run(["useradd", *words, "--password", "*", self.name])
+        """Make it, marked with the process that it is for."""
+        words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", f"{_MARK} {os.getpid()}"]
+        run(["useradd", *words, "--password", "*", self.name])
         self.home.chmod(0o700)
-        words = ["add", "user", self.name, f"account={GRANT}"]
-        known = run(["sacctmgr", "-nP", "show", "user", self.name, "format=user"], env=self.slurm)
-        if self.name not in known.split():
-            run(["sacctmgr", "-i", *words], env=self.slurm)
+        run(["sacctmgr", "-i", "add", "user", self.name, f"account={GRANT}"], env=self.slurm)
 
     def remove(self) -> None:
-        """Cancel its jobs, end its processes, and delete it with its home."""
+        """Cancel its jobs, end its processes, and delete it with its home, as far as there is one."""
+        if self.name not in {entry.pw_name for entry in pwd.getpwall()}:
+            return
         run(["scancel", "-u", self.name], env=self.slurm)
         eventually(self._is_idle, f"no job of {self.name} is active", seconds=30)
         processes.end(processes.of_account(pwd.getpwnam(self.name).pw_uid))
@@ -68,21 +68,21 @@ class Account:
         return not run(["squeue", "-h", "-u", self.name], env=self.slurm).strip()
 
     def _is_forgotten(self) -> bool:
-        return succeeds(["sacctmgr", "-i", "delete", "user", self.name], env=self.slurm)
-
-    def _exists(self) -> bool:
-        try:
-            found = pwd.getpwnam(self.name)
-        except KeyError:
-            return False
-        if found.pw_gecos != _MARK:
-            raise CommandFailed(f"the account {self.name} exists and is none of these tests'")
-        return True
+        known = run(["sacctmgr", "-nP", "show", "user", self.name, "format=user"], env=self.slurm)
+        return not known.strip() or succeeds(["sacctmgr", "-i", "delete", "user", self.name], env=self.slurm)
 
 
 def pair(prefix: str, slurm: dict[str, str]) -> Sequence[Account]:
-    """Return two accounts, not yet made."""
-    return [Account(f"plg{prefix}{number}", slurm) for number in (1, 2)]
+    """Return two accounts that no other run has, not yet made."""
+    run_id = secrets.token_hex(2)
+    return [Account(f"plg{prefix}{run_id}{number}", slurm) for number in (1, 2)]
+
+
+def remove_abandoned(slurm: dict[str, str]) -> None:
+    """Remove the accounts of runs that were killed."""
+    for entry in pwd.getpwall():
+        if entry.pw_gecos.startswith(_MARK) and processes.find(int(entry.pw_gecos.split()[-1])) is None:
+            Account(entry.pw_name, slurm).remove()
 
 
 def nothing_left_of(words: str, accounts: Sequence[Account]) -> None:

@@ -152,6 +152,7 @@ class Instance:
                 shutil.copy(log, keep)
 
     def _start(self) -> None:
+        accounts.remove_abandoned(self.slurm)
         for account in self.accounts:
             account.make()
         self.postgres.daemon.start()
