@@ -78,7 +78,7 @@ def test_an_abort_that_races_with_the_jobs_own_end_tells_the_truth(
     instance.controller.release([posted.slurm_id for posted in posts])
 
     def abort(number: int) -> int:
-        time.sleep(number * 0.3)
+        time.sleep(number * 0.8)
         return caller.call("PUT", f"/api/jobs/{posts[number].body['job_id']}", json={"action": "abort"}).status_code
 
     with ThreadPoolExecutor(len(posts)) as crowd:
