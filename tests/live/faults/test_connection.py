@@ -61,8 +61,7 @@ def test_a_stall_at_any_byte_costs_no_job_and_doubles_none_however_late_the_rest
     assert set(answers(posts)) <= {201, 408, 503}, answers(posts)
     assert any(posted.code == 408 for posted in posts), "no stall has hit a submission"
     instance.recover(posts)
-    for _, _, lane in cases:
-        lane.relay.heal()
+    instance.let_arrive([lane for _, _, lane in cases])
     settled(posts)
 
 
@@ -150,7 +149,7 @@ def test_half_of_a_4_mib_script_is_no_job(
     posted = caller.post(lane, lines=_LONG)
     assert posted.code == 408, posted.body
     instance.recover([posted])
-    lane.relay.heal()  # what was stalled may arrive now
+    instance.let_arrive([lane])
     assert caller.told(posted)["status"] == "failed"
     settled([posted])
     whole = caller.post(lane, lines=_LONG)
