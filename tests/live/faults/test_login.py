@@ -11,7 +11,6 @@ from functools import partial
 
 import pytest
 
-from tests.live.faults.accounts import nothing_left_of
 from tests.live.faults.backing import free_port
 from tests.live.faults.client import Client, Posted, answers
 from tests.live.faults.conftest import TakeLane
