@@ -54,6 +54,11 @@ class Cluster(models.Model):
         help_text="other names for it",
     )
     enabled = models.BooleanField(default=True)
+    disabled_message = models.CharField(
+        max_length=500,
+        blank=True,
+        help_text="what users are told while it is not enabled, such as: maintenance until 6 pm",
+    )
     address = models.CharField(max_length=253, help_text="login node, a name or an address")
     port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
     host_keys = ArrayField(
@@ -85,6 +90,21 @@ class Cluster(models.Model):
     )
     connect_timeout = models.PositiveSmallIntegerField(default=10, validators=_seconds, help_text="seconds")
     command_timeout = models.PositiveSmallIntegerField(default=30, validators=_seconds, help_text="seconds")
+    channels = models.PositiveSmallIntegerField(
+        default=8,
+        validators=[MinValueValidator(1), MaxValueValidator(64)],
+        help_text="used at once on one account's connection, from each process; below sshd's MaxSessions (10 by default)",
+    )
+    callers_per_account = models.PositiveSmallIntegerField(
+        default=32,
+        validators=[MinValueValidator(1)],
+        help_text="calls of one account at work or waiting, in each process",
+    )
+    callers = models.PositiveSmallIntegerField(
+        default=60,
+        validators=[MinValueValidator(1)],
+        help_text="the same for all accounts together; more get 503 at once",
+    )
 
     class Meta:
         ordering = ["name"]
@@ -122,13 +142,17 @@ class Cluster(models.Model):
 
 
 class Poll(models.Model):
-    """What came of asking a cluster as one account: the last success, and the error since then if there is one."""
+    """What came of asking a cluster as one account: the last success, the error since then, and when to ask again."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="polls")
     account = models.CharField(max_length=32)
     succeeded_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="in a row")
+    quiet = models.PositiveIntegerField(default=0, help_text="polls in a row that changed nothing")
+    took = models.FloatField(null=True, help_text="seconds that the last one took")
+    due_at = models.DateTimeField(null=True, help_text="not asked again before")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "account"], name="one_poll_per_account")]

@@ -68,6 +68,7 @@ class Job(models.Model):
     slurm_state = models.CharField(max_length=32, blank=True)
     reason = models.TextField(blank=True)
     is_array = models.BooleanField(default=False)
+    tasks = models.JSONField(null=True, blank=True, help_text="of an array: how many have each status")
     stdout = models.TextField(blank=True)
     stderr = models.TextField(blank=True)
     nodes = models.PositiveIntegerField(null=True, blank=True)
