@@ -11,6 +11,7 @@ from jobs.models import Event, Job, Source
 from jobs.states import Status
 
 MAX_SCRIPT = 4 * 1024 * 1024  # bytes
+SUBMISSION_STATUSES = ["pending", "submitted", "failed"]
 
 
 class StrictCharField(serializers.CharField):
@@ -162,7 +163,7 @@ class SubmissionSerializer(serializers.Serializer[Job]):
     """What became of a submission. Reading only; the fields stand here for the schema."""
 
     submission_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=["pending", "submitted", "failed"])
+    status = serializers.ChoiceField(choices=SUBMISSION_STATUSES)
     host = serializers.CharField()
     tag = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()

@@ -1,22 +1,15 @@
-"""Slows down addresses whose proxies are refused again and again: a count in Redis, shared by all processes.
+"""Slows down addresses whose proxies are refused again and again: a count in Redis, shared by all processes."""
 
-It fails open: without Redis nobody is slowed down, and for some seconds Redis is not asked again.
-"""
-
-import time
 from functools import lru_cache
 
 import redis
-import structlog
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
-log = structlog.get_logger(__name__)
+from proxyauth.counters import Counters
 
 WINDOW = 60  # seconds in which refusals are counted
-_TIMEOUT = 0.25  # seconds for Redis to answer
-_AWAY = 5.0  # seconds for which it is not asked after it did not
 
 
 class Throttle:
@@ -24,41 +17,32 @@ class Throttle:
 
     def __init__(self, url: str, most: int) -> None:
         self._most = most
-        self._redis = redis.Redis.from_url(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT)
-        self._asked_again_at = 0.0
+        self._counters = Counters(url, "refusals")
 
     def seconds_to_wait(self, address: str) -> int:
         """Return for how many seconds `address` has to wait before it is heard again; 0 if it is heard now."""
-        if not self._reachable():
-            return 0
-        try:
-            both = self._redis.pipeline()
+
+        def read(client: redis.Redis) -> tuple[bytes | None, int]:
+            both = client.pipeline()
             both.get(_key(address))
             both.ttl(_key(address))
             count, left = both.execute()
-        except redis.RedisError as exc:
-            self._fail(exc)
-            return 0
-        return max(1, int(left)) if count is not None and int(count) >= self._most else 0
+            return count, left
+
+        nothing: tuple[bytes | None, int] = (None, 0)
+        count, left = self._counters.ask(read, otherwise=nothing)
+        return max(1, left) if count is not None and int(count) >= self._most else 0
 
     def count(self, address: str) -> None:
         """Count a refusal of `address`; the window begins with its first one."""
-        if not self._reachable():
-            return
-        try:
-            both = self._redis.pipeline()  # MULTI: the window cannot be lost between the two
+
+        def write(client: redis.Redis) -> None:
+            both = client.pipeline()  # MULTI: the window cannot be lost between the two
             both.set(_key(address), 0, ex=WINDOW, nx=True)
             both.incr(_key(address))
             both.execute()
-        except redis.RedisError as exc:
-            self._fail(exc)
 
-    def _reachable(self) -> bool:
-        return time.monotonic() >= self._asked_again_at
-
-    def _fail(self, exc: redis.RedisError) -> None:
-        self._asked_again_at = time.monotonic() + _AWAY
-        log.warning("refusals-are-not-counted", error=str(exc))
+        self._counters.ask(write, otherwise=None)
 
 
 def _key(address: str) -> str:

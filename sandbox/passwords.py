@@ -10,5 +10,5 @@ def password(layout: Layout, name: str) -> str:
     path = layout.secrets / name
     if not path.exists():
         layout.secrets.mkdir(mode=0o700, exist_ok=True)
-        write(path, secrets.token_urlsafe(24), mode=0o600)
+        write(path, secrets.token_urlsafe(48), mode=0o600)
     return path.read_text()

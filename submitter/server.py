@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from typing import Any
 
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count())))
@@ -22,3 +23,9 @@ accesslog = "-"
 errorlog = "-"
 # No header in any line: one of them holds a private key.
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(D)sus'
+
+
+def post_worker_init(worker: Any) -> None:
+    """Say so if requests are answered as root: the service becomes other users by certificates, and needs no rights."""
+    if os.geteuid() == 0:
+        worker.log.warning("this process runs as root; give it an account of its own (see deploy/)")

@@ -5,7 +5,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from submitter import logs
+from submitter import contentpolicy, logs
 
 env = environ.Env()
 
@@ -43,6 +43,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "proxyauth",
+    "csp",
+    "axes",
     "clusters.apps.ClustersConfig",
     "jobs",
     "submitter.apps.SubmitterConfig",
@@ -52,6 +54,7 @@ MIDDLEWARE = [
     "proxyauth.middleware.ProxyMiddleware",  # first: takes the proxy away before anything else can see it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "submitter.contentpolicy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -79,7 +82,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db_url("DATABASE_URL")}
+DATABASES = {"default": env.db_url_config(secret("DATABASE_URL"))}
 # A process has many threads, most of them waiting for a cluster: they share a few database connections.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
@@ -116,7 +119,21 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.api.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # monitoring asks on loopback
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+# Preloading is an entry in the browsers' own lists, for a whole domain: for its owner to ask for, not for one service.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
     "EXCEPTION_HANDLER": "submitter.api.answer_exception",
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": contentpolicy.PAGES}
+
+# Behind a front server, whose X-Forwarded-For is believed: addresses, networks, or "unix" for a Unix socket.
+FRONT_SERVERS = env.list("FRONT_SERVERS", default=[])
+
+# Requests in a minute, counted in Redis; 0 is no limit.
+THROTTLE_PER_ACCOUNT = env.int("THROTTLE_PER_ACCOUNT", default=6000)
+THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several users may share a front end
     "URL_FORMAT_OVERRIDE": None,  # clients of the original send `format=short`
     "UNAUTHENTICATED_USER": None,
 }
@@ -124,6 +141,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Job submitter",
     "DESCRIPTION": "Batch jobs on SLURM clusters, for holders of a grid proxy certificate.",
+    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.pace.PaceThrottle"],
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -143,6 +161,10 @@ GRIDMAP = env.str("GRIDMAP", default="/etc/grid-security/grid-mapfile")
 
 PROXY_TYPES = env.list("PROXY_TYPES", default=["rfc", "draft", "legacy"])
 PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False)
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "jobs.states.Status",
+        "SubmissionStatusEnum": "jobs.serializers.SUBMISSION_STATUSES",
+    },
 PROXY_ALLOW_END_ENTITY = env.bool("PROXY_ALLOW_END_ENTITY", default=False)
 PROXY_MAX_DELEGATIONS = env.int("PROXY_MAX_DELEGATIONS", default=8)
 PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048)
@@ -160,7 +182,7 @@ SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 # Seconds between two looks at a cluster that has active jobs.
 POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0)
 
-CELERY_BROKER_URL = env.str("REDIS_URL")
+CELERY_BROKER_URL = secret("REDIS_URL")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

@@ -2,10 +2,12 @@
 
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from submitter.frontserver import with_client_address
 from submitter.requestid import with_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
-application = with_request_id(get_wsgi_application())
+application = with_request_id(with_client_address(get_wsgi_application(), settings.FRONT_SERVERS))

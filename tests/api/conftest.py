@@ -146,6 +146,12 @@ def no_listener_outlives_the_database(django_db_setup: None) -> Iterator[None]: 
     waiting.moves.close()
 
 
+@pytest.fixture(autouse=True)
+def plain_http(settings: Any) -> None:
+    """Django's test client speaks no TLS, and must not be sent there."""
+    settings.SECURE_SSL_REDIRECT = False
+
+
 @pytest.fixture
 def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
     """Everybody, on a service that trusts the minted grid."""

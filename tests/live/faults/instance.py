@@ -56,6 +56,7 @@ class Instance:
             "REDIS_URL": self.redis.url,
             "GRIDMAP": str(self._gridmap(names)),
             "POLL_INTERVAL": "2",
+            "SECURE_SSL_REDIRECT": "false",  # its callers speak plain HTTP
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self.port = free_port()

@@ -1,0 +1,46 @@
+"""Whose request it is behind a front server, and whom the service believes in that."""
+
+from typing import Any
+
+import pytest
+
+from submitter.frontserver import with_client_address
+
+
+def seen(peer: str, forwarded: str | None, *front_servers: str) -> str:
+    """Return the address that the application sees."""
+    addresses: list[str] = []
+
+    def application(environ: dict[str, Any], _start: Any) -> list[bytes]:
+        addresses.append(environ["REMOTE_ADDR"])
+        return []
+
+    environ = {"REMOTE_ADDR": peer} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
+    with_client_address(application, front_servers)(environ, lambda *_: None)
+    return addresses[0]
+
+
+@pytest.mark.parametrize("front_servers", [[], ["10.0.0.0/8"], ["unix"]])
+def test_nobody_else_is_believed(front_servers: list[str]) -> None:
+    assert seen("192.0.2.1", "198.51.100.7", *front_servers) == "192.0.2.1"
+
+
+def test_a_named_front_server_is_believed() -> None:
+    assert seen("10.1.2.3", "198.51.100.7", "10.0.0.0/8") == "198.51.100.7"
+    assert seen("::1", "2001:db8::7", "::1") == "2001:db8::7"
+    assert seen("", "198.51.100.7", "unix") == "198.51.100.7"
+
+
+def test_what_the_client_itself_wrote_in_front_does_not_count() -> None:
+    assert seen("10.1.2.3", "203.0.113.9, 198.51.100.7", "10.0.0.0/8") == "198.51.100.7"
+    assert seen("10.1.2.3", "203.0.113.9, 198.51.100.7, 10.9.9.9", "10.0.0.0/8") == "198.51.100.7"
+
+
+@pytest.mark.parametrize("forwarded", [None, "", " , ", "unknown", "10.0.0.1", "<script>"])
+def test_a_front_server_that_names_nobody_leaves_no_address(forwarded: str | None) -> None:
+    assert seen("10.1.2.3", forwarded, "10.0.0.0/8") == ""
+
+
+def test_a_front_server_that_is_no_network_stops_the_start() -> None:
+    with pytest.raises(ValueError, match="front"):
+        seen("10.1.2.3", None, "front.example.org")
