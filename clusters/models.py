@@ -93,7 +93,7 @@ class Cluster(models.Model):
     channels = models.PositiveSmallIntegerField(
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(64)],
-        help_text="used at once on one account's connection, from each process; below sshd's MaxSessions (10 by default)",
+        help_text="used at once on one account's connection by each process; below sshd's MaxSessions, 10",
     )
     callers_per_account = models.PositiveSmallIntegerField(
         default=32,
@@ -109,6 +109,10 @@ class Cluster(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(Lower("name"), name="cluster_name_whatever_case")]
+        permissions = [
+            ("ping_cluster", "Can try the connection to a cluster"),
+            ("switch_cluster", "Can enable and disable a cluster"),
+        ]
 
     def __str__(self) -> str:
         return self.name

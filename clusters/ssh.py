@@ -45,6 +45,19 @@ def greet(endpoint: Endpoint) -> None:
         transport.close()
 
 
+def shown_key(address: str, port: int, key_type: str, timeout: float) -> str:
+    """Return the host key of `key_type` (as `TYPE BASE64`) that the node shows, without logging in.
+
+    It is what the network shows, and no more: a person has to compare it. Raises Unreachable.
+    """
+    transport = _handshake(Endpoint(address, port, (key_type,), timeout))
+    try:
+        key = transport.get_remote_server_key()
+        return f"{key.get_name()} {key.get_base64()}"
+    finally:
+        transport.close()
+
+
 class Connection:
     """An authenticated connection; thread-safe, as paramiko's transport is."""
 

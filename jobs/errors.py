@@ -23,6 +23,13 @@ class OutputNotFound(Exception):
     """The job has no such output file yet, or its owner cannot read it."""
 
 
+class ClusterClosed(Exception):
+    """Operators have taken the cluster out of service; their words say until when."""
+
+    def __init__(self, cluster: str, words: str) -> None:
+        super().__init__(f"{cluster} takes no jobs now: {words}")
+
+
 class SubmissionRefused(Exception):
     """SLURM did not take the job; nothing runs. The fields are sbatch's own answer (exit code 0 where it never ran)."""
 

@@ -12,6 +12,7 @@ class Subject(IntEnum):
 
     POLL = 1
     REFRESH = 2
+    ERRAND = 3
 
 
 @contextmanager

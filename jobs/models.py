@@ -3,8 +3,10 @@
 import uuid
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from clusters.models import Cluster
@@ -37,6 +39,9 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 # PostgreSQL's notification channel on which the key of each job that has moved is told.
 CHANNEL = "jobs_moved"
+
+# So much of a DN is in its index: a whole one may be longer than an entry of PostgreSQL's indexes.
+DN_INDEXED = 200
 
 OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
 
@@ -100,6 +105,19 @@ class Job(models.Model):
             models.Index("job_id", name="jobs_by_job_id"),
             models.Index("cluster", condition=OPEN, name="open_jobs_of_cluster"),
             models.Index("created_at", condition=Q(submission="PENDING"), name="pending_submissions"),
+            # The operators' list: newest first, by each filter and search. The key of a row makes its order certain.
+            models.Index(F("created_at").desc(), F("id").desc(), name="jobs_newest"),
+            models.Index("cluster", F("created_at").desc(), F("id").desc(), name="jobs_of_cluster"),
+            models.Index("status", F("created_at").desc(), F("id").desc(), name="jobs_by_status"),
+            models.Index("slurm_state", F("created_at").desc(), F("id").desc(), name="jobs_by_slurm_state"),
+            models.Index("tag", F("created_at").desc(), F("id").desc(), name="jobs_by_tag"),
+            models.Index(Left("owner_dn", DN_INDEXED), F("created_at").desc(), F("id").desc(), name="jobs_by_dn"),
+            models.Index("ended_at", condition=Q(ended_at__isnull=False), name="jobs_by_end"),
+        ]
+        permissions = [
+            ("abort_job", "Can abort jobs of any user"),
+            ("refresh_job", "Can have SLURM asked about jobs"),
+            ("export_job", "Can export lists of jobs"),
         ]
 
     def __str__(self) -> str:
@@ -116,14 +134,17 @@ class Job(models.Model):
         return self.status in ACTIVE or not self.confirmed
 
     @transaction.atomic
-    def move_to(self, new: Status, source: "Source", **changes: Any) -> bool:
-        """Move this row to `new` and write `changes`; False, and nothing written, if another worker moved it first."""
+    def move_to(self, new: Status, source: "Source", *, by: str = "", **changes: Any) -> bool:
+        """Move this row to `new` and write `changes`; False, and nothing written, if another worker moved it first.
+
+        `by` is the operator who asked for it, where one did.
+        """
         if not Job.objects.filter(pk=self.pk, status=self.status).update(status=new, **changes):
             return False
         self.status = new
         for field, value in changes.items():
             setattr(self, field, value)
-        Event.objects.create(job=self, source=source, status=new, slurm_state=self.slurm_state)
+        Event.objects.create(job=self, source=source, status=new, slurm_state=self.slurm_state, by=by)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(self.pk)])
         return True
@@ -147,9 +168,58 @@ class Event(models.Model):
     source = models.CharField(max_length=10, choices=Source)
     status = models.CharField(max_length=8, choices=[(s, s) for s in Status])
     slurm_state = models.CharField(max_length=32, blank=True)
+    by = models.CharField(max_length=150, blank=True, db_default="", help_text="the operator who asked for it")
 
     class Meta:
         ordering = ["at", "id"]
 
     def __str__(self) -> str:
         return f"{self.status} at {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.source}"
+
+
+class Verb(models.TextChoices):
+    """What operators have done to many jobs at once."""
+
+    REFRESH = "refresh"
+    ABORT = "abort"
+
+
+class Errand(models.Model):
+    """One order of an operator for many jobs, worked off by Celery while its page shows how far it is."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    verb = models.CharField(max_length=7, choices=Verb)
+    operator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    address = models.CharField(max_length=64, blank=True, help_text="from which it was ordered")
+
+    class Meta:
+        ordering = ["-created_at"]
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.verb} ordered at {self.created_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class Step(models.Model):
+    """One job of an errand."""
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        WAITING = "waiting"
+        DONE = "done"
+        FAILED = "failed"
+
+    errand = models.ForeignKey(Errand, on_delete=models.CASCADE, related_name="steps")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    outcome = models.TextField(blank=True, help_text="why it failed, or what the job is now")
+
+    class Meta:
+        ordering = ["id"]
+        default_permissions = ()
+        indexes = [models.Index("errand", condition=Q(state="waiting"), name="waiting_steps")]
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.state}"

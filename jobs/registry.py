@@ -12,15 +12,15 @@ from jobs.models import Job, Source
 from jobs.states import Status
 
 
-def abort(job: Job, source: Source = Source.USER) -> None:
-    """Cancel `job` in SLURM; it stays registered. A job that has ended is left as it is.
+def abort(job: Job, source: Source = Source.USER, *, by: str = "") -> None:
+    """Cancel `job` in SLURM; it stays registered. A job that has ended is left as it is. `by` is an operator's name.
 
     Raises ClusterError, and the job stays as it was.
     """
     if Status(job.status).final:
         return
     records = _cancel(job)
-    while not _end(job, records, source):
+    while not _end(job, records, source, by):
         job.refresh_from_db()
         if Status(job.status).final:
             return
@@ -44,7 +44,7 @@ def _cancel(job: Job) -> list[Record]:
     return of_this_submission(job, [record for record in records if record.user == job.account])
 
 
-def _end(job: Job, records: Sequence[Record], source: Source) -> bool:
+def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
     """Write how `job` ended: by itself if SLURM says so, else aborted. False if another worker moved it first."""
     queue = [record for record in records if not record.from_accounting]
     said = reading.read(queue, [record for record in records if record.from_accounting])
@@ -55,4 +55,4 @@ def _end(job: Job, records: Sequence[Record], source: Source) -> bool:
         changes["status"] = Status.ABORTED
     status = Status(changes.pop("status", job.status))
     now = timezone.now()
-    return job.move_to(status, source, **changes, abort_requested_at=now, checked_at=now)
+    return job.move_to(status, source, by=by, **changes, abort_requested_at=now, checked_at=now)

@@ -7,11 +7,12 @@ from urllib.parse import quote
 from rest_framework import serializers
 
 from clusters.models import Cluster
+from jobs.errors import ClusterClosed
 from jobs.models import Event, Job, Source
 from jobs.states import Status
 
-MAX_SCRIPT = 4 * 1024 * 1024  # bytes
 SUBMISSION_STATUSES = ["pending", "submitted", "failed"]
+MAX_SCRIPT = 4 * 1024 * 1024  # bytes
 
 
 class StrictCharField(serializers.CharField):
@@ -60,12 +61,14 @@ class OrderSerializer(ClosedSerializer):
     tag = StrictCharField(required=False, allow_null=True, default=None, help_text="1 to 255 printable characters")
 
     def validate_host(self, value: str) -> Cluster:
-        """Return the enabled cluster of that name or alias."""
-        known = list(Cluster.objects.filter(enabled=True))
-        for cluster in known:
-            if value.lower() in cluster.names:
+        """Return the enabled cluster of that name or alias. Raises ClusterClosed where operators have said why not."""
+        clusters = list(Cluster.objects.all())
+        for cluster in clusters:
+            if value.lower() in cluster.names and cluster.enabled:
                 return cluster
-        names = ", ".join(cluster.name for cluster in known) or "none"
+            if value.lower() in cluster.names and cluster.disabled_message:
+                raise ClusterClosed(cluster.name, cluster.disabled_message)
+        names = ", ".join(cluster.name for cluster in clusters if cluster.enabled) or "none"
         raise serializers.ValidationError(f"unknown host; known hosts: {names}")
 
     def validate_script(self, value: str) -> str:

@@ -33,6 +33,7 @@ _WORDS = {
     ),
 }
 _STATUS_OF = {word: status for status, words in _WORDS.items() for word in words.split()}
+WORDS = frozenset(_STATUS_OF)
 
 
 def status_of(word: str) -> Status | None:

@@ -1,5 +1,7 @@
 """What Celery runs: beat orders a look at every cluster, and each cluster is looked at by a task of its own."""
 
+from uuid import UUID
+
 import structlog
 from celery import shared_task
 from django.conf import settings
@@ -7,7 +9,7 @@ from django.conf import settings
 from clusters import gateway
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from jobs import polling, submission
+from jobs import errands, polling, submission
 
 log = structlog.get_logger(__name__)
 
@@ -53,3 +55,18 @@ def tidy_homes() -> None:
             gateway.tidy(cluster, account)
         except ClusterError as exc:
             log.warning("tidying-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
+
+
+@shared_task
+def run_errand(pk: str) -> None:
+    """Do a slice of an operator's errand, and order the next one."""
+    if errands.work(UUID(pk)):
+        run_errand.delay(pk)
+
+
+@shared_task(expires=60)
+def resume_errands() -> None:
+    """Take up the errands on which nobody is working: an order to Celery may be lost, its rows are not."""
+    errands.forget()
+    for pk in errands.unfinished():
+        run_errand.delay(str(pk))

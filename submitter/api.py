@@ -17,6 +17,7 @@ from rest_framework.views import exception_handler, set_rollback
 
 from clusters.errors import Failed, Malformed, Refused, TimedOut, Unreachable
 from jobs.errors import (
+    ClusterClosed,
     JobNotFound,
     KeyReused,
     OutcomeUnknown,
@@ -45,6 +46,7 @@ _CODES: dict[type[Exception], int] = {
     Refused: 403,
     TimedOut: 408,
     Unreachable: 503,
+    ClusterClosed: 503,
     Failed: 503,
     OperationalError: 503,
     InterfaceError: 503,

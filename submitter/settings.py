@@ -1,5 +1,6 @@
 """Settings: environment variables in, constants out. A missing or wrong value stops the start-up and says which."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -32,7 +33,7 @@ LOGGING = logs.configure(readable=env.bool("LOG_READABLE", default=DEBUG))
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "submitter.adminapp.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -44,6 +45,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "proxyauth",
     "csp",
+    "axes",
     "axes",
     "clusters.apps.ClustersConfig",
     "jobs",
@@ -61,6 +63,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it answers logins that are locked out
 ]
 
 ROOT_URLCONF = "submitter.urls"
@@ -95,6 +98,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+# Operators log in by password, at the admin's door alone; an address that guesses is not heard for a while.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", default=10)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCKOUT_MINUTES", default=15))
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # not the name: nobody locks an operator out from elsewhere
+AXES_RESET_ON_SUCCESS = True
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
@@ -193,6 +205,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "jobs.tasks.recover_submissions",
         "schedule": 15.0,
         "options": {"expires": 15.0},
+    },
+    "resume-errands": {
+        "task": "jobs.tasks.resume_errands",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
     },
     "tidy-homes": {
         "task": "jobs.tasks.tidy_homes",

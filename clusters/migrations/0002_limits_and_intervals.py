@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             name="channels",
             field=models.PositiveSmallIntegerField(
                 default=8,
-                help_text="used at once on one account's connection, from each process; below sshd's MaxSessions (10 by default)",
+                help_text="used at once on one account's connection by each process; below sshd's MaxSessions, 10",
                 validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(64)],
             ),
         ),

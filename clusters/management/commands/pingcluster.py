@@ -1,13 +1,12 @@
 """`manage.py pingcluster [NAME]`: whether the clusters can be reached, and what their SLURM answers."""
 
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from clusters import gateway
 from clusters.errors import ClusterError
 from clusters.models import Cluster
+from clusters.ping import ping
 
 
 class Command(BaseCommand):
@@ -30,27 +29,10 @@ class Command(BaseCommand):
             raise CommandError(f"no answer from {', '.join(failed)}")
 
     def _ping(self, cluster: Cluster, account: str | None) -> bool:
-        account = account or cluster.poll_account
         try:
-            words = _as_account(cluster, account) if account else _greeting(cluster)
+            words = ping(cluster, account or "")
         except ClusterError as exc:
             self.stderr.write(f"{cluster}: {type(exc).__name__}: {exc}")
             return False
         self.stdout.write(f"{cluster}: {words}")
         return True
-
-
-def _as_account(cluster: Cluster, account: str) -> str:
-    gateway.ping(cluster, account)  # connects
-    begin = time.perf_counter()
-    version, controller = gateway.ping(cluster, account)
-    took = (time.perf_counter() - begin) * 1000
-    return f"{version} answers {account} in {took:.1f} ms (two commands); {controller}"
-
-
-def _greeting(cluster: Cluster) -> str:
-    """Go as far as one can without an account: the connection and the host key."""
-    begin = time.perf_counter()
-    gateway.greet(cluster)
-    took = (time.perf_counter() - begin) * 1000
-    return f"the login node shows its pinned key within {took:.1f} ms; name an --account to ask SLURM"

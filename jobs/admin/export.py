@@ -1,0 +1,50 @@
+"""The filtered list as CSV, sent while it is read: a million rows need no memory."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+
+from jobs.models import Job
+
+COLUMNS = [
+    "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission", "status", "slurm_state", "reason",
+    "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds", "checked_at",
+    "deleted_at",
+]  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class _Echo:
+    """A file for the csv module that hands back what is written."""
+
+    def write(self, text: str) -> str:
+        """Return `text`."""
+        return text
+
+
+def answer(jobs: QuerySet[Job]) -> StreamingHttpResponse:
+    """Return the download of `jobs`, in their order; times are UTC, ISO 8601."""
+    response = StreamingHttpResponse(lines(jobs), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="jobs-{timezone.now():%Y%m%d-%H%M%S}.csv"'
+    return response
+
+
+def lines(jobs: QuerySet[Job]) -> Iterator[str]:
+    """Return the CSV line after line, its head first."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow([column.replace("__name", "") for column in COLUMNS])
+    for row in jobs.values_list(*COLUMNS).iterator(chunk_size=2000):
+        yield writer.writerow([_cell(value) for value in row])
+
+
+def _cell(value: Any) -> Any:
+    """Write times in one form, and have no spreadsheet take a user's tag for a formula."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

@@ -1,0 +1,23 @@
+"""Pages of a list that may have a million rows: nobody counts further than somebody would ever turn pages."""
+
+from functools import cached_property
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+
+BOUND = 5000
+
+
+class BoundedPaginator(Paginator):
+    """Counts up to BOUND rows, in the list's own order, so by the index that the list itself is read from."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, or BOUND if there are more."""
+        rows = self.object_list[:BOUND]
+        return rows.count() if isinstance(rows, QuerySet) else len(list(rows))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more rows than pages."""
+        return self.count >= BOUND

@@ -1,0 +1,129 @@
+"""What operators order for many jobs at once: kept as rows, worked off in slices, so that it survives every restart."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from clusters.errors import ClusterError
+from jobs import locks, refresh, registry
+from jobs.models import Errand, Job, Source, Step, Verb
+
+log = structlog.get_logger(__name__)
+
+SLICE = 10.0  # seconds: polls wait behind an errand for no longer
+_FORGOTTEN = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an errand is, in jobs."""
+
+    total: int
+    done: int
+    failed: int
+
+    @property
+    def over(self) -> bool:
+        """Whether no job is left to do."""
+        return self.done + self.failed == self.total
+
+
+@transaction.atomic
+def order(verb: Verb, jobs: Iterable[Job], operator: User, address: str) -> Errand:
+    """Write down what is to be done to `jobs`; nothing is done yet."""
+    errand = Errand.objects.create(verb=verb, operator=operator, address=address)
+    Step.objects.bulk_create([Step(errand=errand, job=job) for job in jobs], batch_size=500)
+    return errand
+
+
+def progress(errand: Errand) -> Progress:
+    """Return how far `errand` is."""
+    counts = dict(errand.steps.order_by().values_list("state").annotate(Count("pk")))
+    done, failed = counts.get(Step.State.DONE, 0), counts.get(Step.State.FAILED, 0)
+    return Progress(sum(counts.values()), done, failed)
+
+
+def unfinished() -> list[UUID]:
+    """Return the errands with jobs that wait, such as those whose worker has died."""
+    return list(Errand.objects.filter(steps__state=Step.State.WAITING).values_list("pk", flat=True).distinct())
+
+
+def forget() -> None:
+    """Remove old errands: what they did stands in the jobs' history."""
+    Errand.objects.filter(created_at__lt=timezone.now() - _FORGOTTEN).exclude(steps__state=Step.State.WAITING).delete()
+
+
+def work(pk: UUID, seconds: float = SLICE) -> bool:
+    """Do a slice of the errand `pk`; say whether jobs are left for which nobody else is working."""
+    with locks.alone(locks.Subject.ERRAND, pk.int % 2**31) as free:
+        if not free:
+            return False
+        deadline = time.monotonic() + seconds
+        waiting = Step.objects.filter(errand=pk, state=Step.State.WAITING).select_related(
+            "job__cluster", "errand__operator"
+        )
+        while time.monotonic() < deadline:
+            step = waiting.order_by("id").first()
+            if step is None:
+                return False
+            _do(step)
+        return True
+
+
+def _do(step: Step) -> None:
+    try:
+        outcome = _abort(step) if step.errand.verb == Verb.ABORT else _refresh(step)
+        step.state, step.outcome = Step.State.DONE, outcome
+    except (ClusterError, ValueError) as exc:
+        step.state, step.outcome = Step.State.FAILED, f"{type(exc).__name__}: {exc}"
+    _write_down(step)
+
+
+def _abort(step: Step) -> str:
+    registry.abort(step.job, Source.OPERATOR, by=step.errand.operator.get_username())
+    step.job.refresh_from_db()
+    return step.job.status
+
+
+def _refresh(step: Step) -> str:
+    """Ask SLURM. Raises ClusterError where no answer came, which `refresh` itself leaves to `checked_at`."""
+    before = timezone.now()
+    refresh.refresh(step.job)
+    step.job.refresh_from_db()
+    if step.job.checked_at is None or step.job.checked_at < before:
+        raise ClusterError("the cluster did not answer")
+    return step.job.status
+
+
+@transaction.atomic
+def _write_down(step: Step) -> None:
+    """Keep the outcome, and who had it done, in the job's own history."""
+    step.save(update_fields=["state", "outcome"])
+    errand = step.errand
+    LogEntry.objects.create(
+        user_id=errand.operator_id,
+        content_type=ContentType.objects.get_for_model(Job),
+        object_id=str(step.job_id),
+        object_repr=str(step.job)[:200],
+        action_flag=CHANGE,
+        change_message=f"{errand.verb} from {errand.address or 'an unknown address'}: {step.state}, {step.outcome}",
+    )
+    log.info(
+        "operator-action",
+        action=errand.verb,
+        operator=errand.operator.get_username(),
+        address=errand.address,
+        job_id=step.job.job_id,
+        outcome=step.state,
+        detail=step.outcome,
+    )

@@ -1,0 +1,113 @@
+"""Figures of the registry for those who run it: each is read from an index, none counts the whole table."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Count
+from django.utils import timezone
+
+from jobs.models import OPEN, Job, Submission
+from jobs.states import ACTIVE
+
+STUCK_AFTER = timedelta(minutes=3)
+
+_SUBMISSIONS = """
+    SELECT date_bin(%(step)s, created_at, %(since)s), count(*), count(*) FILTER (WHERE submission = 'FAILED')
+    FROM jobs_job WHERE created_at >= %(since)s AND created_at < %(until)s GROUP BY 1
+"""
+# One pass over the jobs that ended: a row for each step of time, and one (its time is null) for all of them.
+_TIMES = """
+    SELECT date_bin(%(step)s, ended_at, %(since)s), count(*),
+        percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+            ORDER BY greatest(0, extract(epoch FROM coalesce(started_at, ended_at) - submitted_at))),
+        percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY wall_seconds)
+    FROM jobs_job WHERE ended_at >= %(since)s AND ended_at < %(until)s GROUP BY GROUPING SETS ((1), ())
+"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time from `since` on in `count` steps of the same length."""
+
+    since: datetime
+    step: timedelta
+    count: int
+
+    @classmethod
+    def up_to_now(cls, length: timedelta, step: timedelta) -> "Window":
+        """Return the window that ends with the step in which this moment lies; steps begin on full ones of UTC."""
+        seconds = step.total_seconds()
+        end = datetime.fromtimestamp((timezone.now().timestamp() // seconds + 1) * seconds, tz=timezone.now().tzinfo)
+        return cls(end - length, step, int(length / step))
+
+    @property
+    def begins(self) -> list[datetime]:
+        """The beginning of each step."""
+        return [self.since + self.step * n for n in range(self.count)]
+
+    @property
+    def bounds(self) -> dict[str, datetime | timedelta]:
+        """The parameters of the queries."""
+        return {"step": self.step, "since": self.since, "until": self.since + self.step * self.count}
+
+
+@dataclass(frozen=True)
+class Share:
+    """Submissions in one step of time, and how many of them failed."""
+
+    all: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and 95th percentile, in seconds; None where there is nothing to measure."""
+
+    median: float | None = None
+    p95: float | None = None
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long jobs that ended in one step of time (or in all) waited and ran."""
+
+    ended: int = 0
+    queue: Spread = Spread()
+    wall: Spread = Spread()
+
+
+def active() -> dict[int, dict[str, int]]:
+    """Return how many active jobs each cluster (by its key) has in each status. Index: open_jobs_of_cluster."""
+    rows = Job.objects.filter(OPEN, status__in=sorted(ACTIVE)).listed().order_by().values_list("cluster", "status")
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for cluster, status, count in rows.annotate(Count("pk")):
+        found[cluster][status] = count
+    return found
+
+
+def stuck() -> list[Job]:
+    """Return the oldest submissions whose outcome has been unknown for too long. Index: pending_submissions."""
+    late = Job.objects.filter(submission=Submission.PENDING, created_at__lt=timezone.now() - STUCK_AFTER)
+    return list(late.order_by("created_at").select_related("cluster")[:20])
+
+
+def submissions(window: Window) -> list[Share]:
+    """Return the submissions in each step of `window`. Index: jobs_newest."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SUBMISSIONS, window.bounds)
+        found = {begin: Share(count, failed) for begin, count, failed in cursor.fetchall()}
+    return [found.get(begin, Share()) for begin in window.begins]
+
+
+def times(window: Window) -> tuple[Times, list[Times]]:
+    """Return how long jobs waited and ran in all of `window`, and in each step of it. Index: jobs_by_end."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TIMES, window.bounds)
+        found = {begin: _times(*row) for begin, *row in cursor.fetchall()}
+    return found.get(None, Times()), [found.get(begin, Times()) for begin in window.begins]
+
+
+def _times(ended: int, queue: list[float | None] | None, wall: list[float | None] | None) -> Times:
+    return Times(ended, Spread(*(queue or ())), Spread(*(wall or ())))

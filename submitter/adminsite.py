@@ -1,0 +1,24 @@
+"""The admin's frame: the dashboard as its start page, and the site's name."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+
+from submitter import dashboard
+
+
+class OperatorSite(admin.AdminSite):
+    """Django's admin, which begins with the dashboard. A login by password opens it, never a header of a proxy."""
+
+    site_header = "Job submitter"
+    site_title = "Job submitter"
+    index_title = "Is all well?"
+    site_url = "/"
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the dashboard to those who may see clusters and jobs, and the list of pages to everybody."""
+        seen = request.user.has_perms(["clusters.view_cluster", "jobs.view_job"])
+        context = {"dashboard": dashboard.look() if seen else None, **(extra_context or {})}
+        return super().index(request, context)

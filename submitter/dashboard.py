@@ -1,0 +1,175 @@
+"""The operators' start page: whether all is well, told before anything is clicked."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.cache import cache
+from django.utils.safestring import SafeString, mark_safe
+
+from clusters.condition import Condition, State, conditions
+from jobs import figures
+from jobs.models import Job
+from jobs.serializers import duration
+from jobs.states import Status
+from proxyauth import gate
+from submitter import charts
+from submitter.charts import Column
+
+_DAY = timedelta(days=1)
+_WEEK = timedelta(days=7)
+_KEPT = {"24 h": 30, "7 d": 120}  # seconds: opening the page often costs nothing
+
+
+@dataclass(frozen=True)
+class ClusterLine:
+    """A cluster's condition, and its active jobs."""
+
+    condition: Condition
+    queued: int
+    running: int
+
+    @property
+    def css(self) -> str:
+        """Return the class of its badge."""
+        return self.condition.state.replace(" ", "-")
+
+    @property
+    def age(self) -> str:
+        """How long ago it was last asked with success."""
+        return ago(self.condition.age)
+
+
+@dataclass(frozen=True)
+class Period:
+    """The figures of 24 hours or 7 days."""
+
+    name: str
+    submitted: int
+    failed: int
+    ended: int
+    rows: list[tuple[str, str, str]]
+    charts: list[tuple[str, SafeString, str]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """All of the start page. `complaints` is empty when all is well."""
+
+    clusters: list[ClusterLine]
+    stuck: list[Job]
+    warnings: list[str]
+    periods: list[Period]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What somebody has to look at, a sentence each."""
+        troubled = [line for line in self.clusters if not line.condition.is_fine]
+        found = [_complaint(line) for line in troubled if line.condition.state is not State.DISABLED]
+        if not self.clusters:
+            found.append("No cluster is registered yet.")
+        if self.stuck:
+            found.append(f"{len(self.stuck)} submissions have had no outcome for 3 minutes and more.")
+        return [*found, *self.warnings]
+
+
+def look() -> Dashboard:
+    """Read everything that the start page shows."""
+    active = figures.active()
+    lines = [
+        ClusterLine(
+            condition, *(active.get(condition.cluster.pk, {}).get(s, 0) for s in (Status.QUEUED, Status.RUNNING))
+        )
+        for condition in conditions(set(active))
+    ]
+    return Dashboard(lines, figures.stuck(), _warnings(), [period("24 h"), period("7 d")])
+
+
+def period(name: str) -> Period:
+    """Return the figures of the period `name`, at most some seconds old."""
+    found = cache.get(f"dashboard-{name}".replace(" ", "-"))
+    if not isinstance(found, Period):
+        length, step = (_DAY, timedelta(hours=1)) if name == "24 h" else (_WEEK, timedelta(hours=6))
+        found = _period(name, figures.Window.up_to_now(length, step))
+        cache.set(f"dashboard-{name}".replace(" ", "-"), found, _KEPT[name])
+    return found
+
+
+def ago(age: timedelta | None) -> str:
+    """Return an age in words for people."""
+    if age is None:
+        return "never"
+    seconds = max(0, int(age.total_seconds()))
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name} ago"
+    return f"{seconds} s ago"
+
+
+def _warnings() -> list[str]:
+    try:
+        return gate.problems()
+    except ValueError as exc:
+        return [f"The proxies' settings are wrong: {exc}"]
+
+
+def _complaint(line: ClusterLine) -> str:
+    condition = line.condition
+    words = f"{condition.cluster.name} is {condition.state}: last asked with success {line.age}"
+    return f"{words}; {condition.error}" if condition.error else f"{words}."
+
+
+def _period(name: str, window: figures.Window) -> Period:
+    shares = figures.submissions(window)
+    whole, steps = figures.times(window)
+    kinds = [("Queue time", whole.queue, [s.queue for s in steps]), ("Wall time", whole.wall, [s.wall for s in steps])]
+    return Period(
+        name=name,
+        submitted=sum(share.all for share in shares),
+        failed=sum(share.failed for share in shares),
+        ended=whole.ended,
+        rows=[(title, _length(spread.median), _length(spread.p95)) for title, spread, _ in kinds],
+        charts=[
+            _submissions(window, shares),
+            *(_times(title, window, spreads) for title, _, spreads in kinds),
+        ],
+    )
+
+
+def _submissions(window: figures.Window, shares: list[figures.Share]) -> tuple[str, SafeString, str]:
+    series = [
+        Column(_label(begin, window), share.all, share.failed, f"{_when(begin)}: {share.all}, {share.failed} failed")
+        for begin, share in zip(window.begins, shares, strict=True)
+    ]
+    title = f"Submissions per {'hour' if window.step == timedelta(hours=1) else '6 hours'}"
+    return title, _drawn(title, series, "submissions", charts.count_ticks), "all, and those that failed"
+
+
+def _times(title: str, window: figures.Window, spreads: list[figures.Spread]) -> tuple[str, SafeString, str]:
+    series = [
+        Column(
+            _label(begin, window),
+            spread.p95,
+            spread.median,
+            f"{_when(begin)}: median {_length(spread.median)}, p95 {_length(spread.p95)}",
+        )
+        for begin, spread in zip(window.begins, spreads, strict=True)
+    ]
+    return title, _drawn(title, series, "times", charts.duration_ticks), "p95, and the median before it"
+
+
+def _drawn(title: str, series: list[Column], kind: str, ticks: Any) -> SafeString:
+    largest = max(column.back or 0 for column in series)
+    return mark_safe(charts.columns(title, series, kind, ticks(largest)))  # noqa: S308 - charts escapes each text
+
+
+def _label(begin: datetime, window: figures.Window) -> str:
+    return f"{begin:%H:00}" if window.step == timedelta(hours=1) else f"{begin:%d %b}"
+
+
+def _when(begin: datetime) -> str:
+    return f"{begin:%d %b %H:%M} UTC"
+
+
+def _length(seconds: float | None) -> str:
+    return "–" if seconds is None else duration(timedelta(seconds=seconds))  # noqa: RUF001 - a dash for nothing
