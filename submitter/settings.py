@@ -43,10 +43,9 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "proxyauth",
     "csp",
     "axes",
-    "axes",
+    "proxyauth",
     "clusters.apps.ClustersConfig",
     "jobs",
     "submitter.apps.SubmitterConfig",
@@ -55,8 +54,8 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "proxyauth.middleware.ProxyMiddleware",  # first: takes the proxy away before anything else can see it
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "submitter.contentpolicy.ContentPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -119,25 +118,13 @@ STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))()
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
-
-# One script of 4 MiB grows in JSON: every control character takes six bytes there.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
-
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["submitter.api.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.api.OneFormEach",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # monitoring asks on loopback
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
 # Preloading is an entry in the browsers' own lists, for a whole domain: for its owner to ask for, not for one service.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-    "EXCEPTION_HANDLER": "submitter.api.answer_exception",
+X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": contentpolicy.PAGES}
 
 # Behind a front server, whose X-Forwarded-For is believed: addresses, networks, or "unix" for a Unix socket.
@@ -146,6 +133,19 @@ FRONT_SERVERS = env.list("FRONT_SERVERS", default=[])
 # Requests in a minute, counted in Redis; 0 is no limit.
 THROTTLE_PER_ACCOUNT = env.int("THROTTLE_PER_ACCOUNT", default=6000)
 THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several users may share a front end
+
+# One script of 4 MiB grows in JSON: every control character takes six bytes there.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.pace.PaceThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["submitter.api.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.api.OneFormEach",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "submitter.api.answer_exception",
     "URL_FORMAT_OVERRIDE": None,  # clients of the original send `format=short`
     "UNAUTHENTICATED_USER": None,
 }
@@ -153,7 +153,6 @@ THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several
 SPECTACULAR_SETTINGS = {
     "TITLE": "Job submitter",
     "DESCRIPTION": "Batch jobs on SLURM clusters, for holders of a grid proxy certificate.",
-    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.pace.PaceThrottle"],
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -161,6 +160,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "StatusEnum": "jobs.states.Status",
+        "SubmissionStatusEnum": "jobs.serializers.SUBMISSION_STATUSES",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "submitter.api.document_errors",
@@ -173,10 +176,6 @@ GRIDMAP = env.str("GRIDMAP", default="/etc/grid-security/grid-mapfile")
 
 PROXY_TYPES = env.list("PROXY_TYPES", default=["rfc", "draft", "legacy"])
 PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False)
-    "ENUM_NAME_OVERRIDES": {
-        "StatusEnum": "jobs.states.Status",
-        "SubmissionStatusEnum": "jobs.serializers.SUBMISSION_STATUSES",
-    },
 PROXY_ALLOW_END_ENTITY = env.bool("PROXY_ALLOW_END_ENTITY", default=False)
 PROXY_MAX_DELEGATIONS = env.int("PROXY_MAX_DELEGATIONS", default=8)
 PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048)
