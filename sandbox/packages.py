@@ -14,6 +14,7 @@ NEEDED = {
     "globus-simple-ca": (),
     "mariadb-server": ("mariadb.service",),
     "munge": ("munge.service",),
+    "nginx-light": ("nginx.service",),
     "openssh-client": (),
     "openssh-server": ("ssh.service",),
     "openssl": (),
@@ -23,6 +24,7 @@ NEEDED = {
     "slurmctld": ("slurmctld.service",),
     "slurmd": ("slurmd.service",),
     "slurmdbd": ("slurmdbd.service",),
+    "systemd": (),
     "tcsh": (),
     "tzdata": (),
 }
