@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count
@@ -48,7 +49,7 @@ class Window:
         return [self.since + self.step * n for n in range(self.count)]
 
     @property
-    def bounds(self) -> dict[str, datetime | timedelta]:
+    def bounds(self) -> dict[str, Any]:
         """The parameters of the queries."""
         return {"step": self.step, "since": self.since, "until": self.since + self.step * self.count}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from sandbox.commands import run, succeeds
 
 NEEDED = {
+    "chromium": (),
     "curl": (),
     "globus-gsi-cert-utils-progs": (),
     "globus-proxy-utils": (),

@@ -16,6 +16,7 @@ class OperatorSite(admin.AdminSite):
     site_title = "Job submitter"
     index_title = "Is all well?"
     site_url = "/"
+    enable_nav_sidebar = False  # the start page lists everything, and lists need the width
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard to those who may see clusters and jobs, and the list of pages to everybody."""

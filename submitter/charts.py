@@ -9,7 +9,7 @@ from html import escape
 from math import ceil, floor, log10
 
 _WIDTH, _HEIGHT = 640, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 6, 10, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 6, 10, 24
 _LABELS = 7
 
 

@@ -20,7 +20,7 @@ class PollInline(admin.TabularInline):
     extra = 0
     can_delete = False
     fields = ["account", "succeeded_at", "failed_at", "failures", "took", "due_at", "error"]
-    readonly_fields = tuple(fields)
+    readonly_fields = ["account", "succeeded_at", "failed_at", "failures", "took", "due_at", "error"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         """Polls are written by the workers alone."""
@@ -37,7 +37,7 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
 
     form = ClusterForm
     change_form_template = "admin/clusters/cluster/change_form.html"
-    list_display = ["name", "condition", "address", "port", "job_domain", "time_zone", "poll_account"]
+    list_display = ["name", "condition", "asked", "address", "port", "job_domain", "time_zone", "poll_account"]
     list_filter = ["enabled"]
     search_fields = ["name", "address", "job_domain"]
     inlines = [PollInline]
@@ -55,6 +55,12 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
         """Return the badge of the cluster's state."""
         state = of(cluster, list(cluster.polls.all()), busy=False).state
         return format_html('<span class="badge {}">{}</span>', state.replace(" ", "-"), state)
+
+    @admin.display(description="last answer")
+    def asked(self, cluster: Cluster) -> str:
+        """Return when it was last asked with success, UTC."""
+        time = of(cluster, list(cluster.polls.all()), busy=False).succeeded_at
+        return f"{time:%Y-%m-%d %H:%M:%S}" if time else "never"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read the polls with the clusters."""

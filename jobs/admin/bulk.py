@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 
 from jobs import errands
 from jobs.admin.paging import BOUND
-from jobs.models import Errand, Job, Step, Submission, Verb
+from jobs.models import Errand, Job, JobQuerySet, Step, Submission, Verb
 from jobs.states import ACTIVE
 from jobs.tasks import run_errand
 
@@ -28,7 +28,7 @@ class Bulk:
         return _ask_or_order(self, request, Verb.REFRESH, jobs.filter(submission=Submission.SUBMITTED))
 
     @admin.action(description="Abort", permissions=["abort"])
-    def abort_jobs(self: Any, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
+    def abort_jobs(self: Any, request: HttpRequest, jobs: JobQuerySet) -> HttpResponse | None:
         """Cancel those of `jobs` that are active."""
         return _ask_or_order(self, request, Verb.ABORT, jobs.listed().filter(status__in=sorted(ACTIVE)))
 

@@ -21,21 +21,6 @@ _PERIODS = {
 }
 
 
-class SlurmState(admin.SimpleListFilter):
-    """SLURM's own word for the job's state."""
-
-    title = "SLURM state"
-    parameter_name = "slurm_state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's
-        """Return SLURM's words."""
-        return [(word, word) for word in sorted(WORDS)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
-        """Keep the jobs in the chosen state."""
-        return queryset.filter(slurm_state=self.value()) if self.value() else queryset
-
-
 class Submitted(admin.SimpleListFilter):
     """When the submission began."""
 
@@ -58,6 +43,7 @@ class Typed(admin.SimpleListFilter):
 
     template = "admin/jobs/job/typed_filter.html"
     hint = ""
+    offered: tuple[str, ...] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
         """Return one, that Django shows the filter at all."""
@@ -70,10 +56,23 @@ class Typed(admin.SimpleListFilter):
         yield {
             "value": self.value() or "",
             "hint": self.hint,
+            "offered": self.offered,
             "kept": [(key, value) for key, values in kept.items() for value in values],
             "query": changelist.query,
             "without": changelist.get_query_string(remove=[self.parameter_name]),
         }
+
+
+class SlurmState(Typed):
+    """SLURM's own word for the job's state."""
+
+    title = "SLURM state"
+    parameter_name = "slurm_state"
+    offered = tuple(sorted(WORDS))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
+        """Keep the jobs in that state."""
+        return queryset.filter(slurm_state=str(self.value()).strip().upper()) if self.value() else queryset
 
 
 class Tag(Typed):

@@ -1,5 +1,6 @@
 """The list of jobs and the page of one: rows say what SLURM said, so nobody edits them."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -11,13 +12,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from jobs.admin import export, filters, search
 from jobs.admin.bulk import Bulk
 from jobs.admin.paging import BoundedPaginator
 from jobs.models import Event, Job
+from jobs.serializers import duration
 
 log = structlog.get_logger(__name__)
+
+
+def _time(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
 
 
 class EventInline(admin.TabularInline):
@@ -28,7 +35,7 @@ class EventInline(admin.TabularInline):
     can_delete = False
     verbose_name_plural = "history"
     fields = ["at", "status", "slurm_state", "source", "by"]
-    readonly_fields = tuple(fields)
+    readonly_fields = ["at", "status", "slurm_state", "source", "by"]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         """History is written by what happens."""
@@ -42,8 +49,8 @@ class JobAdmin(Bulk, admin.ModelAdmin):
     change_list_template = "admin/jobs/job/change_list.html"
     change_form_template = "admin/jobs/job/change_form.html"
     list_display = [
-        "__str__", "cluster_name", "account", "tag", "badge", "slurm_state", "nodes", "cores",
-        "created_at", "started_at", "ended_at", "wall_seconds",
+        "__str__", "badge", "slurm_state", "account", "short_tag", "begun", "started", "ended", "length", "nodes",
+        "cores", "cluster_name",
     ]  # fmt: skip
     list_filter = [
         "cluster", "status", filters.SlurmState, filters.Submitted, filters.Since, filters.Until, filters.Tag,
@@ -78,6 +85,31 @@ class JobAdmin(Bulk, admin.ModelAdmin):
         """Return the cluster's name."""
         return job.cluster.name
 
+    @admin.display(description="tag")
+    def short_tag(self, job: Job) -> str:
+        """Return the tag, or the beginning of a long one."""
+        return Truncator(job.tag or "").chars(40)
+
+    @admin.display(description="begun")
+    def begun(self, job: Job) -> str:
+        """Return when the submission began, UTC."""
+        return _time(job.created_at)
+
+    @admin.display(description="started")
+    def started(self, job: Job) -> str:
+        """Return when it started, UTC."""
+        return _time(job.started_at)
+
+    @admin.display(description="ended")
+    def ended(self, job: Job) -> str:
+        """Return when it ended, UTC."""
+        return _time(job.ended_at)
+
+    @admin.display(description="wall time")
+    def length(self, job: Job) -> str:
+        """Return how long it ran, in SLURM's form."""
+        return "" if job.wall_seconds is None else duration(timedelta(seconds=job.wall_seconds))
+
     @admin.display(description="status")
     def badge(self, job: Job) -> str:
         """Return the status, or how far the submission is where SLURM has no job."""
@@ -110,7 +142,7 @@ class JobAdmin(Bulk, admin.ModelAdmin):
     def _note_export(self, request: HttpRequest) -> None:
         """Keep in the admin's history who took a list of jobs away."""
         LogEntry.objects.create(
-            user=request.user,
+            user_id=request.user.pk,  # type: ignore[misc]  # nobody without a key comes this far
             content_type=ContentType.objects.get_for_model(Job),
             object_repr="list of jobs",
             action_flag=CHANGE,

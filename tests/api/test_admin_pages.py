@@ -25,6 +25,8 @@ from submitter import dashboard
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_end import record
 
+# ruff: noqa: ARG001 - fixtures that make rows or stand in for the clusters are asked for their effect
+
 pytestmark = pytest.mark.django_db
 
 GROUPS = ["read-only operator", "operator", "administrator"]
@@ -105,7 +107,7 @@ def test_somebody_who_is_no_operator_gets_no_further_than_the_login() -> None:
 
 def test_an_address_that_guesses_passwords_is_locked_out(settings: Any) -> None:
     settings.AXES_FAILURE_LIMIT = 3
-    User.objects.create_superuser("root", password="the right one, long")
+    User.objects.create_superuser("root", password="the right one, long")  # noqa: S106 - of this test alone
     guess = {"username": "root", "password": "wrong"}
     answers = [Client().post("/admin/login/", guess).status_code for _ in range(4)]
     right = Client().post("/admin/login/", {**guess, "password": "the right one, long"})
@@ -186,8 +188,9 @@ def test_the_export_has_the_filtered_jobs_and_no_formula(enter: Callable[[str], 
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("q=1", [1]), ("q=2.batch.grid.cyf-kr.edu.pl", [2]), ("q=tag3", [3]), ("q=plgbob", [3]), ("q=/CN%3Dplgalice", [1, 2]),
-        ("tagged=tag1", [1]), ("as=plgbob", [3]), ("status__exact=QUEUED", []), ("slurm_state=PENDING", []), ("period=1h", [1, 2, 3]),
+        ("q=1", [1]), ("q=2.batch.grid.cyf-kr.edu.pl", [2]), ("q=tag3", [3]), ("q=plgbob", [3]),
+        ("q=/CN%3Dplgalice", [1, 2]), ("tagged=tag1", [1]), ("as=plgbob", [3]), ("status__exact=QUEUED", []),
+        ("slurm_state=PENDING", []), ("period=1h", [1, 2, 3]),
         ("since=2020-01-01", [1, 2, 3]), ("until=2020-01-01", []), ("until=nonsense", []), ("q=nothing", []),
     ],
 )  # fmt: skip
@@ -288,9 +291,7 @@ def test_host_keys_are_pinned_only_when_a_person_has_compared_them(
     assert zeus.host_keys == [KEY]
 
 
-def test_keys_that_were_never_shown_cannot_be_pinned(
-    enter: Callable[[str], Client], zeus: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_that_were_never_shown_cannot_be_pinned(enter: Callable[[str], Client], zeus: Cluster) -> None:
     page = f"/admin/clusters/cluster/{zeus.pk}/operate/"
     sealed = hostkeys.seal(zeus, ["ssh-ed25519 BBBB"])
     browser = enter("administrator")
@@ -305,8 +306,9 @@ def test_keys_that_were_never_shown_cannot_be_pinned(
 def form_of(**changes: str) -> dict[str, str]:
     """Return what a browser sends to add a cluster."""
     return {
-        "name": "new.example.org", "aliases": "new\nnewer", "job_domain": "batch.example.org", "time_zone": "Europe/Warsaw",
-        "address": "login.example.org", "port": "22", "host_keys": "", "slurm_bin": "/usr/bin", "environment": "{}",
+        "name": "new.example.org", "aliases": "new\nnewer", "job_domain": "batch.example.org",
+        "time_zone": "Europe/Warsaw", "address": "login.example.org",
+        "port": "22", "host_keys": "", "slurm_bin": "/usr/bin", "environment": "{}",
         "connect_timeout": "10", "command_timeout": "30", "channels": "8", "callers_per_account": "32", "callers": "60",
         "polls-TOTAL_FORMS": "0", "polls-INITIAL_FORMS": "0", **changes,
     }  # fmt: skip
