@@ -1,6 +1,7 @@
 """What each of the three groups sees and does, in Chromium, with real clusters behind it."""
 
 import csv
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_an_operator_aborts_many_and_the_history_says_who(
     alice: Caller,
     zeus: Cluster,
 ) -> None:
-    tag = f"bulk {len(alice.submitted)} {id(alice)}"
+    tag = f"bulk {uuid.uuid4()}"
     jobs = [alice.submit(zeus, "sleep 600", tag=tag) for _ in range(4)]
     page = enter("doer")
     page.goto("/admin/jobs/job/")
