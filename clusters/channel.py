@@ -12,6 +12,7 @@ import paramiko
 from clusters.errors import Interrupted, TimedOut
 
 _PIECE = 64 * 1024
+_LOST_WAKE_UP = 0.1  # seconds
 _NOISE = 500  # bytes of what a login prints that are worth showing; more than a marker has
 
 
@@ -91,17 +92,18 @@ class Exchange:
                     raise
             self._writing = False
 
-    def read_until(self, enough: Callable[[bytes], bool], timeout: float) -> None:
+    def read_until(self, enough: Callable[[bytearray], bool], timeout: float) -> None:
         """Take what the command prints until its standard output is `enough`, or it has ended."""
         deadline = time.monotonic() + timeout
         poller = poll()
         poller.register(self._channel.fileno(), POLLIN)
-        while not (self._drain() or enough(self.stdout)):
+        while not (self._drain() or enough(self._out.kept)):
             left = deadline - time.monotonic()
             if left <= 0:
                 self._expire()
                 raise self._unfinished("", timeout)
-            poller.poll(left * 1000)
+            # paramiko's two streams share one pipe, and a wake-up can get lost where both have something at once.
+            poller.poll(min(left, _LOST_WAKE_UP) * 1000)
 
     def finish(self, timeout: float) -> int:
         """Take the rest of what the command prints, and return its exit status."""

@@ -12,10 +12,10 @@ from clusters import files, pool, scripts, slurm, ssh
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
 from clusters.files import OutputFile
 from clusters.models import Cluster
-from clusters.run import Answer, Script
+from clusters.run import Answer, Run, Script
 from clusters.session import Lease
 from clusters.shell import Section
-from clusters.slurm import Accepted, NewJob, NotSubmitted, Record, Rejected
+from clusters.slurm import Accepted, Listing, NewJob, NotSubmitted, Record, Rejected
 
 log = structlog.get_logger(__name__)
 
@@ -87,8 +87,7 @@ def submit(cluster: Cluster, account: str, token: str, directory: str, script: s
 
 def _submit(lease: Lease, token: str, directory: str, script: str, timeout: float) -> Accepted | Rejected | NoDirectory:
     run = lease.started
-    content = f"{script}{run.marker}".encode()
-    run.send(f"{token}\n{directory}\n{len(content)}\n".encode() + content, timeout=timeout)
+    run.send(scripts.submission(token, directory, script, run.marker), timeout=timeout)
     try:
         answer = run.answer(2, timeout=timeout)
         if len(answer.sections) > 1 and answer.sections[1].status != 0:
@@ -161,10 +160,12 @@ def _one(found: list[Section]) -> list[Record]:
     squeue, *sacct = found
     if squeue.status != 0 and _UNKNOWN_JOB not in squeue.text:
         raise Failed(f"squeue ended with {squeue.status}: {squeue.text.strip()[:500]}")
-    records = slurm.parse_queue(squeue.text) if squeue.status == 0 else []
-    if not records and sacct:
-        records = slurm.parse_history(slurm.checked(sacct, "sacct"))
-    return records
+    told = slurm.parse_queue(squeue.text) if squeue.status == 0 else Listing([])
+    if not told.records and sacct:
+        told = slurm.parse_history(slurm.checked(sacct, "sacct"))
+    if told.unread:
+        raise Malformed(told.complaint)
+    return told.records
 
 
 def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
@@ -175,20 +176,42 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
     return _one(_run(cluster, account, scripts.INSPECT, [str(job), str(since)]).sections)
 
 
-def queue(cluster: Cluster, account: str, *, everybody: bool) -> list[Record]:
-    """Return what the controller holds, active and just ended: of everybody's jobs, or of `account`'s own.
+class Look:
+    """One look at a cluster on one channel: first the controller's answer, then what else is worth asking."""
 
-    Raises Unreachable, Refused, TimedOut, Failed, Malformed; an answer that was cut is Malformed, never a shorter one.
-    """
-    answer = _run(cluster, account, scripts.QUEUE, ["" if everybody else account], limit=_POLL_LIMIT)
-    return slurm.parse_queue(_whole(answer, "squeue"))
+    def __init__(self, run: Run, timeout: float) -> None:
+        self._run = run
+        self._timeout = timeout
+
+    def queue(self) -> Listing:
+        """Return what the controller holds, active and just ended.
+
+        Raises TimedOut, Refused, Failed, Malformed; an answer that was cut is Malformed or Failed, never a shorter one.
+        """
+        answer = self._run.answer(1, timeout=self._timeout)
+        return slurm.parse_queue(_whole(answer, answer.sections, "squeue"))
+
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> tuple[Listing, dict[str, int]]:
+        """Return what accounting holds of `jobs`, submitted at most `since` seconds ago, every record of an id.
+
+        With it, the exit codes that the controller still has of the jobs `ended`, by squeue's name. Raises as `queue`.
+        """
+        lines = [str(since), _joined(ended), _joined(jobs)]
+        answer = self._run.result("\n".join(lines).encode(), timeout=self._timeout)
+        codes, sacct = answer.sections[1:2], answer.sections[2:]
+        return slurm.parse_history(_whole(answer, sacct, "sacct")), slurm.parse_exit_codes(codes)
 
 
-def history(cluster: Cluster, account: str, jobs: Sequence[int], since: int) -> list[Record]:
-    """Return what accounting holds of `jobs`, submitted at most `since` seconds ago. Raises as `queue` does."""
-    ids = ",".join(str(job) for job in jobs)
-    answer = _run(cluster, account, scripts.HISTORY, [str(since)], stdin=f"{ids}\n".encode(), limit=_POLL_LIMIT)
-    return slurm.parse_history(_whole(answer, "sacct"))
+@contextmanager
+def look(cluster: Cluster, account: str, *, everybody: bool) -> Iterator[Look]:
+    """Look at everybody's jobs as `account`, or at its own. Raises Unreachable, Refused; and what `Look` raises."""
+    with _channel(cluster, account) as channel:
+        script = _script(cluster, scripts.LOOK, "" if everybody else account)
+        yield Look(script.start(channel, limit=_POLL_LIMIT), cluster.command_timeout)
+
+
+def _joined(ids: Sequence[int]) -> str:
+    return ",".join(str(number) for number in ids)
 
 
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
@@ -240,7 +263,7 @@ def _channel(cluster: Cluster, account: str) -> Iterator[paramiko.Channel]:
         yield channel
 
 
-def _whole(answer: Answer, what: str) -> str:
+def _whole(answer: Answer, found: Sequence[Section], what: str) -> str:
     if answer.truncated:
         raise Malformed(f"{what} printed more than {_POLL_LIMIT} bytes")
-    return slurm.checked(answer.sections, what, answer.stderr)
+    return slurm.checked(found, what, answer.stderr)

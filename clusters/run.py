@@ -25,6 +25,21 @@ def _without_noise(marker: str) -> Iterator[None]:
         raise
 
 
+class _Ends:
+    """Counts the `end` lines of an output that grows, without reading it from the start each time."""
+
+    def __init__(self, end: bytes, wanted: int) -> None:
+        self._end, self._left, self._seen = end, wanted, 0
+
+    def __call__(self, output: bytearray) -> bool:
+        """Return whether `output`, which is the last one or longer, has the wanted number of whole `end` lines."""
+        while self._left and (at := output.find(self._end, self._seen)) >= 0:
+            self._seen = at + len(self._end)
+            self._left -= 1
+        self._seen = max(self._seen, len(output) - len(self._end))
+        return not self._left and output.endswith(b"\n")
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a script printed after its marker, and how it ended (None: it has not yet)."""
@@ -74,9 +89,8 @@ class Run:
         Raises TimedOut or Interrupted with what its commands had printed, Refused where the login shell runs nothing,
         Malformed.
         """
-        end = f"\n{self.marker} ".encode()
         with _without_noise(self.marker):
-            self._exchange.read_until(lambda out: out.count(end) >= sections and out.endswith(b"\n"), timeout)
+            self._exchange.read_until(_Ends(f"\n{self.marker} ".encode(), sections), timeout)
             begun = shell.after_marker(self._exchange.stdout, self.marker) is not None
             # Without the script's first word only an exit status tells a shell that runs nothing from a lost link.
             exit_status = None if begun else self._exchange.finish(timeout)

@@ -7,10 +7,13 @@ carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel an
 
 DIRECTORY = ".job-submitter"  # in the user's home
 
+FIRST = 4096  # bytes that SUBMIT reads at once
+_FIXED_WIDTH = 10_000_000  # is added to the number of bytes that follow, whose width would change it otherwise
 _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 
-# $2: the seconds that sbatch may take. Standard input: a token that names this submission, the working directory, the
-# number of bytes that follow, and these: the script with $0 at its end, as proof that it came whole.
+# $2: the seconds that sbatch may take. Standard input, as `submission` makes it: a token that names this submission,
+# the working directory, how many bytes come after the first FIRST, and the script with $0 at its end, as proof that it
+# came whole. The `head` that reads those FIRST bytes has been started when they come: no process is waited for.
 # The token's directory is made by whoever comes first, this script or LOOKUP: what that has found missing cannot be
 # submitted later. SLURM remembers sbatch's command line, and with it the token. The id is written down before it is
 # told. The answer of sbatch is passed on line by line, so that an id is seen even if sbatch does not end (a user's
@@ -18,8 +21,13 @@ _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 # At the end a line on standard input says that the answer is known: then the directory is not needed any more.
 SUBMIT = f"""
     trap "" HUP PIPE;
-    IFS= read -r _js_token; IFS= read -r _js_dir; read -r _js_size; _js_script=$(head -c "$_js_size");
-    case "$_js_script" in *"$0") _js_script="${{_js_script%"$0"}}";; *) exit 65;; esac;
+    _js_nl=$(echo; echo x); _js_nl="${{_js_nl%x}}";
+    _js_script=$(head -c {FIRST}; echo x); _js_script="${{_js_script%x}}";
+    _js_token="${{_js_script%%"$_js_nl"*}}"; _js_script="${{_js_script#*"$_js_nl"}}";
+    _js_dir="${{_js_script%%"$_js_nl"*}}"; _js_script="${{_js_script#*"$_js_nl"}}";
+    _js_more=$((${{_js_script%%"$_js_nl"*}} - {_FIXED_WIDTH:d})); _js_script="${{_js_script#*"$_js_nl"}}";
+    [ "$_js_more" = 0 ] || _js_script="$_js_script$(head -c "$_js_more")";
+    case "$_js_script" in *"$0"*) _js_script="${{_js_script%"$0"*}}";; *) exit 65;; esac;
     cd; case "$_js_dir" in /*) ;; *) _js_dir="$PWD/$_js_dir";; esac;
     cd -- "$_js_dir"; {_END}
     [ "$_js_status" = 0 ] || exit 0;
@@ -44,15 +52,21 @@ SUBMIT = f"""
 
 _QUEUE_FORMAT = "%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r"
 _HISTORY_FIELDS = "JobID,User,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocNodes,AllocCPUS,NodeList"
-_SQUEUE = f'SLURM_TIME_FORMAT=%s "$1/squeue" -h -t all -o "{_QUEUE_FORMAT}"'
-_SACCT = f'SLURM_TIME_FORMAT=%s "$1/sacct" -a -X -P -n -o {_HISTORY_FIELDS}'
+# SLURM_BITSTR_LEN=0: the numbers of an array's pending tasks are not cut to 64 characters.
+_SQUEUE = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/squeue" -h -t all -o "{_QUEUE_FORMAT}"'
+_SACCT = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/sacct" -a -X -P -n -o {_HISTORY_FIELDS}'
 
-# $2: an account to ask about, or empty for everybody's jobs.
-QUEUE = f'{_SQUEUE} ${{2:+-u "$2"}}; {_END}'
-
-# $2: the beginning of the window in seconds before now. Standard input: the ids, comma-separated. Only a query by id
-# finds a job that was cancelled before it became eligible.
-HISTORY = f'read -r _js_ids; {_SACCT} -S "now-$2seconds" -j "$_js_ids"; {_END}'
+# One look at a cluster. $2: an account to ask about, or empty for everybody's jobs.
+# Standard input, once the answer of squeue is known: the beginning of the window in seconds before now, the ids of
+# jobs whose exit code the controller may still have, and those that accounting is asked about, comma-separated; none
+# ends it.
+# Only a query by id finds a job that was cancelled before it became eligible. sacct -D tells every record of an id.
+LOOK = f"""
+    {_SQUEUE} ${{2:+-u "$2"}}; {_END}
+    read -r _js_since; read -r _js_ended; _js_ids=$(cat); [ -n "$_js_ids" ] || exit 0;
+    if [ -n "$_js_ended" ]; then "$1/squeue" -h -t all -j "$_js_ended" -O "JobArrayID:40,exit_code:20"; fi; {_END}
+    {_SACCT} -D -S "now-${{_js_since}}seconds" -j "$_js_ids"; {_END} exit 0
+"""
 
 _ONE = f"""
     _js_rows=$({_SQUEUE} -j "$2" 2>&1); {_END.replace("echo;", 'printf "%s" "$_js_rows"; echo;', 1)}
@@ -85,6 +99,15 @@ LOOKUP = f"""
     "$1/squeue" -h -t all -u "$3" -o "%i|%o" 2>&1; {_END}
     "$1/sacct" -u "$3" -X -P -n -D -o JobID,SubmitLine -S "now-$2seconds" 2>&1; {_END} exit 0
 """
+
+
+def submission(token: str, directory: str, script: str, marker: str) -> bytes:
+    """Return what SUBMIT reads on standard input; `marker` is its $0."""
+    content = f"{script}{marker}".encode()
+    head = f"{token}\n{directory}\n".encode()
+    more = max(0, len(head) + len(f"{_FIXED_WIDTH}\n") + len(content) - FIRST)
+    return (head + f"{_FIXED_WIDTH + more}\n".encode() + content).ljust(FIRST, b"\n")
+
 
 # $2: a job's id.
 DESCRIBE = f'SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$2" 2>&1; {_END} exit 0'

@@ -5,8 +5,8 @@ Sources: the manual pages of sbatch, scontrol, squeue and sacct; recorded output
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from clusters.errors import Failed, Malformed
 from clusters.shell import Section
@@ -44,6 +44,16 @@ class Record:
     signal: int | None
     reason: str | None
     from_accounting: bool
+
+    @property
+    def name(self) -> str:
+        """The job's id, and behind `_` the task's, as squeue prints it."""
+        return f"{self.job}" if self.task is None else f"{self.job}_{self.task}"
+
+    @property
+    def tasks(self) -> int | None:
+        """How many tasks of an array this stands for; None where SLURM has cut the list of them."""
+        return 1 if self.task is None else _count(self.task)
 
 
 @dataclass(frozen=True)
@@ -116,14 +126,54 @@ def _task_placeholder(path: str) -> str:
     return re.sub(r"4294967294|%[0-9]+a", "%a", path)
 
 
-def parse_queue(text: str) -> list[Record]:
-    """Read squeue's lines. Raises Malformed with the first line that is not understood."""
-    return [_queue_record(line) for line in text.split("\n") if line]
+@dataclass(frozen=True)
+class Listing:
+    """What squeue or sacct printed: its records, and the lines of which no sense could be made."""
+
+    records: list[Record]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def complaint(self) -> str:
+        """How many lines were not understood, and the first of them; empty if there is none."""
+        return f"{len(self.unread)} lines not understood, the first: {self.unread[0][:300]!r}" if self.unread else ""
 
 
-def parse_history(text: str) -> list[Record]:
-    """Read sacct's lines. Raises Malformed with the first line that is not understood."""
-    return [_history_record(line) for line in text.split("\n") if line]
+def parse_queue(text: str) -> Listing:
+    """Read squeue's lines."""
+    return _listing(text, _queue_record)
+
+
+def parse_history(text: str) -> Listing:
+    """Read sacct's lines."""
+    return _listing(text, _history_record)
+
+
+def with_exit_codes(records: Iterable[Record], statuses: Mapping[str, int]) -> list[Record]:
+    """Return `records` with the controller's wait statuses (wait(2)) of ended jobs, by their names in squeue."""
+    return [
+        replace(record, exit_code=statuses[record.name] >> 8, signal=statuses[record.name] & 0x7F)
+        if record.name in statuses
+        else record
+        for record in records
+    ]
+
+
+def parse_exit_codes(found: Iterable[Section]) -> dict[str, int]:
+    """Read squeue's columns name and exit code (a wait status, wait(2)) of ended jobs; nothing where it failed."""
+    lines = [line.split() for section in found if section.status == 0 for line in section.text.split("\n")]
+    return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit()}  # noqa: PLR2004
+
+
+def _listing(text: str, read: Callable[[str], Record]) -> Listing:
+    records, unread = [], []
+    for line in text.split("\n"):
+        try:
+            if line:
+                records.append(read(line))
+        except Malformed as exc:
+            unread.append(str(exc))
+    return Listing(records, tuple(unread))
 
 
 def _queue_record(line: str) -> Record:
@@ -183,6 +233,20 @@ def _split_name(name: str) -> tuple[int, str | None]:
     if not match:
         raise ValueError(name)
     return int(match[1]), match[2]
+
+
+def _count(tasks: str) -> int | None:
+    """Count the tasks of `5` or `[1,3,5-9,20-30:2%4]`; None where that is cut with `...`."""
+    if not tasks.startswith("["):
+        return 1
+    total = 0
+    for part in tasks.strip("[]").partition("%")[0].split(","):
+        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+)(?::([0-9]+))?)?", part)
+        if not match:
+            return None
+        first, last = int(match[1]), int(match[2] or match[1])
+        total += (last - first) // int(match[3] or 1) + 1
+    return total
 
 
 def word(state: str) -> str:

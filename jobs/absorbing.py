@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from django.db import connection, transaction
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from clusters.slurm import Record
 from jobs import reading
@@ -23,11 +24,12 @@ CLOCK_SLACK = timedelta(hours=1)
 
 _BATCH = 5_000  # rows a statement
 
-# What a reading says of a job, and each column's type in PostgreSQL. An unknown word tells the first four only.
+# What a reading says of a job, and each column's type in PostgreSQL. An unknown word tells the first five only.
 _TYPES = {
     "slurm_state": "text",
     "reason": "text",
     "is_array": "boolean",
+    "tasks": "jsonb",
     "submitted_at": "timestamptz",
     "status": "text",
     "started_at": "timestamptz",
@@ -40,7 +42,7 @@ _TYPES = {
     "confirmed": "boolean",
 }
 _COLUMNS = list(_TYPES)
-_TOLD = _COLUMNS[4:]
+_TOLD = _COLUMNS[5:]
 
 _UPDATE = f"""
     UPDATE jobs_job AS job SET {", ".join(f"{name} = said.{name}" for name in _COLUMNS)}, checked_at = %s
@@ -58,10 +60,12 @@ class Row(NamedTuple):
     job_id: str
     slurm_id: int | None
     created_at: datetime
+    recycled: bool
     abort_requested_at: datetime | None
     slurm_state: str
     reason: str
     is_array: bool
+    tasks: dict[str, int] | None
     submitted_at: datetime | None
     status: str
     started_at: datetime | None
@@ -91,18 +95,32 @@ def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Recor
         key = (row.slurm_id, row.account)
         if key not in queued and key not in accounted:
             continue
-        said = reading.read(
-            of_this_submission(row, queued.get(key, ())), of_this_submission(row, accounted.get(key, ()))
-        )
+        if row.recycled:  # the controller speaks of a later job
+            queue, until = [], _successor(row)
+        else:
+            queue, until = of_this_submission(row, queued.get(key, ())), None
+        said = reading.read(queue, of_this_submission(row, accounted.get(key, ()), until))
         if said and (changes := differing(row, said)):
             changed.append((row, said, changes))
     return sum(_write(changed[start : start + _BATCH]) for start in range(0, len(changed), _BATCH))
 
 
-def of_this_submission(job: Row | Job, records: Sequence[Record]) -> list[Record]:
-    """Leave out the records of an earlier job that had the same id."""
+def of_this_submission(job: Row | Job, records: Sequence[Record], until: datetime | None = None) -> list[Record]:
+    """Leave out the records of an earlier job that had the same id, and of one that got it later: at `until`."""
     earliest = job.submitted_at or job.created_at - CLOCK_SLACK
-    return [record for record in records if record.submitted_at is None or record.submitted_at >= earliest]
+    return [
+        record
+        for record in records
+        if record.submitted_at is None
+        or (record.submitted_at >= earliest and (until is None or record.submitted_at < until))
+    ]
+
+
+def _successor(row: Row) -> datetime | None:
+    """Return when the job was submitted that got the id of `row` next."""
+    later = Job.objects.filter(slurm_id=row.slurm_id, account=row.account, created_at__gt=row.created_at)
+    first = later.order_by("created_at").first()
+    return (first.submitted_at or first.created_at) if first else None
 
 
 def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
@@ -111,6 +129,7 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
         "slurm_state": said.slurm_state,
         "reason": job.reason if said.reason is None else said.reason,
         "is_array": said.is_array or job.is_array,
+        "tasks": job.tasks if said.tasks is None else said.tasks,
         "submitted_at": job.submitted_at or said.submitted_at,
     }
     if said.status is None:
@@ -144,6 +163,8 @@ def _write(changed: Sequence[tuple[Row, Reading, dict[str, Any]]]) -> int:
     now = timezone.now()
     table = [[changes.get(name, getattr(row, name)) for name in _COLUMNS] for row, _said, changes in changed]
     columns = [list(column) for column in zip(*table, strict=True)]
+    tasks = _COLUMNS.index("tasks")
+    columns[tasks] = [None if counts is None else Jsonb(counts) for counts in columns[tasks]]
     with connection.cursor() as cursor:
         ids, before = [row.id for row, _said, _changes in changed], [row.status for row, _said, _changes in changed]
         cursor.execute(_UPDATE, [now, ids, before, *columns])

@@ -1,19 +1,25 @@
 """One look at a cluster: ask SLURM about all of its open jobs at once, and have the registry absorb the answers."""
 
-from typing import Any
+import random
+import time
+from collections.abc import Iterable
 
 import structlog
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.errors import ClusterError
-from clusters.models import Cluster, Poll
-from clusters.slurm import Record
-from jobs import locks, reading
+from clusters.errors import ClusterError, Refused
+from clusters.models import Cluster
+from clusters.slurm import Listing, Record, with_exit_codes
+from jobs import locks, reading, schedule
 from jobs.absorbing import CLOCK_SLACK, Row, absorb
 from jobs.models import Job
 
 log = structlog.get_logger(__name__)
+
+# Ids in one question: sacct takes them as one argument, which Linux bounds to 128 KiB (execve(2)).
+_MOST_IDS = 5_000
+_MOST_ENDED = 500  # the controller finds jobs by id slowly; whoever is left out is told of by accounting
 
 
 def clusters_to_poll() -> list[Cluster]:
@@ -21,13 +27,25 @@ def clusters_to_poll() -> list[Cluster]:
     return list(Cluster.objects.filter(enabled=True, pk__in=Job.objects.open().values("cluster")))
 
 
-def poll(cluster: Cluster) -> int:
-    """Look at `cluster` once; return how many jobs changed. At once 0 where another worker is looking at it."""
+def poll(cluster: Cluster, *, due: bool = False) -> int:
+    """Look at `cluster` once; return how many jobs changed. At once 0 where another worker is looking at it.
+
+    With `due` only as the accounts whose time has come. Where the login node or the controller does not answer, one
+    account has found that out for all of them.
+    """
     with locks.alone(locks.Subject.POLL, cluster.pk) as free:
         if not free:
             return 0
         accounts = [cluster.poll_account] if cluster.poll_account else _owners(cluster)
-        return sum(_poll_as(cluster, account) for account in accounts)
+        asked = schedule.due(cluster, accounts) if due else accounts
+        changed = 0
+        for account in asked:
+            answer = _poll_as(cluster, account)
+            changed += answer.changed
+            if answer.cluster_is_down:
+                schedule.put_off(cluster, accounts, like=account)
+                break
+        return changed
 
 
 def _owners(cluster: Cluster) -> list[str]:
@@ -36,37 +54,52 @@ def _owners(cluster: Cluster) -> list[str]:
     )
 
 
-def _poll_as(cluster: Cluster, account: str) -> int:
+def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
     """Ask as `account`; a failure changes no job, is kept with the cluster, and leaves the other accounts alone."""
     everybody = account == cluster.poll_account
     rows = Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
     if not rows:
-        return 0
-    queue: list[Record] = []
+        return schedule.Outcome()
+    began = time.monotonic()
+    queue, history, error, down = Listing([]), Listing([]), "", True
     try:
-        queue = gateway.queue(cluster, account, everybody=everybody)
-        history = _history(cluster, account, rows, queue)
+        with gateway.look(cluster, account, everybody=everybody) as look:
+            queue = look.queue()
+            down = False
+            queue, history = _with_history(look, rows, queue)
+            error = "; ".join(filter(None, (queue.complaint, history.complaint)))
+            failed = False
     except ClusterError as exc:
-        log.warning("poll-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
-        _note(cluster, account, failed_at=timezone.now(), error=f"{type(exc).__name__}: {exc}")
-        return absorb(rows, queue, [])  # what the controller said stands, also where accounting is away
-    changed = absorb(rows, queue, history)
-    _note(cluster, account, succeeded_at=timezone.now(), error="")
-    return changed
+        error, failed, down = f"{type(exc).__name__}: {exc}", True, down and not isinstance(exc, Refused)
+    if error:
+        log.warning("poll-failed" if failed else "poll-unclear", cluster=cluster.name, account=account, error=error)
+    # What the controller said stands, also where accounting is away.
+    changed = absorb(rows, queue.records, history.records)
+    outcome = schedule.Outcome(changed, time.monotonic() - began, error, failed=failed, cluster_is_down=down)
+    schedule.note(cluster, account, outcome, hold_off=failed and not queue.records)
+    return outcome
 
 
-def _history(cluster: Cluster, account: str, rows: list[Row], queue: list[Record]) -> list[Record]:
-    """Ask accounting about the jobs that the controller does not hold as active."""
-    active = {(record.job, record.user) for record in queue if reading.is_active(record)}
-    due = [row for row in rows if (row.slurm_id, row.account) not in active]
+def _with_history(look: gateway.Look, rows: list[Row], queue: Listing) -> tuple[Listing, Listing]:
+    """Ask accounting about jobs that the controller does not hold as active, and about arrays: their tasks leave it.
+
+    Where there are more than one question takes, it is about some of them, others the next time.
+    """
+    active = {(record.job, record.user) for record in queue.records if reading.is_active(record)}
+    arrays = {record.job for record in queue.records if record.task is not None}
+    due = [row for row in rows if row.recycled or row.slurm_id in arrays or (row.slurm_id, row.account) not in active]
     if not due:
-        return []
+        return queue, Listing([])
+    if len(due) > _MOST_IDS:
+        due = random.sample(due, _MOST_IDS)
     since = timezone.now() - min(row.created_at for row in due) + CLOCK_SLACK
-    return gateway.history(cluster, account, [row.slurm_id for row in due if row.slurm_id], int(since.total_seconds()))
+    ended = _just_ended(queue.records, {(row.slurm_id, row.account) for row in due})
+    ids = sorted({row.slurm_id for row in due if row.slurm_id})
+    history, statuses = look.history(ids, int(since.total_seconds()), ended)
+    return Listing(with_exit_codes(queue.records, statuses), queue.unread), history
 
 
-def _note(cluster: Cluster, account: str, **values: Any) -> None:
-    poll = Poll(cluster=cluster, account=account, **values)
-    Poll.objects.bulk_create(
-        [poll], update_conflicts=True, unique_fields=["cluster", "account"], update_fields=list(values)
-    )
+def _just_ended(queue: Iterable[Record], ours: set[tuple[int | None, str]]) -> list[int]:
+    """Return the ids of our jobs that the controller still tells the end of."""
+    ended = {record.job for record in queue if not reading.is_active(record) and (record.job, record.user) in ours}
+    return sorted(ended)[:_MOST_ENDED]

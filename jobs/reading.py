@@ -1,7 +1,7 @@
 """PURE. From SLURM's records of one job to what the registry says of it: explicit words only, absence says nothing."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clusters.slurm import Record
@@ -10,7 +10,10 @@ from jobs.states import Status, of_array, status_of
 
 @dataclass(frozen=True)
 class Reading:
-    """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told."""
+    """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told.
+
+    `tasks`: of an array or a heterogeneous job, how many tasks or components have each status; None where not known.
+    """
 
     status: Status | None
     slurm_state: str
@@ -25,6 +28,7 @@ class Reading:
     signal: int | None
     from_accounting: bool
     is_array: bool
+    tasks: dict[str, int] | None = None
 
     @property
     def final(self) -> bool:
@@ -50,20 +54,35 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
     has not arrived yet, the controller's last word on a job that is no array: an array's tasks leave it one by one.
     A final state without an end is a record that is not whole yet: nothing of it counts.
     """
-    history = [record for record in history if is_active(record) or record.ended_at]
+    history = _latest(record for record in history if is_active(record) or record.ended_at)
     active = [record for record in queue if is_active(record)]
     ended = bool(history) and not any(is_active(record) for record in history) and not _missing(queue, history)
     if active:
-        records = active
+        records = [*active, *_ended_tasks(queue, history)]
     elif ended:
-        records = list(history)
+        records = history
     elif queue and not _is_array(queue):
         records = list(queue)
     else:
-        records = [] if _missing(queue, history) else list(history)
+        records = [] if _missing(queue, history) else history
     if not records:
         return None
     return _of_array(records) if _is_array(records) else _of_one(records[-1])
+
+
+def _latest(history: Iterable[Record]) -> list[Record]:
+    """Keep the last record of each task: a job that was queued again has one for each time."""
+    beginning = dt.datetime.min.replace(tzinfo=dt.UTC)
+    return list({record.task: record for record in sorted(history, key=lambda r: r.submitted_at or beginning)}.values())
+
+
+def _ended_tasks(queue: Sequence[Record], history: Sequence[Record]) -> list[Record]:
+    """Return the tasks of an array that are over: accounting's record before the controller's."""
+    if not _is_array(queue):
+        return []
+    over = {record.task: record for record in [*queue, *history] if not is_active(record)}
+    held = {record.task for record in queue if is_active(record)}
+    return [record for task, record in over.items() if task not in held]
 
 
 def _missing(queue: Sequence[Record], history: Sequence[Record]) -> bool:
@@ -116,4 +135,16 @@ def _of_array(records: Sequence[Record]) -> Reading:
         cores=sum(task.cores or 0 for task in tasks) or None,
         from_accounting=all(task.from_accounting for task in tasks),
         is_array=True,
+        tasks=_counts(records),
     )
+
+
+def _counts(records: Sequence[Record]) -> dict[str, int] | None:
+    """Count tasks by status; None where one's word, or how many a record stands for, is not known."""
+    counts = dict.fromkeys((status.value for status in Status), 0)
+    for record in records:
+        status, tasks = status_of(record.state), record.tasks
+        if status is None or tasks is None:
+            return None
+        counts[status.value] += tasks
+    return {status: number for status, number in counts.items() if number}

@@ -127,7 +127,12 @@ class JobSerializer(serializers.Serializer[Job]):
     host = serializers.CharField(help_text="the cluster")
     slurm_state = serializers.CharField(allow_null=True, help_text="SLURM's own word")
     reason = serializers.CharField(allow_null=True, help_text="SLURM's reason for a job that waits or failed")
-    exit_code = serializers.IntegerField(allow_null=True, help_text="of the script, once accounting has told it")
+    exit_code = serializers.IntegerField(allow_null=True, help_text="of the script, once SLURM has told it")
+    tasks = serializers.DictField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="of a job array: how many of its tasks have each status, as far as SLURM tells",
+    )
     checked_at = serializers.DateTimeField(allow_null=True, help_text="when SLURM was last asked with success, UTC")
 
     def to_representation(self, job: Job) -> dict[str, Any]:
@@ -143,6 +148,7 @@ class JobSerializer(serializers.Serializer[Job]):
             "slurm_state": job.slurm_state or None,
             "reason": job.reason or None,
             "exit_code": job.exit_code,
+            **({"tasks": job.tasks} if job.tasks else {}),
             "checked_at": _checked_at(job, self.context["polls"].get((job.cluster_id, job.polling_account))),
         }
 

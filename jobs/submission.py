@@ -14,6 +14,7 @@ from clusters.errors import Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
 from clusters.slurm import Accepted, NewJob, NotSubmitted, Rejected
+from jobs import schedule
 from jobs.absorbing import CLOCK_SLACK
 from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
@@ -233,6 +234,8 @@ def _write(job: Job, values: dict[str, Any]) -> bool:
 def _settled(job: Job, new: NewJob | None) -> None:
     """Write what the cluster says of a new job. May run in a thread of the pool."""
     _describe(job, new, settled=True)
+    if new:
+        schedule.wake(job.cluster, job.account)
 
 
 def _describe(job: Job, new: NewJob | None, **values: bool) -> None:

@@ -9,24 +9,24 @@ from django.conf import settings
 from clusters import gateway
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from jobs import errands, polling, submission
+from jobs import auditing, errands, polling, submission
 
 log = structlog.get_logger(__name__)
 
 
 @shared_task(expires=60)
 def poll_clusters() -> None:
-    """Order one poll for each cluster with open jobs, so that none waits for another."""
+    """Order one look at each cluster with open jobs, so that none waits for another; who is not due is not asked."""
     for cluster in polling.clusters_to_poll():
-        poll_cluster.apply_async((cluster.pk,), expires=settings.POLL_INTERVAL)
+        poll_cluster.apply_async((cluster.pk,), expires=settings.TICK)
 
 
 @shared_task
 def poll_cluster(pk: int) -> None:
-    """Look once at the cluster with the key `pk`, if it is still there."""
+    """Look at the cluster with the key `pk`, if it is still there, as the accounts that are due."""
     cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
     if cluster:
-        polling.poll(cluster)
+        polling.poll(cluster, due=True)
 
 
 @shared_task(expires=60)
@@ -70,3 +70,9 @@ def resume_errands() -> None:
     errands.forget()
     for pk in errands.unfinished():
         run_errand.delay(str(pk))
+
+
+@shared_task(expires=300)
+def complete_audit_log() -> None:
+    """Write the lines of submissions whose process died before it could."""
+    auditing.complete()

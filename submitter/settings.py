@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "axes",
+    "audit.apps.AuditConfig",
     "proxyauth",
     "clusters.apps.ClustersConfig",
     "jobs",
@@ -86,6 +87,7 @@ TEMPLATES = [
 
 DATABASES = {"default": env.db_url_config(secret("DATABASE_URL"))}
 # A process has many threads, most of them waiting for a cluster: they share a few database connections.
+DATABASES["default"]["ENGINE"] = "submitter.postgresql"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
     "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 10, "reconnect_timeout": 2}
@@ -193,6 +195,7 @@ SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 
 # Seconds between two looks at a cluster that has active jobs.
 POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0)
+TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due
 
 CELERY_BROKER_URL = secret("REDIS_URL")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -211,6 +214,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30.0},
     },
+    "complete-audit-log": {
+        "task": "jobs.tasks.complete_audit_log",
+        "schedule": 600.0,
+        "options": {"expires": 300.0},
+    },
     "tidy-homes": {
         "task": "jobs.tasks.tidy_homes",
         "schedule": 24 * 3600.0,
@@ -218,7 +226,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "poll-clusters": {
         "task": "jobs.tasks.poll_clusters",
-        "schedule": POLL_INTERVAL,
-        "options": {"expires": POLL_INTERVAL},  # a worker that was away finds one order, not a pile
+        "schedule": TICK,
+        "options": {"expires": TICK},  # a worker that was away finds one order, not a pile
     },
 }

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from clusters import gateway
 from clusters.files import OutputFile
 from clusters.models import Cluster
-from clusters.slurm import Accepted, NewJob, Record
+from clusters.slurm import Accepted, Listing, NewJob, Record
 from jobs import waiting
 from tests.pki import grid
 from tests.pki.mint import Form, crl
@@ -72,6 +73,22 @@ class FakeSubmission:
 
 
 @dataclass
+class FakeLook:
+    """One look at a cluster."""
+
+    gateway: "FakeGateway"
+    everybody: bool
+
+    def queue(self) -> Any:
+        return self.gateway._say(f"queue everybody={self.everybody}", Listing(self.gateway.queued))
+
+    def history(self, jobs: list[int], _since: int, ended: list[int]) -> Any:
+        records = [record for record in self.gateway.accounted if record.job in jobs]
+        statuses = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
+        return self.gateway._say("history", (Listing(records, self.gateway.unread), statuses))
+
+
+@dataclass
 class FakeGateway:
     """Stands for every cluster: hands out ids, and says what the test tells it to say."""
 
@@ -80,6 +97,8 @@ class FakeGateway:
     cancelled: list[int] = field(default_factory=list)
     queued: list[Record] = field(default_factory=list)
     accounted: list[Record] = field(default_factory=list)
+    wait_statuses: dict[int, int] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
     lost: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
@@ -110,11 +129,9 @@ class FakeGateway:
     def inspect(self, _cluster: Cluster, _account: str, _job: int, _since: int) -> Any:
         return self._say("inspect", self.queued + self.accounted)
 
-    def queue(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Any:
-        return self._say(f"queue everybody={everybody}", self.queued)
-
-    def history(self, _cluster: Cluster, _account: str, jobs: list[int], _since: int) -> Any:
-        return self._say("history", [record for record in self.accounted if record.job in jobs])
+    @contextmanager
+    def look(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Iterator["FakeLook"]:
+        yield FakeLook(self, everybody)
 
     @contextmanager
     def open_file(self, _cluster: Cluster, _account: str, path: str) -> Iterator[OutputFile]:
@@ -146,6 +163,19 @@ def no_listener_outlives_the_database(django_db_setup: None) -> Iterator[None]: 
     waiting.moves.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def tables_can_be_emptied(django_db_setup: None, django_db_blocker: Any) -> None:  # noqa: ARG001 - asked for its order
+    """Tests that commit are cleared up by TRUNCATE, which the audit log refuses."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_log_stays")
+
+
+@pytest.fixture(autouse=True)
+def audit_lines_are_stored_at_once(settings: Any) -> None:
+    """A test's transaction is seen by its own thread alone."""
+    settings.AUDIT_AT_ONCE = True
+
+
 @pytest.fixture(autouse=True)
 def plain_http(settings: Any) -> None:
     """Django's test client speaks no TLS, and must not be sent there."""
@@ -164,7 +194,7 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
-    for verb in ("submit", "lookup", "describe", "cancel", "inspect", "queue", "history", "open_file"):
+    for verb in ("submit", "lookup", "describe", "cancel", "inspect", "look", "open_file"):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
     return stand_in
 

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from clusters import gateway
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster, Poll
 from jobs import locks, polling
 from jobs.models import Job
 from jobs.states import Status
-from tests.api.conftest import FakeGateway
+from tests.api.conftest import FakeGateway, FakeLook
 from tests.api.test_end import record
 
 
@@ -36,7 +35,7 @@ def test_a_second_look_that_says_the_same_writes_nothing(
     registered(zeus)
     fake.queued = [record("RUNNING")]
     polling.poll(zeus)
-    with django_assert_num_queries(4):  # lock, rows, the poll's own line, unlock
+    with django_assert_num_queries(5):  # lock, rows, the poll's own line read and written, unlock
         assert polling.poll(zeus) == 0
 
 
@@ -211,7 +210,7 @@ def test_what_the_controller_said_stands_where_accounting_is_away(
     def away(*_args: Any) -> Any:
         raise Failed("sacct: connection refused")
 
-    monkeypatch.setattr(gateway, "history", away)
+    monkeypatch.setattr(FakeLook, "history", away)
     assert polling.poll(zeus) == 1
     assert (Job.objects.get().status, Job.objects.get().confirmed) == (Status.ERROR, False)
     assert "sacct" in Poll.objects.get().error

@@ -1,6 +1,7 @@
 """Scripts for the login node, and SLURM's recorded answers."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,15 @@ def recorded(name: str) -> str:
 
 
 def queue() -> dict[tuple[int, str | None], slurm.Record]:
-    return {(r.job, r.task): r for r in slurm.parse_queue(recorded("squeue.txt"))}
+    return {(r.job, r.task): r for r in slurm.parse_queue(recorded("squeue.txt")).records}
 
 
 def history() -> dict[tuple[int, str | None], slurm.Record]:
-    return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt"))}
+    return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt")).records}
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in dir(scripts) if name.isupper() and name != "DIRECTORY" and not name.startswith("_")]
+    "name", [name for name in dir(scripts) if name.isupper() and name not in {"DIRECTORY", "FIRST"} and name[0] != "_"]
 )
 def test_each_script_can_be_quoted_for_every_login_shell(name: str) -> None:
     assert shell.script_line(getattr(scripts, name), ["/usr/bin", "7"], {}, "--0--")
@@ -100,20 +101,45 @@ def test_a_state_is_its_first_word(words: str, word: str) -> None:
         "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
     ],
 )
-def test_a_line_that_is_not_understood_is_malformed_and_shown(line: str) -> None:
-    with pytest.raises(Malformed) as caught:
-        slurm.parse_queue(recorded("squeue.txt") + line)
-    assert repr(line[:300]) in str(caught.value)
+def test_a_line_that_is_not_understood_is_shown_and_the_others_count(line: str) -> None:
+    whole = recorded("squeue.txt")
+    told = slurm.parse_queue(line + "\n" + whole)
+    assert repr(line[:300]) in told.unread[0]
+    assert "1 lines not understood" in told.complaint
+    assert told.records == slurm.parse_queue(whole).records
 
 
-def test_a_cut_line_of_sacct_is_malformed() -> None:
-    with pytest.raises(Malformed, match="sacct"):
-        slurm.parse_history(recorded("sacct.txt")[:-12])
+def test_a_cut_line_of_sacct_is_not_read() -> None:
+    told = slurm.parse_history(recorded("sacct.txt")[:-12])
+    assert "sacct" in told.complaint
+    assert len(told.records) == len(recorded("sacct.txt").splitlines()) - 1
+
+
+@pytest.mark.parametrize(
+    ("task", "tasks"),
+    [(None, 1), ("7", 1), ("[2-9]", 8), ("[1,3,5-9%2]", 7), ("[1-9:2]", 5), ("[0-1,4-10:3]", 5), ("[1-3,7-...]", None)],
+)
+def test_an_arrays_record_says_for_how_many_tasks_it_stands(task: str | None, tasks: int | None) -> None:
+    record = replace(queue()[23, None], task=task)
+    assert record.tasks == tasks
+
+
+def test_the_controllers_exit_code_is_a_wait_status() -> None:
+    found = [Section(b"23                    768\n24_1                  9\n", 0)]
+    statuses = slurm.parse_exit_codes(found)
+    ended = queue()[23, None]
+    killed = replace(ended, job=24, task="1")
+    codes = [(r.exit_code, r.signal) for r in slurm.with_exit_codes([ended, killed, replace(ended, job=25)], statuses)]
+    assert codes == [(3, 0), (0, 9), (None, None)]
+
+
+def test_exit_codes_that_the_controller_no_longer_has_are_not_told() -> None:
+    assert slurm.parse_exit_codes([Section(b"23  0\n", 1)]) == {}
 
 
 def test_a_reason_may_hold_the_separator() -> None:
     line = "12|plgalice|PENDING|1|N/A|N/A|0:00|1|1||a|b\n"
-    assert slurm.parse_queue(line)[0].reason == "a|b"
+    assert slurm.parse_queue(line).records[0].reason == "a|b"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +147,7 @@ def test_a_reason_may_hold_the_separator() -> None:
 )
 def test_squeue_durations(text: str, seconds: int) -> None:
     line = f"12|plgalice|RUNNING|1|1|1|{text}|1|1|n1|None"
-    assert slurm.parse_queue(line)[0].wall_seconds == seconds
+    assert slurm.parse_queue(line).records[0].wall_seconds == seconds
 
 
 def new_job(job: int, name: str) -> slurm.NewJob:

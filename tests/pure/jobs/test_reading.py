@@ -80,7 +80,32 @@ def test_an_unknown_word_moves_nothing_and_ends_nothing() -> None:
 
 def test_an_array_runs_while_a_task_runs() -> None:
     reading = said([record("RUNNING", task="1"), record("PENDING", task="[2-9]"), record("FAILED", task="0")])
-    assert (reading.status, reading.is_array, reading.cores) == (Status.RUNNING, True, 12)
+    assert (reading.status, reading.is_array, reading.cores) == (Status.RUNNING, True, 24)
+    assert reading.tasks == {"QUEUED": 8, "RUNNING": 1, "ERROR": 1}
+
+
+def test_a_task_that_has_left_the_controller_is_counted_by_accounting() -> None:
+    queue = [record("RUNNING", task="2"), record("COMPLETED", task="3")]
+    history = [
+        record("FAILED", accounting=True, task="1", ended_at=at(9)),
+        record("RUNNING", accounting=True, task="2"),
+    ]
+    reading = read(queue, history)
+    assert reading
+    assert (reading.status, reading.tasks) == (Status.RUNNING, {"RUNNING": 1, "FINISHED": 1, "ERROR": 1})
+
+
+def test_tasks_are_not_counted_where_slurm_has_cut_their_numbers() -> None:
+    assert said([record("PENDING", task="[1,3,...]")]).tasks is None
+
+
+def test_of_a_job_that_was_queued_again_the_last_record_counts() -> None:
+    first = record("NODE_FAIL", accounting=True, submitted_at=at(0), ended_at=at(9))
+    second = record("COMPLETED", accounting=True, submitted_at=at(10), ended_at=at(30))
+    for history in ([first, second], [second, first]):
+        reading = read([], history)
+        assert reading
+        assert (reading.status, reading.ended_at) == (Status.FINISHED, at(30))
 
 
 def test_an_array_of_which_the_controller_shows_only_ends_is_not_over_yet() -> None:

@@ -1,0 +1,86 @@
+"""When a cluster is asked again: soon while something happens, later where nothing does, ever later if it is down."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from clusters.models import Cluster, Poll
+
+_LONGEST = 300.0  # seconds between two attempts at what is down
+_SHARE = 5.0  # a poll takes at most a fifth of the time
+_PATIENCE = 12  # polls in a row that changed nothing, after which the interval grows
+_STRETCH = 4.0  # to at most so many times its length
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one poll: jobs that changed, seconds, and the error, which is a failure or some lines not read.
+
+    `cluster_is_down`: neither this account nor any other gets an answer of the controller.
+    """
+
+    changed: int = 0
+    took: float = 0.0
+    error: str = ""
+    failed: bool = False
+    cluster_is_down: bool = False
+
+
+def due(cluster: Cluster, accounts: Sequence[str]) -> list[str]:
+    """Return those of `accounts` whose time has come, the one that waits longest first."""
+    times = dict(Poll.objects.filter(cluster=cluster).values_list("account", "due_at"))
+    now = timezone.now()
+    ready = [account for account in accounts if (times.get(account) or now) <= now]
+    return sorted(ready, key=lambda account: times.get(account) or datetime.min.replace(tzinfo=now.tzinfo))
+
+
+def note(cluster: Cluster, account: str, outcome: Outcome, *, hold_off: bool) -> None:
+    """Keep what came of a poll, and when the next one is due; with `hold_off` later each time."""
+    now = timezone.now()
+    last = Poll.objects.filter(cluster=cluster, account=account).first() or Poll(cluster=cluster, account=account)
+    last.failures = last.failures + 1 if outcome.failed else 0
+    last.quiet = 0 if outcome.changed else last.quiet + 1
+    last.took = outcome.took
+    last.error = outcome.error
+    last.due_at = now + timedelta(seconds=seconds(outcome.took, last.quiet, last.failures if hold_off else 0))
+    if outcome.failed:
+        last.failed_at = now
+    else:
+        last.succeeded_at = now
+    last.save()
+
+
+def seconds(took: float, quiet: int, failures: int) -> float:
+    """Return the seconds to the next poll after one of `took` seconds, the `quiet`th in a row that changed nothing.
+
+    `failures` in a row double the interval each, up to five minutes. A tenth of it is left to chance, so that clusters
+    (and services that share one) do not fall into step.
+    """
+    interval = max(settings.POLL_INTERVAL, _SHARE * took)
+    if failures:
+        interval = min(_LONGEST, interval * 2 ** min(failures, 16))
+    else:
+        interval *= min(_STRETCH, 1 + max(0, quiet - _PATIENCE) / _PATIENCE)
+    chance: float = random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+    return interval * chance
+
+
+def put_off(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
+    """Have no other of `accounts` try before `like` does, who has found the cluster down."""
+    until = Poll.objects.values_list("due_at", flat=True).get(cluster=cluster, account=like)
+    polls = [Poll(cluster=cluster, account=account, due_at=until) for account in accounts if account != like]
+    Poll.objects.bulk_create(
+        polls, update_conflicts=True, unique_fields=["cluster", "account"], update_fields=["due_at"]
+    )
+
+
+def wake(cluster: Cluster, account: str) -> None:
+    """There is a new job: ask within one interval, also where nothing has changed for long or the cluster was down."""
+    now = timezone.now()
+    soon = now + timedelta(seconds=settings.POLL_INTERVAL)
+    sleeping = Poll.objects.filter(cluster=cluster, account__in={account, cluster.poll_account}, due_at__gt=soon)
+    sleeping.filter(took__lt=settings.POLL_INTERVAL / _SHARE).update(due_at=soon, quiet=0)

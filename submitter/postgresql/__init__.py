@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend with a pool that is whole again as soon as the database is."""

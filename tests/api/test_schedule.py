@@ -1,0 +1,115 @@
+"""When a cluster is asked again."""
+
+import datetime as dt
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from clusters.errors import Failed, Refused, Unreachable
+from clusters.models import Cluster, Poll
+from jobs import polling, schedule
+from tests.api.conftest import FakeGateway
+from tests.api.test_end import record
+from tests.api.test_polling import registered
+
+
+@pytest.fixture
+def owners(zeus: Cluster) -> Cluster:
+    """A cluster that each owner asks about their own jobs."""
+    zeus.poll_account = ""
+    zeus.save()
+    return zeus
+
+
+@pytest.fixture(autouse=True)
+def interval(settings: Any) -> None:
+    settings.POLL_INTERVAL = 5.0
+
+
+@pytest.mark.parametrize(
+    ("took", "quiet", "failures", "expected"),
+    [
+        (0.1, 0, 0, 5), (3.0, 0, 0, 15), (0.1, 12, 0, 5), (0.1, 24, 0, 10), (0.1, 1000, 0, 20), (0.1, 0, 1, 10),
+        (0.1, 0, 3, 40), (0.1, 0, 50, 300),
+    ],
+)  # fmt: skip
+def test_the_interval(took: float, quiet: int, failures: int, expected: float) -> None:
+    assert expected * 0.9 <= schedule.seconds(took, quiet, failures) <= expected
+
+
+def test_a_cluster_that_was_just_asked_is_not_due(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    fake.queued = [record("RUNNING")]
+    assert polling.poll(zeus, due=True) == 1
+    fake.calls.clear()
+    assert polling.poll(zeus, due=True) == 0
+    assert fake.calls == []
+    Poll.objects.update(due_at=timezone.now())
+    polling.poll(zeus, due=True)
+    assert fake.calls
+
+
+@pytest.mark.parametrize("exc", [Unreachable("no route"), Failed("squeue: Unable to contact slurm controller")])
+def test_a_dead_cluster_is_found_dead_by_one_account_for_all(
+    fake: FakeGateway, owners: Cluster, exc: Exception
+) -> None:
+    for number, account in enumerate(["plgalice", "plgbob", "plgcarol"]):
+        registered(owners, 100 + number, account)
+    fake.outcome = exc
+    polling.poll(owners, due=True)
+    assert len(fake.calls) == 1
+    assert Poll.objects.filter(due_at__gt=timezone.now()).count() == 3
+    polling.poll(owners, due=True)
+    assert len(fake.calls) == 1
+
+
+def test_a_dead_cluster_is_tried_less_and_less_often(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    fake.outcome = Unreachable("no route")
+    waits = []
+    for _ in range(8):
+        Poll.objects.update(due_at=timezone.now())
+        polling.poll(zeus, due=True)
+        waits.append((Poll.objects.get().due_at - timezone.now()).total_seconds())
+    assert waits[0] < 11
+    assert all(after > before for before, after in pairwise(waits[:5]))
+    assert 250 < waits[-1] <= 300
+
+
+def test_an_account_that_is_refused_is_not_tried_again_soon_and_the_others_are(
+    fake: FakeGateway, owners: Cluster
+) -> None:
+    registered(owners, 100, "plgalice")
+    registered(owners, 101, "plgbob")
+    fake.outcome = Refused("account expired")
+    polling.poll(owners, due=True)
+    assert len(fake.calls) == 2
+    assert set(Poll.objects.values_list("failures", flat=True)) == {1}
+
+
+def test_accounting_that_is_away_does_not_slow_the_controllers_word_down(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    registered(zeus, 101)
+    fake.queued = [record("RUNNING")]
+
+    def away() -> None:
+        if fake.calls[-1] == "history":
+            raise Failed("sacct: connection refused")
+
+    fake.during = away
+    for _ in range(5):
+        polling.poll(zeus)
+    poll = Poll.objects.get()
+    assert (poll.failures, "sacct" in poll.error) == (5, True)
+    assert poll.due_at - timezone.now() <= dt.timedelta(seconds=5)
+
+
+def test_a_new_job_ends_the_rest_of_a_quiet_cluster(zeus: Cluster) -> None:
+    later = timezone.now() + dt.timedelta(seconds=60)
+    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, quiet=80, took=0.1)
+    schedule.wake(zeus, "plgalice")
+    poll = Poll.objects.get()
+    assert poll.due_at - timezone.now() <= dt.timedelta(seconds=5)
+    assert poll.quiet == 0

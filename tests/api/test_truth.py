@@ -1,0 +1,71 @@
+"""What the registry makes of records that are unclear, doubled, of another job, or of the tasks of an array."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from clusters.models import Cluster, Poll
+from jobs import polling
+from jobs.models import Job
+from jobs.states import Status
+from tests.api.conftest import Cast, FakeGateway
+from tests.api.test_end import record
+from tests.api.test_polling import registered
+
+
+def test_one_line_that_is_not_understood_is_reported_and_the_others_count(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    fake.accounted = [record("COMPLETED", from_accounting=True)]
+    fake.unread = ("sacct: 'garbage'",)
+    assert polling.poll(zeus) == 1
+    poll = Poll.objects.get()
+    assert "garbage" in poll.error
+    assert (poll.failures, poll.succeeded_at is not None) == (0, True)
+
+
+def test_the_controller_tells_the_exit_code_before_accounting_does(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    fake.queued = [record("FAILED")]
+    fake.wait_statuses = {100: 3 << 8}
+    polling.poll(zeus)
+    job = Job.objects.get()
+    assert (job.status, job.exit_code, job.confirmed) == (Status.ERROR, 3, False)
+
+
+def test_the_tasks_of_an_array_are_counted_for_its_owner(fake: FakeGateway, zeus: Cluster, cast: Cast) -> None:
+    registered(zeus)
+    fake.queued = [record("RUNNING", task="1"), record("PENDING", task="[2-9]"), record("COMPLETED", task="0")]
+    polling.poll(zeus)
+    answer = cast.alice("GET", "/api/jobs/100.x").json()
+    assert (answer["status"], answer["tasks"]) == ("RUNNING", {"QUEUED": 8, "RUNNING": 1, "FINISHED": 1})
+
+
+def test_two_jobs_with_one_id_get_each_its_own_end(fake: FakeGateway, zeus: Cluster) -> None:
+    now = timezone.now().replace(microsecond=0)
+    long_ago = now - dt.timedelta(days=40)
+    old = registered(zeus, recycled=True, created_at=long_ago, submitted_at=long_ago)
+    new = registered(zeus, submitted_at=now)
+    fake.queued = [record("RUNNING", submitted_at=now)]
+    fake.accounted = [
+        record("FAILED", from_accounting=True, submitted_at=long_ago, ended_at=long_ago, exit_code=1),
+        record("RUNNING", from_accounting=True, submitted_at=now, ended_at=None),
+    ]
+    polling.poll(zeus)
+    old.refresh_from_db()
+    new.refresh_from_db()
+    assert (old.status, old.exit_code, old.confirmed) == (Status.ERROR, 1, True)
+    assert (new.status, new.confirmed) == (Status.RUNNING, False)
+
+
+@pytest.mark.parametrize("number", [10, 6_000])
+def test_a_look_costs_two_questions_however_many_jobs_there_are(fake: FakeGateway, zeus: Cluster, number: int) -> None:
+    Job.objects.bulk_create(
+        Job(cluster=zeus, account="plgalice", submission="SUBMITTED", slurm_id=n, job_id=f"{n}.x")
+        for n in range(1, number + 1)
+    )
+    asked: list[Any] = []
+    fake.during = lambda: asked.append(fake.calls[-1])
+    polling.poll(zeus)
+    assert asked == ["queue everybody=True", "history"]
