@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SANDBOX := sandbox/bootstrap.sh
 BIN := .local/venv/bin
-PYTHON_SOURCES := manage.py submitter jobs clusters proxyauth sandbox tests
+PYTHON_SOURCES := manage.py submitter jobs clusters proxyauth audit sandbox tests
 # Each recipe line that runs the project's Python needs to find the sandbox.
 WITH_SANDBOX := . .local/sandbox.env &&
 

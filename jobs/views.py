@@ -21,7 +21,7 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
 from clusters.models import Poll
-from jobs import refresh, registry, submission, waiting
+from jobs import auditing, refresh, registry, submission, waiting
 from jobs.conditional import answered, etag, known, preferred_wait
 from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
 from jobs.models import Event, Job, Source
@@ -76,6 +76,8 @@ class JobViewSet(ViewSet):
     lookup_value_regex = r"[^/]+"
     tag: str | None = None  # what an error's body repeats
     submission: uuid.UUID | None = None  # what a POST's every answer names
+    subject: Job | None = None  # the caller's job that the call is about
+    host: str = ""  # the cluster that a POST is about
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, then remember the tag that the caller sent."""
@@ -90,7 +92,9 @@ class JobViewSet(ViewSet):
         """Name the submission in every answer to a POST that began one."""
         if self.submission:
             response["Submission-Id"] = str(self.submission)
-        return super().finalize_response(request, response, *args, **kwargs)
+        response = super().finalize_response(request, response, *args, **kwargs)
+        auditing.record(self, response, kwargs.get("job_id", ""))
+        return response
 
     @extend_schema(
         parameters=[
@@ -132,9 +136,9 @@ class JobViewSet(ViewSet):
         order = Order(
             values["script"], values.get("working_directory", ""), values["tag"], _key(request), _digest(request)
         )
-        self.submission = uuid.uuid4()
+        self.submission, self.host = uuid.uuid4(), values["host"].name
         job, replayed = submission.submit(self.submission, values["host"], caller.account, caller.dn, order)
-        self.submission = job.id
+        self.submission, self.subject = job.id, job
         [answer] = _written(request, [submission.as_submitted(job)])
         answer = submission.first_answer(job, answer)
         headers = {"Location": f"{_jobs_url(request)}/{job.job_id}"}
@@ -219,7 +223,8 @@ class JobViewSet(ViewSet):
         found = [] if "\0" in job_id else list(jobs.filter(job_id=job_id, recycled=False)[:1])
         if not found:
             raise JobNotFound(job_id)
-        return found[0]
+        self.subject = found[0]
+        return self.subject
 
 
 class SubmissionViewSet(ViewSet):

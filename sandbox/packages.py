@@ -20,6 +20,7 @@ NEEDED = {
     "openssh-server": ("ssh.service",),
     "openssl": (),
     "postgresql": ("postgresql.service",),
+    "prometheus": ("prometheus.service",),
     "redis-server": ("redis-server.service",),
     "slurm-client": (),
     "slurmctld": ("slurmctld.service",),

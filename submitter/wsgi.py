@@ -10,4 +10,4 @@ from submitter.requestid import with_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
-application = with_request_id(with_client_address(get_wsgi_application(), settings.FRONT_SERVERS))
+application = with_client_address(with_request_id(get_wsgi_application()), settings.FRONT_SERVERS)

@@ -1,0 +1,115 @@
+"""Writes lines of the audit log: at once, or behind the answer's back where a caller must not wait for it."""
+
+import atexit
+import os
+import queue
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.forms import model_to_dict
+
+from audit.models import Entry
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 200
+_PATIENCE = 5.0  # seconds that the end of a process waits for lines that are not stored yet
+
+
+def entry(action: str, outcome: str, **fields: Any) -> Entry:
+    """Return a line about the request that is being answered; its id and address are those of the log's lines."""
+    bound = structlog.contextvars.get_contextvars()
+    fields.setdefault("request_id", str(bound.get("request_id", "")))
+    fields.setdefault("address", str(bound.get("client", "")))
+    return Entry(action=action, outcome=outcome, **fields)
+
+
+def store(lines: Iterable[Entry]) -> bool:
+    """Insert `lines`. Where the database is away each goes to the log in full, at level error, and False is returned.
+
+    What was done is done, and was answered: a missing line must not turn into a failure of the call.
+    """
+    lines = list(lines)
+    try:
+        Entry.objects.bulk_create(lines, ignore_conflicts=True)
+    except DatabaseError as exc:
+        fault = str(exc).partition("\n")[0]
+    else:
+        return True
+    for line in lines:
+        log.error("audit-line-not-stored", error=fault, line=model_to_dict(line))
+    return False
+
+
+class Ledger:
+    """The lines of this process that are not stored yet. One thread stores them, many at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._left = 0
+        self._empty = threading.Condition()
+
+    def later(self, line: Entry) -> None:
+        """Have `line` stored within moments; nobody waits for it."""
+        with self._empty:
+            self._left += 1
+        self._waiting.put(line)
+        if self._thread is None:
+            self._start()
+
+    def flush(self, timeout: float = _PATIENCE) -> bool:
+        """Wait until every line is stored, or `timeout` seconds; say whether every one is."""
+        with self._empty:
+            return self._empty.wait_for(lambda: not self._left, timeout)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="audit-ledger", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            lines = [self._waiting.get()]
+            while len(lines) < _BATCH and not self._waiting.empty():
+                lines.append(self._waiting.get())
+            try:
+                store(lines)
+                connection.close()  # others can use it
+            except Exception:
+                log.exception("audit-ledger-stumbled")
+            with self._empty:
+                self._left -= len(lines)
+                self._empty.notify_all()
+
+
+_of_this_process = Ledger()
+
+
+def later(line: Entry) -> None:
+    """Store `line` behind the answer's back, or at once where the settings say so (AUDIT_AT_ONCE: tests)."""
+    if getattr(settings, "AUDIT_AT_ONCE", False):
+        store([line])
+    else:
+        _of_this_process.later(line)
+
+
+def flush() -> bool:
+    """Wait until this process has stored its lines; say whether it has."""
+    return _of_this_process.flush()
+
+
+def _begin_anew() -> None:
+    """Leave the parent's lines to the parent: its thread did not survive the fork."""
+    global _of_this_process  # noqa: PLW0603 - the one place that replaces it
+    _of_this_process = Ledger()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+atexit.register(flush)

@@ -1,0 +1,200 @@
+"""The audit log: one line for each call that asks for a change, and no way to change a line."""
+
+import base64
+import json
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+from django.forms import model_to_dict
+from django.test import RequestFactory
+from django.utils import timezone
+from structlog.contextvars import bound_contextvars
+
+from audit import ledger
+from audit.models import Entry
+from clusters.errors import Interrupted, Unreachable
+from clusters.models import Cluster
+from clusters.slurm import Rejected
+from jobs import auditing
+from jobs.models import Job, Submission
+from submitter.requestid import with_request_id
+from tests.api.conftest import DNS, Cast, FakeGateway
+
+ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n# a secret word: xyzzy\n", "tag": "xyzzy"}
+JOB = "/api/jobs/100.batch.grid.cyf-kr.edu.pl"
+
+pytestmark = pytest.mark.usefixtures("zeus")
+
+
+def told() -> list[tuple[str, str, int | None, str]]:
+    return [(e.action, e.outcome, e.code, e.subject) for e in Entry.objects.order_by("id")]
+
+
+def test_each_call_leaves_exactly_one_line(cast: Cast, fake: FakeGateway) -> None:
+    assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
+    cast.alice("PUT", JOB, {"action": "abort"})
+    cast.alice("DELETE", JOB)
+    cast.alice("DELETE", JOB)
+    job_id = "100.batch.grid.cyf-kr.edu.pl"
+    assert fake.calls.count("cancel") >= 1
+    assert told() == [
+        ("submit", "done", 201, job_id),
+        ("abort", "done", 204, job_id),
+        ("delete", "done", 204, job_id),
+        ("delete", "refused", 404, job_id),
+    ]
+    first = Entry.objects.earliest("id")
+    assert (first.account, first.dn, first.cluster) == ("plgalice", DNS["plgalice"], "zeus.cyfronet.pl")
+    assert first.submission == Job.objects.get().pk
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "word"),
+    [
+        (Rejected(1, "", "sbatch: error: xyzzy"), 422, "refused"),
+        (Unreachable("no route"), 503, "failed"),
+        (Interrupted("lost"), 408, "unknown"),
+    ],
+)
+def test_a_submission_that_came_to_nothing_is_told_with_its_outcome(
+    cast: Cast, fake: FakeGateway, outcome: Any, code: int, word: str
+) -> None:
+    fake.outcome = outcome
+    cast.alice("POST", "/api/jobs", ORDER)
+    assert told() == [("submit", word, code, "")]
+    assert Entry.objects.get().submission == Job.objects.get().pk
+
+
+def test_bad_input_is_told_and_what_only_reads_is_not(cast: Cast, fake: FakeGateway) -> None:
+    cast.alice("POST", "/api/jobs", {"host": "xyzzy"})
+    cast.alice("GET", "/api/jobs")
+    cast.alice("GET", JOB)
+    cast.alice("PATCH", JOB)
+    assert fake.calls == []
+    assert told() == [("submit", "refused", 422, "")]
+
+
+def test_a_stranger_who_asks_for_somebodys_job_is_told_as_the_stranger(cast: Cast, fake: FakeGateway) -> None:
+    cast.alice("POST", "/api/jobs", ORDER)
+    cast.bob("DELETE", JOB)
+    assert fake.cancelled == []
+    last = Entry.objects.latest("id")
+    assert (last.account, last.outcome, last.code, last.submission) == ("plgbob", "refused", 404, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_repeated_key_is_a_line_of_its_own(cast: Cast, fake: FakeGateway) -> None:
+    for _ in range(2):
+        assert cast.alice("POST", "/api/jobs", ORDER, HTTP_IDEMPOTENCY_KEY="once").status_code == 201
+    assert fake.calls.count("submit") == 1
+    assert [action for action, *_ in told()] == ["submit", "submit-again"]
+
+
+def test_who_is_not_let_in_leaves_no_line_and_neither_does_who_is_too_fast(
+    cast: Cast, fake: FakeGateway, settings: Any
+) -> None:
+    cast.carol("POST", "/api/jobs", ORDER)
+    cast.nobody("DELETE", JOB)
+    settings.THROTTLE_PER_ADDRESS = 1
+    codes = [cast.alice("DELETE", JOB, REMOTE_ADDR="2001:db8::7").status_code for _ in range(2)]
+    assert codes == [404, 429]
+    assert fake.calls == []
+    assert len(told()) == 1
+
+
+def test_no_secret_is_in_any_line(cast: Cast, fake: FakeGateway, proxies: tuple[Path, dict[str, bytes]]) -> None:
+    fake.outcome = Rejected(1, "xyzzy", "xyzzy")
+    cast.alice("POST", "/api/jobs", ORDER)
+    cast.alice("POST", "/api/jobs", ORDER | {"xyzzy": "xyzzy"})
+    cast.alice("PUT", JOB, {"action": "xyzzy"})
+    written = json.dumps([model_to_dict(entry) for entry in Entry.objects.all()], default=str)
+    assert len(told()) == 3
+    assert "xyzzy" not in written
+    assert base64.b64encode(proxies[1]["plgalice"])[:40].decode() not in written
+    assert "PRIVATE KEY" not in written
+
+
+def test_the_line_has_the_requests_id_and_the_clients_address(cast: Cast, fake: FakeGateway) -> None:
+    def view(_environ: dict[str, Any], start: Any) -> list[bytes]:
+        cast.alice("POST", "/api/jobs", ORDER)
+        start("200 OK", [])
+        return []
+
+    environ = RequestFactory().get("/", HTTP_X_REQUEST_ID="from-outside-1", REMOTE_ADDR="192.0.2.7").environ
+    with_request_id(view)(environ, lambda *_: None)
+    assert fake.calls
+    entry = Entry.objects.get()
+    assert (entry.request_id, entry.address) == ("from-outside-1", "192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_entry SET outcome = 'refused'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"],
+)
+def test_the_database_refuses_to_change_a_line(statement: str) -> None:
+    ledger.store([ledger.entry("submit", "done", account="plgalice")])
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER audit_log_stays")
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            cursor.execute(statement)
+    assert [(action, outcome) for action, outcome, *_ in told()] == [("submit", "done")]
+
+
+def test_what_an_operator_does_in_the_admin_is_told_with_the_name() -> None:
+    user = User.objects.create(username="op")
+    with bound_contextvars(request_id="r-12345678", client="192.0.2.9"):
+        LogEntry.objects.create(user=user, object_repr="zeus", action_flag=CHANGE, change_message="Disabled")
+    entry = Entry.objects.get()
+    assert (entry.operator, entry.action, entry.subject, entry.detail) == ("op", "change", "zeus", "Disabled")
+    assert (entry.request_id, entry.address) == ("r-12345678", "192.0.2.9")
+
+
+def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: Cluster) -> None:
+    old = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "created_at": timezone.now() - timedelta(hours=1)}
+    Job.objects.create(**old, submission=Submission.SUBMITTED, slurm_id=8, job_id="8.x")
+    told_before = Job.objects.create(**old, submission=Submission.FAILED)
+    ledger.store([ledger.entry("submit", "refused", submission=told_before.pk)])
+    Job.objects.create(**(old | {"created_at": timezone.now()}))
+    assert auditing.complete() == 1
+    assert auditing.complete() == 0
+    assert told()[1:] == [("submit", "done", None, "8.x")]
+
+
+def test_a_line_that_cannot_be_stored_goes_to_the_log_and_changes_no_answer(
+    cast: Cast, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise DatabaseError("no space left")
+
+    monkeypatch.setattr(type(Entry.objects), "bulk_create", away)
+    assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
+    assert fake.calls
+    assert "audit-line-not-stored" in caplog.text
+    assert "plgalice" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lines_are_stored_behind_the_answers_back_in_another_thread(settings: Any) -> None:
+    settings.AUDIT_AT_ONCE = False
+    keys = [uuid.uuid4() for _ in range(300)]
+    for key in keys:
+        ledger.later(ledger.entry("submit", "done", submission=key))
+    assert ledger.flush()
+    assert set(Entry.objects.values_list("submission", flat=True)) == set(keys)
+
+
+def test_nobody_changes_a_line_in_the_admin(admin_client: Any) -> None:
+    ledger.store([ledger.entry("submit", "done", account="plgalice", subject="1.x")])
+    entry = Entry.objects.get()
+    assert "plgalice" in admin_client.get("/admin/audit/entry/?q=plgalice").content.decode()
+    assert admin_client.get(f"/admin/audit/entry/{entry.pk}/change/").status_code == 200
+    for page in ("add/", f"{entry.pk}/delete/"):
+        assert admin_client.get(f"/admin/audit/entry/{page}").status_code == 403
+    assert admin_client.post(f"/admin/audit/entry/{entry.pk}/change/", {"account": "x"}).status_code == 403
+    assert Entry.objects.get().account == "plgalice"
