@@ -6,7 +6,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import crowd, distance, everybody, instance, one_by_one, proxy_cost, reading, registry, table
+from tests.bench import (
+    crowd,
+    cycle,
+    distance,
+    everybody,
+    instance,
+    one_by_one,
+    proxy_cost,
+    reading,
+    registry,
+    staleness,
+    table,
+)
 from tests.bench.login import Credentials, WarmLogin
 from tests.bench.place import Place, Run
 from tests.bench.service import connections, remove
@@ -20,6 +32,8 @@ def main() -> None:
     began, place = time.monotonic(), Place.from_environment()
     _on_the_sandbox(place)
     proxy_cost.main()
+    cycle.measure()
+    staleness.measure(place)
     if asked.all:
         with instance.running(place) as own:
             registry.fill(own)
