@@ -26,6 +26,11 @@ class AuthorityError(Exception):
 
 @lru_cache(maxsize=4)
 def load_key(path: str) -> CAKey:
+    """Return what `read_key` does, remembered for as long as this process lives."""
+    return read_key(path)
+
+
+def read_key(path: str) -> CAKey:
     """Return the CA's private key from the OpenSSH file at `path`.
 
     Raises AuthorityError where the file is missing, readable by others than its owner, or no unencrypted key.

@@ -11,6 +11,7 @@ import structlog
 from clusters import files, pool, scripts, slurm, ssh
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
 from clusters.files import OutputFile
+from clusters.metrics import call, counted
 from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
 from clusters.session import Lease
@@ -68,6 +69,7 @@ class Submission:
             self._lease.close()
 
 
+@counted
 def submit(cluster: Cluster, account: str, token: str, directory: str, script: str) -> Submission:
     """Run sbatch as `account` in `directory` (absolute, or relative to the home; empty for the home itself).
 
@@ -104,6 +106,7 @@ def _submit(lease: Lease, token: str, directory: str, script: str, timeout: floa
     return slurm.parse_submission(token, found[1:])
 
 
+@counted
 def lookup(
     cluster: Cluster, account: str, tokens: Sequence[str], since: int, *, sbatch_is_over: bool
 ) -> dict[str, Accepted | Rejected | NotSubmitted]:
@@ -119,11 +122,13 @@ def lookup(
     return slurm.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
 
 
+@counted
 def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
     """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
     return slurm.parse_new_job(job, _run(cluster, account, scripts.DESCRIBE, [str(job)]).sections)
 
 
+@counted
 def tidy(cluster: Cluster, account: str) -> None:
     """Remove what submissions left in the account's home more than a day ago. Raises Unreachable, Refused, TimedOut."""
     _run(cluster, account, scripts.TIDY, [])
@@ -137,6 +142,7 @@ def _accepted_before(exc: TimedOut) -> Accepted:
     return Accepted(int(ids[0]))
 
 
+@counted
 def cancel(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
     """Cancel `job` as `account`, and return what SLURM then says of it; nothing if it no longer knows the job.
 
@@ -168,6 +174,7 @@ def _one(found: list[Section]) -> list[Record]:
     return told.records
 
 
+@counted
 def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
     """Return what SLURM says of one job now: the controller, or accounting where that no longer knows it.
 
@@ -205,7 +212,7 @@ class Look:
 @contextmanager
 def look(cluster: Cluster, account: str, *, everybody: bool) -> Iterator[Look]:
     """Look at everybody's jobs as `account`, or at its own. Raises Unreachable, Refused; and what `Look` raises."""
-    with _channel(cluster, account) as channel:
+    with call(cluster, "look"), _channel(cluster, account) as channel:
         script = _script(cluster, scripts.LOOK, "" if everybody else account)
         yield Look(script.start(channel, limit=_POLL_LIMIT), cluster.command_timeout)
 
@@ -214,12 +221,14 @@ def _joined(ids: Sequence[int]) -> str:
     return ",".join(str(number) for number in ids)
 
 
+@counted
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     """Return SLURM's version and what its controller answers. Raises Unreachable, Refused, TimedOut, Failed."""
     found = _run(cluster, account, scripts.PING, []).sections
     return slurm.checked(found, "sbatch").strip(), slurm.checked(found[1:], "scontrol ping").strip()
 
 
+@counted
 def greet(cluster: Cluster) -> None:
     """Connect and compare the host key, without logging in. Raises Unreachable."""
     ssh.greet(cluster.endpoint)
@@ -232,6 +241,7 @@ def open_file(cluster: Cluster, account: str, path: str) -> Iterator[OutputFile]
     Raises FileNotFoundError where `account` can read no such file; Unreachable, Refused, TimedOut, Failed.
     """
     with (
+        call(cluster, "open_file"),
         _channel(cluster, account) as channel,
         files.client(channel, cluster.command_timeout) as sftp,
         files.opened(sftp, path) as file,

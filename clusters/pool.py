@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import paramiko
 import structlog
 from django.db import close_old_connections
 
+from clusters import poolmetrics
 from clusters.errors import ClusterError, Unreachable
 from clusters.run import Script
 from clusters.session import Lease, Limits, Session
@@ -59,8 +61,8 @@ class Pool:
         return self._lend(self._enter(endpoint, account), timeout, script)
 
     def later(self, work: Callable[[], None]) -> None:
-        """Have `work` done in the background, after what is under way; what it raises is logged."""
-        self._background.submit(_logged, work)
+        """Have `work` done in the background, after what is under way; what it raises is logged, under the same id."""
+        self._background.submit(copy_context().run, _logged, work)
 
     def stats(self) -> Stats:
         """Return what is open now."""
@@ -81,7 +83,8 @@ class Pool:
         deadline = time.monotonic() + timeout
         undo: list[Callable[[], None]] = []
         try:
-            session.wait_for_slot(timeout)
+            with poolmetrics.WAITS.time():
+                session.wait_for_slot(timeout)
             undo.append(session.slots.release)
             lease = session.take_standby(script) if script else None
             if lease is None:
@@ -115,6 +118,7 @@ class Pool:
                 raise Unreachable(f"too many calls to {endpoint.address} port {endpoint.port} are under way already")
             self._sessions[endpoint, account] = session
             session.callers += 1
+            poolmetrics.entered(len(self._sessions), session.callers)
             if self._sweeper is None:
                 self._sweeper = threading.Thread(target=self._sweep, name="ssh-pool-sweeper", daemon=True)
                 self._sweeper.start()
@@ -123,6 +127,7 @@ class Pool:
     def _leave(self, session: Session) -> None:
         with self._lock:
             session.callers -= 1
+            poolmetrics.left(session.callers)
             session.last_used = time.monotonic()
 
     def _sweep(self) -> None:
@@ -133,6 +138,7 @@ class Pool:
                 oldest = time.monotonic() - self._limits.idle
                 idle = [key for key, s in self._sessions.items() if not s.callers and s.last_used < oldest]
                 closing = [self._sessions.pop(key) for key in idle]
+                poolmetrics.SESSIONS.set(len(self._sessions))
                 if not self._sessions:
                     self._sweeper = None
             for session in closing:

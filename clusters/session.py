@@ -10,6 +10,7 @@ from functools import partial
 
 import paramiko
 
+from clusters import poolmetrics
 from clusters.errors import NoRoom, Refused, Unreachable
 from clusters.run import Run, Script
 from clusters.ssh import Connection, Endpoint
@@ -123,6 +124,7 @@ class Session:
             lease = self.open(time.monotonic() + self._endpoint.connect_timeout)
             lease.run = script.start(lease.channel)
             self.standby.append((script, lease))
+            poolmetrics.STANDBY.inc()
         except BaseException:
             self._standby_slots.release()
             if lease:
@@ -152,10 +154,13 @@ class Session:
         except IndexError:
             return None
         self._standby_slots.release()
+        poolmetrics.STANDBY.dec()
         return waiting
 
     def close(self) -> None:
         """Close everything, in use or not."""
+        while self._drop_standby():
+            pass
         for connection in {self._connection, *self._leases}:
             if connection:
                 connection.close()

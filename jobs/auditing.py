@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import ledger
+from jobs.metrics import SUBMISSIONS
 from jobs.models import Job
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ def record(call: Call, response: Response, job_id: str) -> None:
         code=response.status_code,
     )
     if call.action == "create":
+        SUBMISSIONS.labels(call.host, line.outcome).inc()
         ledger.later(line)
     else:
         ledger.store([line])

@@ -5,6 +5,7 @@ from django.http import HttpRequest
 
 from proxyauth.identity import Identity
 from proxyauth.memory import Verdict
+from proxyauth.metrics import VERDICTS
 
 _log = structlog.get_logger("proxyauth.audit")
 
@@ -23,6 +24,8 @@ def record(request: HttpRequest, verdict: Verdict) -> None:
             "limited": verdict.is_limited,
             "serial": f"{verdict.serial:x}",
         }
+        VERDICTS.labels("accepted", "").inc()
         _log.info("proxy accepted", verdict="accepted", **line)
     else:
+        VERDICTS.labels("refused", verdict.rule).inc()
         _log.warning("proxy refused", verdict="refused", rule=verdict.rule, **line)

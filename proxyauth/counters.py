@@ -8,6 +8,8 @@ import redis
 import structlog
 from redis.commands.core import Script
 
+from proxyauth.metrics import NOT_COUNTED
+
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
@@ -31,10 +33,12 @@ class Counters:
     def ask(self, question: Callable[[redis.Redis], T], *, otherwise: T) -> T:
         """Return the answer to `question`, or `otherwise` while Redis is away."""
         if time.monotonic() < self._asked_again_at:
+            NOT_COUNTED.labels(self._what).inc()
             return otherwise
         try:
             return question(self._redis)
         except redis.RedisError as exc:
             self._asked_again_at = time.monotonic() + _AWAY
+            NOT_COUNTED.labels(self._what).inc()
             log.warning("not-counted", what=self._what, error=str(exc))
             return otherwise

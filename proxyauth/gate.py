@@ -90,6 +90,10 @@ class Gate:
         )
         return identity, verified.expires
 
+    def authorities(self) -> int:
+        """How many CAs are trusted now; without one nobody is let in."""
+        return len(self._trust.state().value.anchors.authorities)
+
     def problems(self) -> list[str]:
         """What is wrong with the files, a sentence each: for /healthz and the system checks."""
         trusted, accounts = self._trust.state(), self._gridmap.state()

@@ -109,7 +109,9 @@ def manage(layout: Layout, ports: dict[str, int], code: Path, *words: str, **mor
 def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]:
     """Return the web server, the worker and the beat; each restarts when the code or the Python packages changed."""
     version = digest([layout.checkout / "requirements.txt", *_sources(layout.checkout)])
-    settings = {**environment(layout, ports), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    # Not in `environment`: whoever else starts a web server of the service must not count into these files.
+    metrics = {"METRICS_DIR": str(own(layout.data / "metrics", SERVICE, 0o700))}
+    settings = {**environment(layout, ports), **metrics, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     python = layout.venv / "bin"
     celery = (str(python / "celery"), "-A", "submitter")
     tls = ("--certfile", str(layout.service / "tls.crt"), "--keyfile", str(layout.service / "tls.key"))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.apps import AppConfig
@@ -28,4 +29,15 @@ def check_front_servers(app_configs: Sequence[AppConfig] | None, **_: Any) -> li
         with_client_address(lambda _environ, _start: [], settings.FRONT_SERVERS)
     except ValueError as exc:
         return [Error(f"FRONT_SERVERS: {exc}", id="submitter.E001")]
+    return []
+
+
+@register(Tags.security)
+def check_metrics(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
+    """Who may read /metrics has to be readable itself."""
+    try:
+        for network in settings.METRICS_ALLOWED:
+            ip_network(network)
+    except ValueError as exc:
+        return [Error(f"METRICS_ALLOWED: {exc}", id="submitter.E002")]
     return []

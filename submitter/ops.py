@@ -1,9 +1,8 @@
-"""What monitoring asks: /healthz."""
+"""What monitoring asks: /healthz and /readyz."""
 
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 
-from proxyauth import gate
+from submitter import readiness
 
 
 def healthz(_request: HttpRequest) -> JsonResponse:
@@ -11,9 +10,17 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 
     `warnings` are what operators should mend before users notice: CRLs, CAs, the grid-mapfile.
     """
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError as exc:
-        return JsonResponse({"status": "error", "database": str(exc).splitlines()[0]}, status=503)
-    return JsonResponse({"status": "ok", "warnings": gate.problems()})
+    database = readiness.database()
+    if not database.ok:
+        return JsonResponse({"status": "error", "database": database.reason}, status=503)
+    warnings = [part.reason for part in readiness.trust() if not part.ok]
+    return JsonResponse({"status": "ok", "warnings": warnings})
+
+
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """Answer every part of the service with a reason; 503 only where a part is down that stops the service itself."""
+    parts = readiness.parts()
+    stopped = any(part.vital and not part.ok for part in parts)
+    status = "error" if stopped else "ok" if all(part.ok for part in parts) else "degraded"
+    told = {part.name: {"ok": part.ok, "vital": part.vital, "reason": part.reason} for part in parts}
+    return JsonResponse({"status": status, "parts": told}, status=503 if stopped else 200)

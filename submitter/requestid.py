@@ -1,6 +1,7 @@
 """One id for each request, from HTTP through the logs to the SSH certificate: a WSGI layer around the application."""
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +24,7 @@ def with_request_id(application: Application) -> Application:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _ACCEPTED.match(given) else uuid.uuid4().hex
         environ["HTTP_X_REQUEST_ID"] = request_id
+        environ["submitter.began"] = time.perf_counter()
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             return start_response(status, [*headers, ("X-Request-Id", request_id)], *rest)

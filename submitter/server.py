@@ -4,6 +4,8 @@ import multiprocessing
 import os
 from typing import Any
 
+from submitter import multiprocess
+
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count())))
 # A submission waits for its cluster in its thread, so threads, not processes, bound how many can wait at once.
@@ -23,6 +25,21 @@ accesslog = "-"
 errorlog = "-"
 # No header in any line: one of them holds a private key.
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(D)sus'
+
+
+def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Have the workers count together; they import the application, and with it the metrics, after this."""
+    multiprocess.join("web")
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Forget what a dead worker had open."""
+    multiprocess.forget(worker.pid)
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Leave no files behind."""
+    multiprocess.leave()
 
 
 def post_worker_init(worker: Any) -> None:

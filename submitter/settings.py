@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "proxyauth.middleware.ProxyMiddleware",  # first: takes the proxy away before anything else can see it
+    "submitter.metrics.LatencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "submitter.contentpolicy.ContentPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -133,6 +134,9 @@ CONTENT_SECURITY_POLICY = {"DIRECTIVES": contentpolicy.PAGES}
 # Behind a front server, whose X-Forwarded-For is believed: addresses, networks, or "unix" for a Unix socket.
 FRONT_SERVERS = env.list("FRONT_SERVERS", default=[])
 
+# Who may read /metrics: addresses and networks.
+METRICS_ALLOWED = env.list("METRICS_ALLOWED", default=["127.0.0.0/8", "::1"])
+
 # Requests in a minute, counted in Redis; 0 is no limit.
 THROTTLE_PER_ACCOUNT = env.int("THROTTLE_PER_ACCOUNT", default=6000)
 THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several users may share a front end
@@ -204,6 +208,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "note-heartbeat": {
+        "task": "submitter.tasks.note_heartbeat",
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
+    },
     "recover-submissions": {
         "task": "jobs.tasks.recover_submissions",
         "schedule": 15.0,

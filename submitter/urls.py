@@ -9,6 +9,7 @@ from rest_framework.routers import SimpleRouter
 from jobs.pages import front_page
 from jobs.views import JobViewSet, SubmissionViewSet
 from submitter import ops
+from submitter.metrics import metrics
 
 router = SimpleRouter()
 router.trailing_slash = "/?"  # a pattern: both forms answer, without a redirect
@@ -24,7 +25,9 @@ urlpatterns = [
     re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/", include(router.urls)),
     path("admin/", admin.site.urls),
-    path("healthz", ops.healthz),
+    path("healthz", ops.healthz, name="healthz"),
+    path("readyz", ops.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("", front_page, name="front-page"),
 ]
 

@@ -1,0 +1,50 @@
+"""One set of metrics from several processes: each writes files of its own, and a scrape adds all of them up.
+
+prometheus_client decides at its import whether it writes files, so `join` comes first in every process.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+VARIABLE = "METRICS_DIR"
+"""Names the directory that web server and worker share; without it, the web server takes one of its own."""
+_OF_THE_CLIENT = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def join(kind: str) -> None:
+    """Have this process and its children write to the files of `kind` ("web", "worker"); old ones are removed.
+
+    A worker without METRICS_DIR counts for nobody.
+    """
+    if not os.environ.get(VARIABLE):
+        if kind != "web":
+            return
+        os.environ[VARIABLE] = tempfile.mkdtemp(prefix="job-submitter-metrics-")
+    own = Path(os.environ[VARIABLE]) / kind
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in own.glob("*.db"):
+        old.unlink()
+    os.environ[_OF_THE_CLIENT] = str(own)
+
+
+def files() -> list[str] | None:
+    """Return the files of every process; None where this one keeps its metrics to itself."""
+    if not os.environ.get(_OF_THE_CLIENT):
+        return None
+    return [str(path) for path in Path(os.environ[VARIABLE]).glob("*/*.db")]
+
+
+def forget(pid: int) -> None:
+    """Remove what the dead process `pid` had open; what it has counted stays."""
+    if os.environ.get(_OF_THE_CLIENT):
+        for path in Path(os.environ[_OF_THE_CLIENT]).glob(f"gauge_live*_{pid}.db"):
+            path.unlink(missing_ok=True)
+
+
+def leave() -> None:
+    """Remove the directory, if nobody has named it: it was this process's own."""
+    own = os.environ.get(VARIABLE, "")
+    if Path(own).name.startswith("job-submitter-metrics-") and Path(own).parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(own, ignore_errors=True)

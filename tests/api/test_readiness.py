@@ -1,0 +1,145 @@
+"""GET /readyz: each part is broken, and says why; only what stops the service itself is a 503."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.db import DatabaseError, connection
+from django.test import Client
+from django.utils import timezone
+
+from clusters.models import Cluster, Poll
+from submitter import heartbeat
+from tests.api.conftest import Cast
+from tests.pki import grid
+from tests.pki.mint import Form, crl
+
+pytestmark = pytest.mark.usefixtures("zeus")
+
+
+def ask() -> tuple[int, str, dict[str, Any]]:
+    answer = Client().get("/readyz")
+    body = answer.json()
+    return answer.status_code, body["status"], body["parts"]
+
+
+@pytest.fixture(autouse=True)
+def well(cast: Cast, settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Everything is in order: a key, a grid, a Redis database of our own with a fresh heartbeat."""
+    assert cast
+    key = tmp_path / "ssh_ca"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    key.chmod(0o600)
+    settings.SSH_CA_KEY = str(key)
+    ours = settings.CELERY_BROKER_URL = settings.CELERY_BROKER_URL.rsplit("/", 1)[0] + "/14"
+    heartbeat.beat()
+    yield
+    settings.CELERY_BROKER_URL = ours
+    with heartbeat.client() as client:
+        client.delete(heartbeat._KEY)
+
+
+def test_all_is_well_and_every_part_says_what_is_known() -> None:
+    code, status, parts = ask()
+    assert (code, status) == (200, "ok")
+    assert set(parts) == {
+        "database", "ssh-ca-key", "trust-directory", "trust-files", "broker", "beat", "cluster zeus.cyfronet.pl",
+    }  # fmt: skip
+    assert all(part["reason"] for part in parts.values())
+
+
+def test_without_the_database_it_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise DatabaseError("server closed the connection\nand more")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "cursor", away)
+        code, status, parts = ask()
+    assert (code, status) == (503, "error")
+    assert parts["database"] == {"ok": False, "vital": True, "reason": "server closed the connection"}
+    assert parts["ssh-ca-key"]["ok"]
+
+
+@pytest.mark.parametrize("fault", ["missing", "open to others", "no unencrypted OpenSSH private key"])
+def test_without_the_ssh_ca_key_it_is_503(settings: Any, fault: str) -> None:
+    assert ask()[0] == 200
+    key = Path(settings.SSH_CA_KEY)
+    match fault:
+        case "missing":
+            key.unlink()
+        case "open to others":
+            key.chmod(0o640)
+        case _:
+            key.write_text("nonsense")
+    code, status, parts = ask()
+    assert (code, status) == (503, "error")
+    assert ("cannot be read" if fault == "missing" else fault) in parts["ssh-ca-key"]["reason"]
+
+
+def test_without_any_ca_it_is_503(settings: Any, tmp_path: Path) -> None:
+    settings.TRUST_DIR = str(tmp_path)
+    code, _, parts = ask()
+    assert code == 503
+    assert "no CA" in parts["trust-directory"]["reason"]
+
+
+def test_a_setting_that_cannot_be_is_503(settings: Any) -> None:
+    settings.PROXY_CRL = "maybe"
+    code, _, parts = ask()
+    assert code == 503
+    assert "PROXY_CRL" in parts["trust-directory"]["reason"]
+
+
+def test_a_revocation_list_that_is_out_of_date_is_told_and_is_not_503(settings: Any, tmp_path: Path) -> None:
+    now = timezone.now()
+    authority = grid.ca(form=Form(start=now - timedelta(days=3), end=now + timedelta(days=3)))
+    grid.write_trust(tmp_path / "trust", authority)
+    stale = crl(authority, start=now - timedelta(days=2), end=now - timedelta(days=1))
+    (tmp_path / "trust" / "0123abcd.r0").write_bytes(stale)
+    settings.TRUST_DIR = str(tmp_path / "trust")
+    code, status, parts = ask()
+    assert (code, status) == (200, "degraded")
+    assert "out of date" in parts["trust-files"]["reason"]
+
+
+def test_without_the_broker_submissions_go_on_so_it_is_not_503(settings: Any) -> None:
+    settings.CELERY_BROKER_URL = "redis://127.0.0.1:1/0"
+    code, status, parts = ask()
+    assert (code, status) == (200, "degraded")
+    assert not parts["broker"]["ok"]
+    assert not parts["beat"]["ok"]
+    assert "refused" in parts["broker"]["reason"].lower()
+
+
+def test_a_beat_that_stopped_or_never_began_is_told() -> None:
+    with heartbeat.client() as client:
+        client.set(heartbeat._KEY, time.time() - 61)
+        assert "last heartbeat 61 s ago" in ask()[2]["beat"]["reason"]
+        client.delete(heartbeat._KEY)
+    code, status, parts = ask()
+    assert (code, status, parts["beat"]["ok"]) == (200, "degraded", False)
+    assert "no heartbeat" in parts["beat"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("error", "word", "ok"),
+    [("", "up", True), ("Refused: not let in", "refused", False), ("Unreachable: no route", "backing off", False)],
+)
+def test_a_cluster_that_does_not_answer_is_told_and_is_not_503(zeus: Cluster, error: str, word: str, ok: bool) -> None:
+    Poll.objects.create(cluster=zeus, account="plgpoll", succeeded_at=timezone.now(), error=error)
+    code, status, parts = ask()
+    part = parts["cluster zeus.cyfronet.pl"]
+    assert (code, status, part["ok"]) == (200, "ok" if ok else "degraded", ok)
+    assert part["reason"].startswith(f"{word}; last asked with success 0 s ago")
+    assert error in part["reason"]
+
+
+def test_a_cluster_that_operators_disabled_is_no_fault(zeus: Cluster) -> None:
+    Cluster.objects.filter(pk=zeus.pk).update(enabled=False, disabled_message="until 6 pm")
+    assert ask()[:2] == (200, "ok")
+    assert "until 6 pm" in ask()[2]["cluster zeus.cyfronet.pl"]["reason"]
