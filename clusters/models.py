@@ -142,6 +142,9 @@ class Cluster(models.Model):
             port=self.port,
             host_keys=tuple(self.host_keys),
             connect_timeout=self.connect_timeout,
+            channels=self.channels,
+            callers_per_account=self.callers_per_account,
+            callers=self.callers,
         )
 
 

@@ -114,7 +114,7 @@ class Pool:
         with self._lock:
             at_node = sum(s.callers for (node, _account), s in self._sessions.items() if node == endpoint)
             session = self._sessions.get((endpoint, account)) or Session(endpoint, account, self._limits)
-            if session.callers >= self._limits.callers_per_account or at_node >= self._limits.callers_per_node:
+            if session.callers >= endpoint.callers_per_account or at_node >= endpoint.callers:
                 raise Unreachable(f"too many calls to {endpoint.address} port {endpoint.port} are under way already")
             self._sessions[endpoint, account] = session
             session.callers += 1

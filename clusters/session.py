@@ -21,17 +21,9 @@ _PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one process takes. Times in seconds.
+    """How this process keeps connections. Times in seconds. Of an endpoint's channels `standby` ones wait for input."""
 
-    `channels` in use and `standby` ones together stay below sshd's MaxSessions (10 by default). More callers than
-    `callers_per_account` or `callers_per_node`, at work or waiting, are turned away at once: a slow cluster takes its
-    own callers only.
-    """
-
-    channels: int = 6
     standby: int = 2
-    callers_per_account: int = 32
-    callers_per_node: int = 60
     idle: float = 120.0
     lifetime: float = 1800.0
     refusal: float = 10.0  # how long a refused login is not tried again: sshd penalises who insists
@@ -74,11 +66,13 @@ class Session:
     """The connection of one account to one login node: opened when needed, replaced when dead or old."""
 
     def __init__(self, endpoint: Endpoint, account: str, limits: Limits) -> None:
-        self.slots = threading.BoundedSemaphore(limits.channels)
+        standby = min(limits.standby, endpoint.channels - 1)
+        self._channels = endpoint.channels - standby
+        self.slots = threading.BoundedSemaphore(self._channels)
         self.callers = 0  # guarded by the pool's lock, as is last_used
         self.last_used = time.monotonic()
         self.standby: deque[tuple[Script, Lease]] = deque()
-        self._standby_slots = threading.BoundedSemaphore(limits.standby)
+        self._standby_slots = threading.BoundedSemaphore(standby)
         self._endpoint = endpoint
         self._account = account
         self._limits = limits
@@ -90,12 +84,13 @@ class Session:
     def wait_for_slot(self, timeout: float) -> None:
         """Take the right to one channel, to be given back to `slots`. Raises Unreachable."""
         if not self.slots.acquire(timeout=timeout):
-            raise Unreachable(f"all {self._limits.channels} channels of {self._account} were busy for {timeout:g} s")
+            raise Unreachable(f"all {self._channels} channels of {self._account} were busy for {timeout:g} s")
 
-    def open(self, deadline: float) -> Lease:
+    def open(self, deadline: float, *, in_advance: bool = False) -> Lease:
         """Open a channel, on a new connection if the present one turns out dead; wait where sshd has no room for one.
 
-        Nothing has been started yet, so trying again cannot do anything twice. Raises Unreachable, Refused.
+        Nothing has been started yet, so trying again cannot do anything twice. One that is opened `in_advance` takes no
+        room from anybody: where there is none, it gives up. Raises Unreachable, Refused.
         """
         reconnects, pause = 1, _PAUSE
         while True:
@@ -105,7 +100,7 @@ class Session:
                 return Lease(connection.open_channel(left), connection, None, [partial(self._release, connection)])
             except NoRoom:
                 self._release(connection)
-                if not self._drop_standby() and time.monotonic() + pause > deadline:
+                if in_advance or (not self._drop_standby() and time.monotonic() + pause > deadline):
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
@@ -121,7 +116,7 @@ class Session:
             return
         lease = None
         try:
-            lease = self.open(time.monotonic() + self._endpoint.connect_timeout)
+            lease = self.open(time.monotonic() + self._endpoint.connect_timeout, in_advance=True)
             lease.run = script.start(lease.channel)
             self.standby.append((script, lease))
             poolmetrics.STANDBY.inc()

@@ -22,12 +22,20 @@ _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A login node: where it listens, and the host keys (`TYPE BASE64`) that it may show."""
+    """A login node: where it listens, the host keys (`TYPE BASE64`) that it may show, and how much it is asked at once.
+
+    `channels` of one account's connection stay below sshd's MaxSessions (10 by default). More callers than
+    `callers_per_account`, or `callers` of all accounts, at work or waiting, are turned away at once: a slow cluster
+    takes its own callers only. All of these are counted in each process.
+    """
 
     address: str
     port: int
     host_keys: tuple[str, ...]
     connect_timeout: float = 10.0
+    channels: int = 8
+    callers_per_account: int = 32
+    callers: int = 60
 
 
 def check_account(account: str) -> None:

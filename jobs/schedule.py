@@ -46,7 +46,8 @@ def note(cluster: Cluster, account: str, outcome: Outcome, *, hold_off: bool) ->
     last.quiet = 0 if outcome.changed else last.quiet + 1
     last.took = outcome.took
     last.error = outcome.error
-    last.due_at = now + timedelta(seconds=seconds(outcome.took, last.quiet, last.failures if hold_off else 0))
+    wait = seconds(outcome.took, last.quiet, last.failures if hold_off else 0)
+    last.due_at = now + timedelta(seconds=wait if hold_off else wait - outcome.took)  # from one beginning to the next
     if outcome.failed:
         last.failed_at = now
     else:
@@ -62,11 +63,10 @@ def seconds(took: float, quiet: int, failures: int) -> float:
     """
     interval = max(settings.POLL_INTERVAL, _SHARE * took)
     if failures:
-        interval = min(_LONGEST, interval * 2 ** min(failures, 16))
+        interval = min(_LONGEST, interval * 2.0 ** min(failures, 16))
     else:
         interval *= min(_STRETCH, 1 + max(0, quiet - _PATIENCE) / _PATIENCE)
-    chance: float = random.uniform(0.9, 1.0)  # noqa: S311 - no secret
-    return interval * chance
+    return interval * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
 
 
 def put_off(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
