@@ -61,6 +61,8 @@ class Daemon:
 
     def kill(self) -> None:
         """SIGKILL it and all its descendants at once."""
+        if self._process and self._process.poll() is None:
+            self.send(signal.SIGSTOP)  # it starts no child in place of one that has gone before it
         for process in self.family():
             with suppress(ProcessLookupError):  # a parent's end may have been its
                 os.kill(process.pid, signal.SIGKILL)
