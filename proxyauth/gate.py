@@ -94,6 +94,10 @@ class Gate:
         """How many CAs are trusted now; without one nobody is let in."""
         return len(self._trust.state().value.anchors.authorities)
 
+    def mapped(self) -> int:
+        """How many DNs the grid-mapfile gives an account."""
+        return sum(not entry.is_disputed for entry in self._gridmap.state().value.entries.values())
+
     def problems(self) -> list[str]:
         """What is wrong with the files, a sentence each: for /healthz and the system checks."""
         trusted, accounts = self._trust.state(), self._gridmap.state()

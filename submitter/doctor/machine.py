@@ -1,0 +1,94 @@
+"""What can be seen on this machine: settings, files, database, Redis, beat."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from proxyauth.gate import gate
+from submitter import readiness
+from submitter.doctor.finding import Finding, Level, judged
+
+# What the readiness says in other words below.
+_SAID_ELSEWHERE = {"proxyauth.W001", "clusters.E001"}
+
+_REMEDIES = {
+    "database": "start PostgreSQL, and compare DATABASE_URL with pg_hba.conf",
+    "ssh-ca-key": "SSH_CA_KEY names the file: `ssh-keygen -t ed25519 -N '' -f FILE` makes one; the service's own, 0600",
+    "trust-directory": "TRUST_DIR needs HASH.0, HASH.signing_policy and HASH.r0 of each CA (the grid's packages)",
+    "trust-files": "renew what is named: `fetch-crl` fetches revocation lists; the service reads the files by itself",
+    "broker": "start Redis, and look at REDIS_URL; without it no job is polled and no request limited",
+    "beat": "run one `celery -A submitter beat` and at least one `celery -A submitter worker`",
+}
+
+
+def look() -> Iterator[Finding]:
+    """Look at all of it. Where the database is away, what is in it is not asked for."""
+    yield from _settings()
+    parts = {part.name: part for part in readiness.parts()}
+    for name, remedy in _REMEDIES.items():
+        if part := parts.get(name):
+            yield judged(name, part.reason, remedy, ok=part.ok)
+    yield from _gridmap()
+    yield _static_files()
+    if parts["database"].ok:
+        yield _migrations()
+        yield _audit_log()
+
+
+def _settings() -> Iterator[Finding]:
+    """What `check --deploy` says: running as root is among it."""
+    found = [message for message in _messages() if message.id not in _SAID_ELSEWHERE]
+    for message in found:
+        yield Finding(Level.FAIL, f"settings ({message.id})", message.msg, message.hint or "see the README's settings")
+    if not found:
+        yield Finding(Level.OK, "settings", "`check --deploy` finds nothing")
+
+
+def _messages() -> list[checks.CheckMessage]:
+    found = checks.run_checks(include_deployment_checks=True)
+    return [message for message in found if message.level >= checks.WARNING and not message.is_silenced()]
+
+
+def _gridmap() -> Iterator[Finding]:
+    try:
+        count = gate().mapped()
+    except ValueError:
+        return  # the trust directory's line says what is wrong with the settings
+    if settings.PROXY_DN_PATTERN:
+        yield Finding(Level.OK, "grid-mapfile", "not needed: PROXY_DN_PATTERN maps names to accounts")
+    else:
+        remedy = 'GRIDMAP names the file, with lines such as: "/C=PL/O=Grid/CN=Somebody" account'
+        yield judged("grid-mapfile", f"{count} names are mapped", remedy, ok=count > 0)
+
+
+def _static_files() -> Finding:
+    there = Path(settings.STATIC_ROOT, "admin").is_dir()
+    words = f"{settings.STATIC_ROOT} {'holds' if there else 'does not hold'} the admin's files"
+    return judged("static-files", words, "run `manage.py collectstatic --noinput`", ok=there)
+
+
+def _migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    words = ", ".join(str(migration) for migration, _ in missing) or "all are applied"
+    return judged("migrations", words, "run `manage.py migrate` as the database's owner", ok=not missing)
+
+
+def _audit_log() -> Finding:
+    """Whether the triggers that keep its lines are there and on."""
+    remedy = "as the owner: ALTER TABLE audit_entry ENABLE TRIGGER USER; then find out who switched them off"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass('audit_entry') AND NOT tgisinternal"
+                " AND tgenabled = 'O'"
+            )
+            [on] = cursor.fetchone() or [0]
+    except DatabaseError as exc:
+        return judged("audit-log", str(exc), remedy, ok=False)
+    both = 2
+    return judged("audit-log", f"{on} of {both} triggers keep its lines from change", remedy, ok=on == both)
