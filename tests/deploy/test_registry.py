@@ -1,0 +1,64 @@
+"""The registry's two roles, and that a backup brings everything back."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.deploy.registry import ROOT, Registry, registry
+from tests.deploy.rows import FILL, TELL
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Registry]:
+    """A registry as it is installed, with jobs and their events."""
+    with registry() as one:
+        one.manage("migrate", url=one.owner)
+        one.manage("shell", "-c", FILL)
+        yield one
+
+
+def told(one: Registry) -> Any:
+    """Return what the API tells alice: her list, and each job's events."""
+    [line] = [line for line in one.manage("shell", "-c", TELL).splitlines() if line.startswith("TOLD")]
+    return json.loads(line.removeprefix("TOLD"))
+
+
+def run(script: str, file: Path, url: str) -> None:
+    command = [str(ROOT / "deploy" / script), str(file)]
+    subprocess.run(command, env=os.environ | {"DATABASE_URL": url}, timeout=120, check=True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["create table x ()", "drop table jobs_event", "alter table jobs_job add x int", "truncate jobs_job cascade"],
+)
+def test_the_application_s_role_cannot_change_tables(filled: Registry, statement: str) -> None:
+    with psycopg.connect(filled.application) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement)
+
+
+def test_what_is_dumped_wiped_and_restored_is_listed_as_before(filled: Registry, tmp_path: Path) -> None:
+    before = told(filled)
+    jobs, events = before
+    assert (len(jobs), {len(history) for history in events}) == (25, {2})
+    run("backup.sh", tmp_path / "dump", filled.owner)
+    assert (tmp_path / "dump").stat().st_mode & 0o077 == 0
+    filled.wipe()
+    with psycopg.connect(filled.owner) as connection:
+        [[tables]] = connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchall()
+    assert tables == 0
+    run("restore.sh", tmp_path / "dump", filled.owner)
+    assert told(filled) == before
+    assert "[ ]" not in filled.manage("showmigrations", url=filled.owner)
+
+
+def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        run("backup.sh", tmp_path / "dump", "postgres://127.0.0.1:1/none")
+    assert list(tmp_path.iterdir()) == []
