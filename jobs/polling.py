@@ -61,22 +61,21 @@ def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
     if not rows:
         return schedule.Outcome()
     began = time.monotonic()
-    queue, history, error, down = Listing([]), Listing([]), "", True
+    queue, history, failure, down = Listing([]), Listing([]), "", True
     try:
         with gateway.look(cluster, account, everybody=everybody) as look:
             queue = look.queue()
             down = False
             queue, history = _with_history(look, rows, queue)
-            error = "; ".join(filter(None, (queue.complaint, history.complaint)))
-            failed = False
     except ClusterError as exc:
-        error, failed, down = f"{type(exc).__name__}: {exc}", True, down and not isinstance(exc, Refused)
+        failure, down = f"{type(exc).__name__}: {exc}", down and not isinstance(exc, Refused)
+    error = "; ".join(filter(None, (failure, queue.complaint, history.complaint)))
     if error:
-        log.warning("poll-failed" if failed else "poll-unclear", cluster=cluster.name, account=account, error=error)
+        log.warning("poll-failed" if failure else "poll-unclear", cluster=cluster.name, account=account, error=error)
     # What the controller said stands, also where accounting is away.
     changed = absorb(rows, queue.records, history.records)
-    outcome = schedule.Outcome(changed, time.monotonic() - began, error, failed=failed, cluster_is_down=down)
-    schedule.note(cluster, account, outcome, hold_off=failed and not queue.records)
+    outcome = schedule.Outcome(changed, time.monotonic() - began, error, failed=bool(failure), cluster_is_down=down)
+    schedule.note(cluster, account, outcome, hold_off=bool(failure) and not queue.records)
     return outcome
 
 

@@ -63,8 +63,12 @@ class Instance:
         self.web = self.web_server(self.port, "submitter.wsgi")
         celery: list[str | Path] = [sys.executable, "-m", "celery", "-A", "submitter"]
         self.worker = self._part("worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"])
-        schedule: list[str | Path] = ["--schedule", self._room("beat") / "schedule", "--pidfile="]
-        self.beat = self._part("beat", [*celery, "beat", "--loglevel", "INFO", *schedule])
+        self.beat, self.second_beat = (
+            self._part(
+                name, [*celery, "beat", "--loglevel", "INFO", "--schedule", self._room(name) / "schedule", "--pidfile="]
+            )
+            for name in ("beat", "second-beat")
+        )
         self.caller, self.bob = self.clients(self.port)
 
     def __enter__(self) -> Self:
