@@ -61,7 +61,7 @@ def seconds(took: float, quiet: int, failures: int) -> float:
     `failures` in a row double the interval each, up to five minutes. A tenth of it is left to chance, so that clusters
     (and services that share one) do not fall into step.
     """
-    interval = max(settings.POLL_INTERVAL, _SHARE * took)
+    interval = max(float(settings.POLL_INTERVAL), _SHARE * took)
     if failures:
         interval = min(_LONGEST, interval * 2.0 ** min(failures, 16))
     else:
