@@ -23,6 +23,34 @@ class BoundedPaginator(Paginator):
         return lines.count() if isinstance(lines, QuerySet) else len(list(lines))
 
 
+class _Words(admin.SimpleListFilter):
+    """One of a few words that lines have; the table is not searched for those that there are."""
+
+    words: tuple[str, ...]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return the words."""
+        return [(word, word) for word in self.words]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Keep the lines that have the chosen one."""
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class ActionFilter(_Words):
+    """What was asked for."""
+
+    title = parameter_name = "action"
+    words = ("submit", "submit-again", "abort", "delete", "add", "change", "remove")
+
+
+class OutcomeFilter(_Words):
+    """What came of it."""
+
+    title = parameter_name = "outcome"
+    words = ("done", "refused", "failed", "unknown")
+
+
 @admin.register(Entry)
 class EntryAdmin(admin.ModelAdmin):
     """Lines, newest first; nothing here counts the whole table."""
@@ -30,8 +58,8 @@ class EntryAdmin(admin.ModelAdmin):
     list_display = [
         "at", "action", "outcome", "code", "who", "cluster", "subject", "address", "request_id",
     ]  # fmt: skip
-    list_filter = ["action", "outcome", ("at", admin.DateFieldListFilter)]
-    search_fields = ["=account", "=subject", "=request_id", "=operator"]
+    list_filter = [ActionFilter, OutcomeFilter, ("at", admin.DateFieldListFilter)]
+    search_fields = ["account__exact", "subject__exact", "request_id__exact", "operator__exact"]
     search_help_text = "an account, a job_id, a request id or an operator, in full"
     show_full_result_count = False
     paginator = BoundedPaginator

@@ -38,6 +38,7 @@ class Entry(models.Model):
             models.Index("account", F("at").desc(), F("id").desc(), name="audit_of_account"),
             models.Index("subject", F("at").desc(), name="audit_of_subject"),
             models.Index("request_id", name="audit_of_request"),
+            models.Index("operator", F("at").desc(), condition=~Q(operator=""), name="audit_of_operator"),
         ]
 
     def __str__(self) -> str:

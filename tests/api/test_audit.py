@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.forms import model_to_dict
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
@@ -102,7 +103,8 @@ def test_who_is_not_let_in_leaves_no_line_and_neither_does_who_is_too_fast(
     cast.carol("POST", "/api/jobs", ORDER)
     cast.nobody("DELETE", JOB)
     settings.THROTTLE_PER_ADDRESS = 1
-    codes = [cast.alice("DELETE", JOB, REMOTE_ADDR="2001:db8::7").status_code for _ in range(2)]
+    address = f"2001:db8::{uuid.uuid4().hex[:4]}"
+    codes = [cast.alice("DELETE", JOB, REMOTE_ADDR=address).status_code for _ in range(2)]
     assert codes == [404, 429]
     assert fake.calls == []
     assert len(told()) == 1
@@ -198,3 +200,47 @@ def test_nobody_changes_a_line_in_the_admin(admin_client: Any) -> None:
         assert admin_client.get(f"/admin/audit/entry/{page}").status_code == 403
     assert admin_client.post(f"/admin/audit/entry/{entry.pk}/change/", {"account": "x"}).status_code == 403
     assert Entry.objects.get().account == "plgalice"
+
+
+def test_the_callers_thread_asks_nothing_of_the_audit_log_for_a_submission(
+    cast: Cast, fake: FakeGateway, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AUDIT_AT_ONCE = False
+    waiting: list[Entry] = []
+    monkeypatch.setattr(ledger._of_this_process, "later", waiting.append)
+    with CaptureQueriesContext(connection) as asked:
+        assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
+    assert fake.calls
+    assert len(waiting) == 1
+    assert asked.captured_queries
+    assert not [query for query in asked.captured_queries if "audit_entry" in query["sql"]]
+
+
+@pytest.mark.parametrize("query", ["", "?action=submit", "?outcome=done&q=plgalice", "?q=r-12345678"])
+def test_the_list_is_read_from_indexes(admin_client: Any, query: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_entry (at, account, dn, operator, address, action, cluster, subject, outcome, detail,"
+            " request_id) SELECT now() - n * interval '1 minute', 'plg' || n % 100, '/CN=x', '', '', 'submit', 'zeus',"
+            " n || '.x', 'done', '', 'r-' || n FROM generate_series(1, 20000) n"
+        )
+        cursor.execute("ANALYZE audit_entry")
+    with CaptureQueriesContext(connection) as asked:
+        assert admin_client.get(f"/admin/audit/entry/{query}").status_code == 200
+    statements = [q["sql"] for q in asked.captured_queries if 'FROM "audit_entry"' in q["sql"]]
+    assert statements
+    for statement in statements:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {statement}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+        assert "Seq Scan" not in plan, f"{statement}\n{plan}"
+
+
+def test_many_deletions_at_once_are_not_offered_since_the_audit_log_would_miss_them(admin_client: Any) -> None:
+    page = admin_client.get("/admin/auth/user/").content.decode()
+    assert "delete_selected" not in page
+    User.objects.create(username="gone", is_staff=True)
+    gone = User.objects.get(username="gone")
+    admin_client.post(f"/admin/auth/user/{gone.pk}/delete/", {"post": "yes"})
+    entry = Entry.objects.get(action="remove")
+    assert (entry.operator, entry.subject) == ("admin", "user gone")
