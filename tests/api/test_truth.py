@@ -69,3 +69,33 @@ def test_a_look_costs_two_questions_however_many_jobs_there_are(fake: FakeGatewa
     fake.during = lambda: asked.append(fake.calls[-1])
     polling.poll(zeus)
     assert asked == ["queue everybody=True", "history"]
+
+
+def test_over_the_end_of_daylight_saving_time_durations_are_real(fake: FakeGateway, zeus: Cluster, cast: Cast) -> None:
+    Cluster.objects.update(time_zone="Europe/Warsaw")
+    began, ended = (dt.datetime(2026, 10, 25, hour, 30, tzinfo=dt.UTC) for hour in (0, 1))
+    submitted = began - dt.timedelta(minutes=5)
+    registered(zeus, created_at=submitted)
+    fake.accounted = [
+        record("COMPLETED", from_accounting=True, submitted_at=submitted, started_at=began, ended_at=ended,
+               wall_seconds=3600, exit_code=0)
+    ]  # fmt: skip
+    polling.poll(zeus)
+    job = cast.alice("GET", "/api/jobs/100.x").json()
+    assert (job["start_time"], job["end_time"]) == ("2026-10-25 02:30:00", "2026-10-25 02:30:00")
+    assert (job["queue_time"], job["wall_time"]) == ("00:05:00", "01:00:00")
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_cluster_whose_clock_is_off_tells_true_durations(
+    fake: FakeGateway, zeus: Cluster, cast: Cast, minutes: int
+) -> None:
+    registered(zeus)
+    there = timezone.now().replace(microsecond=0) + dt.timedelta(minutes=minutes)
+    fake.accounted = [
+        record("COMPLETED", from_accounting=True, submitted_at=there, started_at=there + dt.timedelta(seconds=3),
+               ended_at=there + dt.timedelta(seconds=10), wall_seconds=7, exit_code=0)
+    ]  # fmt: skip
+    polling.poll(zeus)
+    job = cast.alice("GET", "/api/jobs/100.x").json()
+    assert (job["status"], job["queue_time"], job["wall_time"]) == ("FINISHED", "00:00:03", "00:00:07")
