@@ -1,8 +1,10 @@
 """What monitoring asks: /healthz and /readyz."""
 
+from django.conf import settings
 from django.http import HttpRequest, JsonResponse
 
 from submitter import readiness
+from submitter.metrics import may_read
 
 
 def healthz(_request: HttpRequest) -> JsonResponse:
@@ -17,10 +19,16 @@ def healthz(_request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok", "warnings": warnings})
 
 
-def readyz(_request: HttpRequest) -> JsonResponse:
-    """Answer every part of the service with a reason; 503 only where a part is down that stops the service itself."""
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer how every part of the service is; 503 only where a part is down that stops the service itself.
+
+    The reasons name accounts, addresses and files: they are for those who may read /metrics.
+    """
     parts = readiness.parts()
     stopped = any(part.vital and not part.ok for part in parts)
     status = "error" if stopped else "ok" if all(part.ok for part in parts) else "degraded"
-    told = {part.name: {"ok": part.ok, "vital": part.vital, "reason": part.reason} for part in parts}
+    trusted = may_read(request, settings.METRICS_ALLOWED)
+    told = {
+        part.name: {"ok": part.ok, "vital": part.vital} | ({"reason": part.reason} if trusted else {}) for part in parts
+    }
     return JsonResponse({"status": status, "parts": told}, status=503 if stopped else 200)

@@ -143,3 +143,9 @@ def test_a_cluster_that_operators_disabled_is_no_fault(zeus: Cluster) -> None:
     Cluster.objects.filter(pk=zeus.pk).update(enabled=False, disabled_message="until 6 pm")
     assert ask()[:2] == (200, "ok")
     assert "until 6 pm" in ask()[2]["cluster zeus.cyfronet.pl"]["reason"]
+
+
+def test_the_reasons_are_not_for_everybody() -> None:
+    answer = Client().get("/readyz", REMOTE_ADDR="192.0.2.1")
+    assert answer.json()["parts"]["database"] == {"ok": True, "vital": True}
+    assert "reason" not in answer.content.decode()
