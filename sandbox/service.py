@@ -20,7 +20,7 @@ from sandbox.programs import Program
 ADMIN = "admin"
 ADDRESS_VARIABLE = "SANDBOX_WEB_ADDRESS"
 """Set it for `up` to let the web server listen elsewhere than on loopback: in a container, to publish its port."""
-SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "templates")
+SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "audit", "templates")
 """What the service consists of; anything else in the checkout is not needed to run it."""
 
 
