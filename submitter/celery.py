@@ -4,22 +4,28 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, worker_process_shutdown
+from celery.loaders.app import AppLoader
+from celery.signals import worker_process_shutdown
 
 from submitter import multiprocess, taskid
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
-app = Celery("submitter")
+
+class Loader(AppLoader):
+    """Celery's own, which has a worker's processes count together, and with the web server's."""
+
+    def init_worker(self) -> None:
+        """Join them before the tasks are imported, and with them the metrics; the children come here again."""
+        if not self.worker_initialized:
+            multiprocess.join("worker")
+        super().init_worker()
+
+
+app = Celery("submitter", loader="submitter.celery:Loader")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 taskid.connect()
-
-
-@celeryd_init.connect
-def _count_together(**_: Any) -> None:
-    """Have the worker's processes count with the web server's; the tasks, and with them the metrics, are read later."""
-    multiprocess.join("worker")
 
 
 @worker_process_shutdown.connect
