@@ -189,6 +189,7 @@ class Look:
     def __init__(self, run: Run, timeout: float) -> None:
         self._run = run
         self._timeout = timeout
+        self.wait_statuses: dict[str, int] = {}
 
     def queue(self) -> Listing:
         """Return what the controller holds, active and just ended.
@@ -198,15 +199,16 @@ class Look:
         answer = self._run.answer(1, timeout=self._timeout)
         return slurm.parse_queue(_whole(answer, answer.sections, "squeue"))
 
-    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> tuple[Listing, dict[str, int]]:
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
         """Return what accounting holds of `jobs`, submitted at most `since` seconds ago, every record of an id.
 
-        With it, the exit codes that the controller still has of the jobs `ended`, by squeue's name. Raises as `queue`.
+        Before it `wait_statuses` becomes what the controller still has of the jobs `ended`, by squeue's names: that
+        stands also where this raises, as `queue` does.
         """
         lines = [str(since), _joined(ended), _joined(jobs)]
         answer = self._run.result("\n".join(lines).encode(), timeout=self._timeout)
-        codes, sacct = answer.sections[1:2], answer.sections[2:]
-        return slurm.parse_history(_whole(answer, sacct, "sacct")), slurm.parse_exit_codes(codes)
+        self.wait_statuses = slurm.parse_exit_codes(answer.sections[1:2])
+        return slurm.parse_history(_whole(answer, answer.sections[2:], "sacct"))
 
 
 @contextmanager

@@ -66,7 +66,10 @@ def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
         with gateway.look(cluster, account, everybody=everybody) as look:
             queue = look.queue()
             down = False
-            queue, history = _with_history(look, rows, queue)
+            try:
+                history = _history(look, rows, queue)
+            finally:
+                queue = Listing(with_exit_codes(queue.records, look.wait_statuses), queue.unread)
     except ClusterError as exc:
         failure, down = f"{type(exc).__name__}: {exc}", down and not isinstance(exc, Refused)
     error = "; ".join(filter(None, (failure, queue.complaint, history.complaint)))
@@ -79,7 +82,7 @@ def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
     return outcome
 
 
-def _with_history(look: gateway.Look, rows: list[Row], queue: Listing) -> tuple[Listing, Listing]:
+def _history(look: gateway.Look, rows: list[Row], queue: Listing) -> Listing:
     """Ask accounting about jobs that the controller does not hold as active, and about arrays: their tasks leave it.
 
     Where there are more than one question takes, it is about some of them, others the next time.
@@ -88,14 +91,13 @@ def _with_history(look: gateway.Look, rows: list[Row], queue: Listing) -> tuple[
     arrays = {record.job for record in queue.records if record.task is not None}
     due = [row for row in rows if row.recycled or row.slurm_id in arrays or (row.slurm_id, row.account) not in active]
     if not due:
-        return queue, Listing([])
+        return Listing([])
     if len(due) > _MOST_IDS:
         due = random.sample(due, _MOST_IDS)
     since = timezone.now() - min(row.created_at for row in due) + CLOCK_SLACK
     ended = _just_ended(queue.records, {(row.slurm_id, row.account) for row in due})
     ids = sorted({row.slurm_id for row in due if row.slurm_id})
-    history, statuses = look.history(ids, int(since.total_seconds()), ended)
-    return Listing(with_exit_codes(queue.records, statuses), queue.unread), history
+    return look.history(ids, int(since.total_seconds()), ended)
 
 
 def _just_ended(queue: Iterable[Record], ours: set[tuple[int | None, str]]) -> list[int]:

@@ -13,6 +13,7 @@ from clusters.models import Cluster, Poll
 _LONGEST = 300.0  # seconds between two attempts at what is down
 _SHARE = 5.0  # a poll takes at most a fifth of the time
 _PATIENCE = 12  # polls in a row that changed nothing, after which the interval grows
+_GROWTH = 1.5  # from one attempt at what is down to the next: what is back is found within half of the time it was away
 _STRETCH = 4.0  # to at most so many times its length
 
 
@@ -58,12 +59,12 @@ def note(cluster: Cluster, account: str, outcome: Outcome, *, hold_off: bool) ->
 def seconds(took: float, quiet: int, failures: int) -> float:
     """Return the seconds to the next poll after one of `took` seconds, the `quiet`th in a row that changed nothing.
 
-    `failures` in a row double the interval each, up to five minutes. A tenth of it is left to chance, so that clusters
+    `failures` in a row lengthen the interval by half each, up to five minutes. A tenth of it is left to chance, so that clusters
     (and services that share one) do not fall into step.
     """
     interval = max(float(settings.POLL_INTERVAL), _SHARE * took)
     if failures:
-        interval = min(_LONGEST, interval * 2.0 ** min(failures, 16))
+        interval = min(_LONGEST, interval * _GROWTH ** min(failures, 16))
     else:
         interval *= min(_STRETCH, 1 + max(0, quiet - _PATIENCE) / _PATIENCE)
     return interval * random.uniform(0.9, 1.0)  # noqa: S311 - no secret

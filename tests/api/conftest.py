@@ -78,14 +78,15 @@ class FakeLook:
 
     gateway: "FakeGateway"
     everybody: bool
+    wait_statuses: dict[str, int] = field(default_factory=dict)
 
     def queue(self) -> Any:
         return self.gateway._say(f"queue everybody={self.everybody}", Listing(self.gateway.queued))
 
     def history(self, jobs: list[int], _since: int, ended: list[int]) -> Any:
         records = [record for record in self.gateway.accounted if record.job in jobs]
-        statuses = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
-        return self.gateway._say("history", (Listing(records, self.gateway.unread), statuses))
+        self.wait_statuses = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
+        return self.gateway._say("history", Listing(records, self.gateway.unread))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from tests.live.caller import Job
-from tests.live.ground import Cluster
+from tests.live.ground import Cluster, eventually
 
 _FIELDS = ("AllocNodes", "AllocCPUS", "Submit", "Start", "End", "ElapsedRaw", "ExitCode")
 
@@ -20,9 +20,15 @@ def local(epoch: str, cluster: Cluster) -> str:
     return dt.datetime.fromtimestamp(int(epoch), cluster.zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _ended(job: Job, cluster: Cluster) -> dict[str, str] | None:
+    """Return accounting's record, which comes later than the controller's word; None where it is not whole yet."""
+    said = cluster.accounting(job["job_id"], *_FIELDS)
+    return said if said.get("End", "Unknown") != "Unknown" else None
+
+
 def check_runtime(job: Job, cluster: Cluster) -> None:
     """Check each field of a job that has ended (and is no array) against sacct's record."""
-    said = cluster.accounting(job["job_id"], *_FIELDS)
+    said = eventually(lambda: _ended(job, cluster), f"accounting has the end of {job['job_id']}")
     assert job["exit_code"] == int(said["ExitCode"].partition(":")[0])
     assert job["end_time"] == local(said["End"], cluster)
     if int(said["AllocNodes"]) == 0:  # it never ran

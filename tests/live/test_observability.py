@@ -180,6 +180,30 @@ def test_the_doctor_finds_the_sandbox_well() -> None:
     }  # fmt: skip
 
 
+def test_what_the_worker_counts_is_in_the_web_servers_answer(place: Place, zeus: Cluster) -> None:
+    name = 'submitter_cluster_call_seconds_count{cluster="zeus.cyfronet.pl",verb="look"}'
+    pk = _cluster_key(zeus)
+
+    def polled() -> bool:
+        """The sandbox's own worker polls as well: make it due again until ours is the first."""
+        with psycopg.connect(variable("DATABASE_URL")) as connection:
+            connection.execute("UPDATE clusters_poll SET due_at = NULL WHERE cluster_id = %s", [pk])
+        with app.connection_for_write(url=place.redis) as broker:
+            app.send_task("jobs.tasks.poll_cluster", (pk,), connection=broker)
+        return place.metrics().get(name, 0) >= 1
+
+    with calling(place) as alice:
+        assert alice.order(zeus, script("sleep 60")).status_code == 201
+        eventually(polled, "a poll of the worker is counted")
+
+
+def _cluster_key(cluster: Cluster) -> int:
+    with psycopg.connect(variable("DATABASE_URL")) as connection:
+        row = connection.execute("SELECT id FROM clusters_cluster WHERE name = %s", [cluster.host]).fetchone()
+    assert row
+    return int(row[0])
+
+
 def _line_with(log: Path, text: str) -> str | None:
     return next((line for line in log.read_text().splitlines() if text in line and "succeeded" in line), None)
 
