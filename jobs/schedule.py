@@ -59,8 +59,8 @@ def note(cluster: Cluster, account: str, outcome: Outcome, *, hold_off: bool) ->
 def seconds(took: float, quiet: int, failures: int) -> float:
     """Return the seconds to the next poll after one of `took` seconds, the `quiet`th in a row that changed nothing.
 
-    `failures` in a row lengthen the interval by half each, up to five minutes. A tenth of it is left to chance, so that clusters
-    (and services that share one) do not fall into step.
+    `failures` in a row lengthen the interval by half each, up to five minutes. A tenth of it is left to chance, so that
+    clusters (and services that share one) do not fall into step.
     """
     interval = max(float(settings.POLL_INTERVAL), _SHARE * took)
     if failures:
