@@ -110,7 +110,9 @@ def own_instance(folder: Path, *, debug: bool) -> Iterator[str]:
         port = free.getsockname()[1]
     output = (folder / f"debug-{debug}.log").open("wb")
     command = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", "--bind", f"127.0.0.1:{port}"]
-    environment = os.environ | {"DEBUG": str(debug), "WEB_WORKERS": "1", "LOG_READABLE": str(debug)}
+    environment = os.environ | {
+        "DEBUG": str(debug), "WEB_WORKERS": "1", "LOG_READABLE": str(debug), "SECURE_SSL_REDIRECT": "false",
+    }  # fmt: skip
     server = subprocess.Popen(
         [*command, "tests.live.crashing:application"], env=environment, stdout=output, stderr=output
     )
