@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sandbox import layout
 from tests.live.ground import variable
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def superuser(*words: str, text: str | None = None) -> str:
     """Have PostgreSQL's superuser run one command, or psql's own arguments and the script `text`."""
     port = urlsplit(variable("DATABASE_URL")).port
     psql = ["runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "postgres"]
-    place = ["-h", str(ROOT / ".local/run/postgres"), "-p", str(port)]
+    place = ["-h", str(layout.of(ROOT).run / "postgres"), "-p", str(port)]
     command = [*psql, *place, *(words if text is not None else ("-c", *words))]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=True, cwd="/").stdout
 
