@@ -1,26 +1,12 @@
 """The audit log to read: filters and a search over its indexes, and nothing that could change it."""
 
-from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from audit.models import Entry
-
-_BOUND = 5000
-
-
-class BoundedPaginator(Paginator):
-    """Counts as far as somebody would turn pages."""
-
-    @cached_property
-    def count(self) -> int:
-        """The number of lines, or the bound if there are more."""
-        lines = self.object_list[:_BOUND]
-        return lines.count() if isinstance(lines, QuerySet) else len(list(lines))
+from audit.paging import BoundedPaginator
 
 
 class _Words(admin.SimpleListFilter):

@@ -52,7 +52,7 @@ def of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> Condition:
     """Return the condition of `cluster`. Of several accounts, one that fails decides."""
     if cluster.poll_account:
         polls = [poll for poll in polls if poll.account == cluster.poll_account]
-    failing = sorted((poll for poll in polls if poll.error), key=lambda poll: not poll.error.startswith("Refused"))
+    failing = sorted((poll for poll in polls if poll.failures), key=lambda poll: not poll.error.startswith("Refused"))
     succeeded_at = max((poll.succeeded_at for poll in polls if poll.succeeded_at), default=None)
     age = timezone.now() - succeeded_at if succeeded_at else None
     shown = failing[0] if failing else max(polls, key=lambda poll: poll.succeeded_at or _NEVER, default=None)

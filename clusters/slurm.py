@@ -149,8 +149,10 @@ def parse_history(text: str) -> Listing:
     return _listing(text, _history_record)
 
 
-def with_exit_codes(records: Iterable[Record], statuses: Mapping[str, int]) -> list[Record]:
+def with_exit_codes(records: list[Record], statuses: Mapping[str, int]) -> list[Record]:
     """Return `records` with the controller's wait statuses (wait(2)) of ended jobs, by their names in squeue."""
+    if not statuses:
+        return records
     return [
         replace(record, exit_code=statuses[record.name] >> 8, signal=statuses[record.name] & 0x7F)
         if record.name in statuses

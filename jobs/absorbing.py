@@ -8,6 +8,8 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
@@ -90,13 +92,15 @@ def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Recor
     next pass.
     """
     queued, accounted = _by_job(queue), _by_job(history)
+    rows = list(rows)
+    successors = _successors([row.id for row in rows if row.recycled])
     changed: list[tuple[Row, Reading, dict[str, Any]]] = []
     for row in rows:
         key = (row.slurm_id, row.account)
         if key not in queued and key not in accounted:
             continue
         if row.recycled:  # the controller speaks of a later job
-            queue, until = [], _successor(row)
+            queue, until = [], successors.get(row.id)
         else:
             queue, until = of_this_submission(row, queued.get(key, ())), None
         said = reading.read(queue, of_this_submission(row, accounted.get(key, ()), until))
@@ -116,11 +120,14 @@ def of_this_submission(job: Row | Job, records: Sequence[Record], until: datetim
     ]
 
 
-def _successor(row: Row) -> datetime | None:
-    """Return when the job was submitted that got the id of `row` next."""
-    later = Job.objects.filter(slurm_id=row.slurm_id, account=row.account, created_at__gt=row.created_at)
-    first = later.order_by("created_at").first()
-    return (first.submitted_at or first.created_at) if first else None
+def _successors(recycled: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Return when the jobs were submitted that got the ids of the rows `recycled` next."""
+    if not recycled:
+        return {}
+    same = {name: OuterRef(name) for name in ("cluster", "account", "slurm_id")}
+    later = Job.objects.filter(**same, created_at__gt=OuterRef("created_at")).order_by("created_at")
+    begun = Subquery(later.values(begun=Coalesce("submitted_at", "created_at"))[:1])
+    return dict(Job.objects.filter(pk__in=recycled).order_by().values_list("pk", begun))
 
 
 def differing(job: Row | Job, said: Reading) -> dict[str, Any]:

@@ -22,9 +22,10 @@ _MOST_IDS = 5_000
 _MOST_ENDED = 500  # the controller finds jobs by id slowly; whoever is left out is told of by accounting
 
 
-def clusters_to_poll() -> list[Cluster]:
-    """Return the enabled clusters that have open jobs."""
-    return list(Cluster.objects.filter(enabled=True, pk__in=Job.objects.open().values("cluster")))
+def clusters_to_poll(*, due: bool = False) -> list[Cluster]:
+    """Return the enabled clusters that have open jobs; with `due` without those that are known not to be due yet."""
+    clusters = Cluster.objects.filter(enabled=True, pk__in=Job.objects.open().values("cluster"))
+    return list(schedule.without_those_asked_lately(clusters) if due else clusters)
 
 
 def poll(cluster: Cluster, *, due: bool = False) -> int:
@@ -61,24 +62,25 @@ def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
     if not rows:
         return schedule.Outcome()
     began = time.monotonic()
-    queue, history, failure, down = Listing([]), Listing([]), "", True
+    queue, history, failure, answered, refused = Listing([]), Listing([]), "", False, False
     try:
         with gateway.look(cluster, account, everybody=everybody) as look:
             queue = look.queue()
-            down = False
+            answered = True
             try:
                 history = _history(look, rows, queue)
             finally:
                 queue = Listing(with_exit_codes(queue.records, look.wait_statuses), queue.unread)
     except ClusterError as exc:
-        failure, down = f"{type(exc).__name__}: {exc}", down and not isinstance(exc, Refused)
+        failure, refused = f"{type(exc).__name__}: {exc}", isinstance(exc, Refused)
     error = "; ".join(filter(None, (failure, queue.complaint, history.complaint)))
     if error:
         log.warning("poll-failed" if failure else "poll-unclear", cluster=cluster.name, account=account, error=error)
     # What the controller said stands, also where accounting is away.
     changed = absorb(rows, queue.records, history.records)
-    outcome = schedule.Outcome(changed, time.monotonic() - began, error, failed=bool(failure), cluster_is_down=down)
-    schedule.note(cluster, account, outcome, hold_off=bool(failure) and not queue.records)
+    took, failed = time.monotonic() - began, bool(failure)
+    outcome = schedule.Outcome(changed, took, error, failed=failed, answered=answered, refused=refused)
+    schedule.note(cluster, account, outcome)
     return outcome
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from clusters.models import Cluster, Poll
@@ -21,14 +22,26 @@ _STRETCH = 4.0  # to at most so many times its length
 class Outcome:
     """What came of one poll: jobs that changed, seconds, and the error, which is a failure or some lines not read.
 
-    `cluster_is_down`: neither this account nor any other gets an answer of the controller.
+    `answered`: the controller told of its jobs, whatever came of accounting; `refused`: the login was.
     """
 
     changed: int = 0
     took: float = 0.0
     error: str = ""
     failed: bool = False
-    cluster_is_down: bool = False
+    answered: bool = True
+    refused: bool = False
+
+    @property
+    def cluster_is_down(self) -> bool:
+        """Whether no other account would get an answer either."""
+        return not (self.answered or self.refused)
+
+
+def without_those_asked_lately(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]:
+    """Leave out of `clusters` those whose poll account is not due; the others' owners are told apart by `due`."""
+    account = Poll.objects.filter(cluster=OuterRef("pk"), account=OuterRef("poll_account"))
+    return clusters.exclude(Exists(account.filter(due_at__gt=timezone.now())))
 
 
 def due(cluster: Cluster, accounts: Sequence[str]) -> list[str]:
@@ -39,16 +52,17 @@ def due(cluster: Cluster, accounts: Sequence[str]) -> list[str]:
     return sorted(ready, key=lambda account: times.get(account) or datetime.min.replace(tzinfo=now.tzinfo))
 
 
-def note(cluster: Cluster, account: str, outcome: Outcome, *, hold_off: bool) -> None:
-    """Keep what came of a poll, and when the next one is due; with `hold_off` later each time."""
+def note(cluster: Cluster, account: str, outcome: Outcome) -> None:
+    """Keep what came of a poll, and when the next one is due: later each time where the controller did not answer."""
     now = timezone.now()
     last = Poll.objects.filter(cluster=cluster, account=account).first() or Poll(cluster=cluster, account=account)
     last.failures = last.failures + 1 if outcome.failed else 0
     last.quiet = 0 if outcome.changed else last.quiet + 1
     last.took = outcome.took
     last.error = outcome.error
-    wait = seconds(outcome.took, last.quiet, last.failures if hold_off else 0)
-    last.due_at = now + timedelta(seconds=wait if hold_off else wait - outcome.took)  # from one beginning to the next
+    wait = seconds(outcome.took, last.quiet, 0 if outcome.answered else last.failures)
+    # From one beginning to the next; after a failure from its end.
+    last.due_at = now + timedelta(seconds=wait - outcome.took if outcome.answered else wait)
     if outcome.failed:
         last.failed_at = now
     else:
@@ -84,4 +98,5 @@ def wake(cluster: Cluster, account: str) -> None:
     now = timezone.now()
     soon = now + timedelta(seconds=settings.POLL_INTERVAL)
     sleeping = Poll.objects.filter(cluster=cluster, account__in={account, cluster.poll_account}, due_at__gt=soon)
-    sleeping.filter(took__lt=settings.POLL_INTERVAL / _SHARE).update(due_at=soon, quiet=0)
+    takes_long = Q(failures=0, took__gte=settings.POLL_INTERVAL / _SHARE)
+    sleeping.exclude(takes_long).update(due_at=soon, quiet=0)

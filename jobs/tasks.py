@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 @shared_task(expires=60)
 def poll_clusters() -> None:
     """Order one look at each cluster with open jobs, so that none waits for another; who is not due is not asked."""
-    for cluster in polling.clusters_to_poll():
+    for cluster in polling.clusters_to_poll(due=True):
         poll_cluster.apply_async((cluster.pk,), expires=settings.TICK)
 
 

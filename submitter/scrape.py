@@ -50,13 +50,13 @@ def _asked(name: str, words: str, ask: Callable[[], list[Metric]], away: type[Ex
 
 
 def _registry() -> list[Metric]:
-    return [*_jobs(), *_pending(), *_clusters()]
+    active = figures.active()
+    return [*_jobs(active), *_pending(), *_clusters(set(active))]
 
 
-def _jobs() -> Iterator[Metric]:
+def _jobs(found: dict[int, dict[str, int]]) -> Iterator[Metric]:
     names = dict(Cluster.objects.values_list("pk", "name"))
     active = GaugeMetricFamily("submitter_jobs", "Active jobs", labels=["cluster", "status"])
-    found = figures.active()
     for pk, name in names.items():
         for status in sorted(ACTIVE):
             active.add_metric([name, status], found.get(pk, {}).get(status, 0))
@@ -75,14 +75,14 @@ def _pending() -> Iterator[Metric]:
     yield _gauge("submitter_submissions_pending_age_seconds", "Age of the oldest of them", age)
 
 
-def _clusters() -> Iterator[Metric]:
+def _clusters(busy: set[int]) -> Iterator[Metric]:
     families = {
         "state": GaugeMetricFamily("submitter_cluster_state", "1 for its state", labels=["cluster", "state"]),
         "age": GaugeMetricFamily("submitter_poll_age_seconds", "Since the last successful poll", labels=["cluster"]),
         "took": GaugeMetricFamily("submitter_poll_seconds", "How long the last poll took", labels=["cluster"]),
         "failures": GaugeMetricFamily("submitter_poll_failures", "Failed polls in a row", labels=["cluster"]),
     }
-    for condition in conditions(set(figures.active())):
+    for condition in conditions(busy):
         name = [condition.cluster.name]
         for state in State:
             families["state"].add_metric([*name, state], float(condition.state is state))

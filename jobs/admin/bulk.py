@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from audit.paging import BOUND
 from jobs import errands
-from jobs.admin.paging import BOUND
 from jobs.models import Errand, Job, JobQuerySet, Step, Submission, Verb
 from jobs.states import ACTIVE
 from jobs.tasks import run_errand
@@ -51,12 +51,13 @@ class Bulk:
     def errand(self: Any, request: HttpRequest, pk: Any) -> HttpResponse:
         """Show how far an errand is; the page itself asks again until it is over."""
         errand = _errand(self, request, pk)
+        progress = errands.progress(errand)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{errand.get_verb_display()} {errands.progress(errand).total} jobs",
+            "title": f"{errand.get_verb_display()} {progress.total} jobs",
             "opts": Job._meta,  # noqa: SLF001 - Django documents _meta
             "errand": errand,
-            "progress": errands.progress(errand),
+            "progress": progress,
             "failed": errand.steps.filter(state=Step.State.FAILED).select_related("job")[:50],
         }
         return TemplateResponse(request, "admin/jobs/errand/progress.html", context)

@@ -14,9 +14,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
+from audit.paging import BoundedPaginator
 from jobs.admin import export, filters, search
 from jobs.admin.bulk import Bulk
-from jobs.admin.paging import BoundedPaginator
 from jobs.models import Event, Job
 from jobs.serializers import duration
 

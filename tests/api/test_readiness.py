@@ -132,7 +132,9 @@ def test_a_beat_that_stopped_or_never_began_is_told() -> None:
     [("", "up", True), ("Refused: not let in", "refused", False), ("Unreachable: no route", "backing off", False)],
 )
 def test_a_cluster_that_does_not_answer_is_told_and_is_not_503(zeus: Cluster, error: str, word: str, ok: bool) -> None:
-    Poll.objects.create(cluster=zeus, account="plgpoll", succeeded_at=timezone.now(), error=error)
+    Poll.objects.create(
+        cluster=zeus, account="plgpoll", succeeded_at=timezone.now(), error=error, failures=1 if error else 0
+    )
     code, status, parts = ask()
     part = parts["cluster zeus.cyfronet.pl"]
     assert (code, status, part["ok"]) == (200, "ok" if ok else "degraded", ok)

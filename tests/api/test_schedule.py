@@ -120,3 +120,47 @@ def test_a_new_job_ends_the_rest_of_a_quiet_cluster(zeus: Cluster) -> None:
     poll = Poll.objects.get()
     assert wait() <= dt.timedelta(seconds=5)
     assert poll.quiet == 0
+
+
+def test_a_new_job_ends_the_back_off_of_a_cluster_that_was_down(zeus: Cluster) -> None:
+    later = timezone.now() + dt.timedelta(seconds=200)
+    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, failures=9, took=30.0)
+    Poll.objects.create(cluster=zeus, account="plgalice", due_at=later)  # was put off, and never asked
+    schedule.wake(zeus, "plgalice")
+    assert not Poll.objects.filter(due_at__gt=timezone.now() + dt.timedelta(seconds=5)).exists()
+
+
+def test_a_new_job_does_not_hurry_a_cluster_whose_looks_take_long(zeus: Cluster) -> None:
+    later = timezone.now() + dt.timedelta(seconds=100)
+    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, took=20.0)
+    schedule.wake(zeus, "plgalice")
+    assert wait() > dt.timedelta(seconds=90)
+
+
+def test_an_empty_queue_without_accounting_is_an_answer(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+
+    def away() -> None:
+        if fake.calls[-1] == "history":
+            raise Failed("sacct: connection refused")
+
+    fake.during = away
+    for _ in range(5):
+        polling.poll(zeus)
+    assert wait() <= dt.timedelta(seconds=5)
+
+
+def test_nobody_is_sent_to_a_cluster_that_was_just_asked(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    assert polling.clusters_to_poll(due=True) == [zeus]
+    fake.queued = [record("RUNNING")]
+    polling.poll(zeus)
+    assert polling.clusters_to_poll(due=True) == []
+    assert polling.clusters_to_poll() == [zeus]
+
+
+def test_owners_who_ask_for_themselves_are_always_looked_for(fake: FakeGateway, owners: Cluster) -> None:
+    registered(owners)
+    fake.queued = [record("RUNNING")]
+    polling.poll(owners)
+    assert polling.clusters_to_poll(due=True) == [owners]

@@ -47,6 +47,10 @@ def test_two_jobs_with_one_id_get_each_its_own_end(fake: FakeGateway, zeus: Clus
     long_ago = now - dt.timedelta(days=40)
     old = registered(zeus, recycled=True, created_at=long_ago, submitted_at=long_ago)
     new = registered(zeus, submitted_at=now)
+    elsewhere = Cluster.objects.create(name="other", job_domain="o", address="127.0.0.1", host_keys=[])
+    registered(
+        elsewhere, submitted_at=long_ago - dt.timedelta(seconds=1), created_at=long_ago + dt.timedelta(seconds=1)
+    )
     fake.queued = [record("RUNNING", submitted_at=now)]
     fake.accounted = [
         record("FAILED", from_accounting=True, submitted_at=long_ago, ended_at=long_ago, exit_code=1),

@@ -3,25 +3,19 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit
-
-import psycopg
 
 from sandbox.commands import run
-from tests.bench import table
+from tests.bench import database, table
 from tests.live.faults.daemon import CHECKOUT
 
 SIZES = (1_000, 10_000, 100_000)
-_DATABASE = "submitter_cycle"
 _TIMEOUT = 900  # seconds
 
 
 def measure() -> None:
     """Measure each size in a process of its own, against a database of its own."""
     table.heading("One cycle of polling (answers replayed, the database real): wall, CPU, queries, rows written")
-    with _database() as url:
+    with database.empty("submitter_cycle") as url:
         environment = os.environ | {"DATABASE_URL": url, "PYTHONDONTWRITEBYTECODE": "1"}
         run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], env=environment, cwd=CHECKOUT, timeout=300)
         for size in SIZES:
@@ -38,16 +32,3 @@ def measure() -> None:
 
 def _line(label: str, cost: dict[str, float]) -> None:
     table.line(f"{label:72}{cost['seconds']:8.2f} s{cost['cpu']:8.2f} s{cost['queries']:7.0f}{cost['changed']:8.0f}")
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    url = os.environ["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True) as connection:
-        drop = f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)".encode()
-        connection.execute(drop)
-        connection.execute(f"CREATE DATABASE {_DATABASE}".encode())
-        try:
-            yield urlsplit(url)._replace(path=f"/{_DATABASE}").geturl()
-        finally:
-            connection.execute(drop)

@@ -7,12 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
-
-import psycopg
 
 from sandbox.commands import run
-from tests.bench import accounts
+from tests.bench import accounts, database
 from tests.bench.place import CLUSTER, Place
 from tests.bench.relay import Relay
 from tests.bench.users import Users
@@ -23,9 +20,6 @@ from tests.live.faults.loginnode import LoginNode
 ACCOUNTS = 20
 FAR = "far.example.org"
 ROUND_TRIP = 0.020  # seconds, added on the way to FAR
-
-# The same each time, so that a run finds what a killed one has left behind.
-_DATABASE = "submitter_bench"
 
 
 @dataclass(frozen=True)
@@ -55,8 +49,8 @@ def running(ground: Place) -> Iterator[Instance]:
         node.start()
         relay = stack.enter_context(Relay(node.port, ROUND_TRIP))
         users = Users.mint(folder, names)
-        database = stack.enter_context(_database(os.environ["DATABASE_URL"]))
-        environment = _environment(users, database)
+        url = stack.enter_context(database.empty("submitter_bench"))
+        environment = _environment(users, url)
         _prepare(environment, folder / "clusters.toml", {CLUSTER: node.port, FAR: relay.port}, node.host_key, slurm)
         port = stack.enter_context(_web(folder / "web.log", environment))
         here = replace(ground, port=port, ssh_port=node.port, host_key=node.host_key)
@@ -64,10 +58,10 @@ def running(ground: Place) -> Iterator[Instance]:
         yield Instance(places, places[0].at(FAR, relay.port), environment, slurm)
 
 
-def _environment(users: Users, database: str) -> dict[str, str]:
+def _environment(users: Users, url: str) -> dict[str, str]:
     """Return in which settings it differs from the sandbox's service."""
     return {
-        "DATABASE_URL": database,
+        "DATABASE_URL": url,
         "TRUST_DIR": str(users.trust),
         "GRIDMAP": str(users.gridmap),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -95,19 +89,6 @@ def _web(log: Path, environment: Mapping[str, str]) -> Iterator[int]:
         yield port
     finally:
         web.stop()
-
-
-@contextmanager
-def _database(url: str) -> Iterator[str]:
-    """Make an empty database on the server of `url`, with the same durability; yield its URL."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        drop = f"DROP DATABASE IF EXISTS {_DATABASE} WITH (FORCE)".encode()
-        connection.execute(drop)
-        connection.execute(f"CREATE DATABASE {_DATABASE}".encode())
-        try:
-            yield urlsplit(url)._replace(path=f"/{_DATABASE}").geturl()
-        finally:
-            connection.execute(drop)
 
 
 def _entry(host: str, port: int, host_key: str, slurm_conf: str) -> str:
