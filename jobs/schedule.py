@@ -76,11 +76,11 @@ def seconds(took: float, quiet: int, failures: int) -> float:
     `failures` in a row lengthen the interval by half each, up to five minutes. A tenth of it is left to chance, so that
     clusters (and services that share one) do not fall into step.
     """
-    interval = max(float(settings.POLL_INTERVAL), _SHARE * took)
-    if failures:
+    interval = float(settings.POLL_INTERVAL)
+    if failures:  # how long it took to get no answer says nothing of what an answer costs
         interval = min(_LONGEST, interval * _GROWTH ** min(failures, 16))
     else:
-        interval *= min(_STRETCH, 1 + max(0, quiet - _PATIENCE) / _PATIENCE)
+        interval = max(interval, _SHARE * took) * min(_STRETCH, 1 + max(0, quiet - _PATIENCE) / _PATIENCE)
     return interval * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
 
 
