@@ -197,6 +197,8 @@ class Look:
         Raises TimedOut, Refused, Failed, Malformed; an answer that was cut is Malformed or Failed, never a shorter one.
         """
         answer = self._run.answer(1, timeout=self._timeout)
+        if any(section.status != 0 for section in answer.sections):
+            answer = self._run.result(timeout=self._timeout)  # its words on standard error may come after its end
         return slurm.parse_queue(_whole(answer, answer.sections, "squeue"))
 
     def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
