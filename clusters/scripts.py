@@ -2,7 +2,7 @@
 
 They are POSIX sh in the alphabet of `shell.quote`. $0 is the marker, $1 SLURM's directory; every command's output is
 followed by a marker line with its exit status. Times are asked for as epochs (SLURM_TIME_FORMAT=%s), since SLURM's own
-carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel and sacct, SLURM 22.05.
+carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel and sacct, SLURM 20.11 to 26.05.
 """
 
 DIRECTORY = ".job-submitter"  # in the user's home
@@ -84,6 +84,8 @@ PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit
 
 # $2: a window as in HISTORY, $3: the account. Standard input: tokens of submissions whose outcome is not known.
 # Two sections a token (its fate and sbatch's output; sbatch's errors), then squeue's and sacct's command lines.
+# Accounting keeps those from SLURM 21.08 on; before that it answers by ids alone, and what the controller has forgotten
+# is known from the token's directory.
 LOOKUP = f"""
     read -r _js_tokens; _js_now=$(date +%s);
     _js_home="$HOME/{DIRECTORY}"; [ -d "$_js_home" ] || mkdir -m 700 "$_js_home" 2>/dev/null;
@@ -97,7 +99,9 @@ LOOKUP = f"""
         head -c 24576 "$_js_at/error" 2>/dev/null; {_END}
     done;
     "$1/squeue" -h -t all -u "$3" -o "%i|%o" 2>&1; {_END}
-    "$1/sacct" -u "$3" -X -P -n -D -o JobID,SubmitLine -S "now-$2seconds" 2>&1; {_END} exit 0
+    _js_fields=JobID,SubmitLine;
+    case " $(echo $("$1/sacct" -e 2>/dev/null)) " in *" SubmitLine "*) ;; *" JobID "*) _js_fields=JobID;; esac;
+    "$1/sacct" -u "$3" -X -P -n -D -o "$_js_fields" -S "now-$2seconds" 2>&1; {_END} exit 0
 """
 
 

@@ -1,6 +1,6 @@
 """PURE. What SLURM's commands print, read into values. Times are epochs there and aware UTC here.
 
-Sources: the manual pages of sbatch, scontrol, squeue and sacct; recorded output of SLURM 22.05.
+Sources: the manual pages of sbatch, scontrol, squeue and sacct; what SLURM 20.11 to 26.05 has printed.
 """
 
 import datetime as dt
@@ -47,7 +47,7 @@ class Record:
 
     @property
     def name(self) -> str:
-        """The job's id, and behind `_` the task's, as squeue prints it."""
+        """The job's id, and behind `_` that of the task of an array or the part of a heterogeneous job."""
         return f"{self.job}" if self.task is None else f"{self.job}_{self.task}"
 
     @property
@@ -110,12 +110,16 @@ def _streams(output: str, words: str) -> tuple[str, str]:
 def parse_new_job(job: int, found: Iterable[Section]) -> NewJob | None:
     """Read what `scontrol show job` prints of a job, one `Key=value` a line; None where it was not asked or failed."""
     text = next((section.text for section in found if section.status == 0 and f"JobId={job} " in section.text), "")
+    # Of an array one description a task; its own id is that of the tasks that wait.
+    text = next((part for part in re.split(r"^(?=JobId=)", text, flags=re.MULTILINE) if f"JobId={job} " in part), "")
     fields = dict(re.findall(r"^   (StdOut|StdErr|SubmitTime)=(\S.*?) *$", text, re.MULTILINE))
     if not text:
         return None
+    stdout = _task_placeholder(fields.get("StdOut", ""))
     return NewJob(
-        stdout_path=_task_placeholder(fields.get("StdOut", "")),
-        stderr_path=_task_placeholder(fields.get("StdErr", "")),
+        stdout_path=stdout,
+        # SLURM 26.05 leaves it empty where both go to one file.
+        stderr_path=_task_placeholder(fields.get("StdErr", "")) or stdout,
         submitted_at=_time(fields.get("SubmitTime", "").split(" ")[0]),
         is_array=f" ArrayJobId={job} " in text,
     )
@@ -162,9 +166,15 @@ def with_exit_codes(records: list[Record], statuses: Mapping[str, int]) -> list[
 
 
 def parse_exit_codes(found: Iterable[Section]) -> dict[str, int]:
-    """Read squeue's columns name and exit code (a wait status, wait(2)) of ended jobs; nothing where it failed."""
-    lines = [line.split() for section in found if section.status == 0 for line in section.text.split("\n")]
-    return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit()}  # noqa: PLR2004
+    """Return the wait statuses (wait(2)) of ended jobs by their records' names; nothing where squeue failed.
+
+    What SLURM 20.11 and 22.05 print as the wait status `768` is `3:0` in 24.11, code and signal.
+    """
+    text = "\n".join(section.text for section in found if section.status == 0)
+    lines = re.findall(r"^(\S+) +([0-9]+)(?::([0-9]+))? *$", text, re.MULTILINE)
+    return {
+        name.replace("+", "_"): int(code) << 8 | int(signal) if signal else int(code) for name, code, signal in lines
+    }
 
 
 def _listing(text: str, read: Callable[[str], Record]) -> Listing:

@@ -1,6 +1,6 @@
 """PURE. The five statuses of the API, and what each of SLURM's words means among them.
 
-Sources: squeue and sacct, "JOB STATE CODES", SLURM 20.11 to 25.11.
+Sources: squeue and sacct, "JOB STATE CODES", SLURM 20.11 to 26.05; slurm.h for what they leave out.
 """
 
 from enum import StrEnum
@@ -24,8 +24,10 @@ class Status(StrEnum):
 ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
 
 _WORDS = {
-    Status.QUEUED: "PENDING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
-    Status.RUNNING: ("CONFIGURING RUNNING COMPLETING SUSPENDED STOPPED RESIZING SIGNALING STAGE_OUT POWER_UP_NODE"),
+    Status.QUEUED: "PENDING REQUEUED REQUEUED_CRON REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
+    Status.RUNNING: (
+        "CONFIGURING RUNNING COMPLETING EXPEDITING SUSPENDED STOPPED RESIZING SIGNALING STAGE_OUT POWER_UP_NODE"
+    ),
     Status.FINISHED: "COMPLETED",
     Status.ABORTED: "CANCELLED",
     Status.ERROR: (

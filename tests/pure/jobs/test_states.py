@@ -24,6 +24,25 @@ def test_each_word_of_the_table_has_its_status(word: str, status: Status) -> Non
     assert status_of(word) is status
 
 
+# What job_state_string() of libslurm gives for every base state and every flag (SLURM 20.11, 22.05, 24.11, 26.05).
+OF_EVERY_VERSION = """
+    PENDING RUNNING SUSPENDED COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL PREEMPTED BOOT_FAIL DEADLINE OUT_OF_MEMORY
+    REQUEUED REQUEUE_HOLD SPECIAL_EXIT RESIZING CONFIGURING COMPLETING STOPPED REVOKED REQUEUE_FED RESV_DEL_HOLD
+    SIGNALING STAGE_OUT
+"""
+OF_SOME = {"REQUEUED_CRON": Status.QUEUED, "EXPEDITING": Status.RUNNING}  # 20.11; from 25.11 on
+
+
+@pytest.mark.parametrize("word", OF_EVERY_VERSION.split())
+def test_each_word_that_slurm_can_say_is_in_the_table(word: str) -> None:
+    assert word in {word for words in TABLE.values() for word in words}
+
+
+@pytest.mark.parametrize(("word", "status"), OF_SOME.items())
+def test_a_word_of_some_versions_has_its_status(word: str, status: Status) -> None:
+    assert status_of(word) is status
+
+
 @pytest.mark.parametrize("word", ["", "completed", "CANCELLED by 1001", "NEW_IN_SLURM_30"])
 def test_a_word_that_is_not_in_the_table_has_none(word: str) -> None:
     assert status_of(word) is None

@@ -1,0 +1,126 @@
+"""What the scripts print is read alike whichever version of SLURM prints it."""
+
+import hashlib
+
+import pytest
+
+from clusters import gateway, slurm
+from clusters.shell import Section
+from tests.recorded import EVERY, Recording
+
+every_version = pytest.mark.parametrize("recording", EVERY, ids=str)
+SUBMITLINE_IS_MISSING = {"20.11"}
+
+
+def token(name: str) -> str:
+    return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+
+
+@every_version
+@pytest.mark.parametrize("look", ["look_early", "look_end"])
+def test_every_line_of_a_look_is_read(recording: Recording, look: str) -> None:
+    squeue, codes, sacct = recording.sections(look)
+    assert (squeue.status, codes.status, sacct.status) == (0, 0, 0)
+    queue, history = slurm.parse_queue(squeue.text), slurm.parse_history(sacct.text)
+    assert (queue.complaint, history.complaint) == ("", "")
+    assert len(queue.records) == squeue.text.count("\n")
+    assert len(history.records) == sacct.text.count("\n")
+    assert {record.user for record in (*queue.records, *history.records)} == {"plgalice"}
+
+
+@every_version
+def test_the_controllers_exit_codes_are_read_of_every_job(recording: Recording) -> None:
+    squeue, codes, _sacct = recording.sections("look_early")
+    statuses = slurm.parse_exit_codes([codes])
+    assert set(statuses) == {record.name for record in slurm.parse_queue(squeue.text).records}
+    jobs = recording.jobs
+    assert [statuses[str(jobs[name])] for name in ("finished", "failed", "killed")] == [0, 3 << 8, 9]
+
+
+@every_version
+def test_a_version_is_told(recording: Recording) -> None:
+    version, controller = recording.sections("ping")
+    assert version.text.startswith(f"slurm-wlm {recording.version}.")
+    assert "is UP" in controller.text
+
+
+@every_version
+@pytest.mark.parametrize(
+    ("name", "states"),
+    [
+        ("begins_later", {"CANCELLED"}),
+        ("to_cancel", {"COMPLETING", "CANCELLED"}),
+        ("finished", {"COMPLETED"}),
+        ("array_waiting", {"COMPLETED", "FAILED", "COMPLETING", "CANCELLED"}),
+        ("parts_running", {"COMPLETING", "CANCELLED"}),
+    ],
+)
+def test_cancelling_tells_what_became_of_the_job(recording: Recording, name: str, states: set[str]) -> None:
+    scancel, *rest = recording.sections(f"cancel_{name}")
+    assert scancel.status == 0
+    records = gateway._one(rest)
+    assert {record.job for record in records} == {recording.jobs[name]}
+    assert {record.state for record in records} <= states
+
+
+@every_version
+def test_one_job_is_told_by_the_controller_and_once_forgotten_by_accounting(recording: Recording) -> None:
+    of = {name: gateway._one(recording.sections(f"inspect_{name}")) for name in ("running", "forgotten", "unknown")}
+    assert [(record.state, record.from_accounting) for record in of["running"]] == [("RUNNING", False)]
+    assert [(record.state, record.from_accounting) for record in of["forgotten"]] == [("COMPLETED", True)]
+    assert of["unknown"] == []
+
+
+def described(recording: Recording, name: str) -> slurm.NewJob:
+    new = slurm.parse_new_job(recording.jobs[name], recording.sections(f"describe_{name}"))
+    assert new
+    return new
+
+
+@every_version
+def test_a_job_is_described_with_both_of_its_files(recording: Recording) -> None:
+    job = recording.jobs["running"]
+    new = described(recording, "running")
+    assert new.stdout_path == new.stderr_path == f"/home/plgalice/slurm-{job}.out"
+    assert new.submitted_at
+    assert not new.is_array
+    own, job = described(recording, "own_files"), recording.jobs["own_files"]
+    assert (own.stdout_path, own.stderr_path) == (f"/home/plgalice/a b-{job}.out", "/home/plgalice/name.err")
+
+
+@every_version
+def test_an_array_is_described_with_a_place_for_the_task_also_while_tasks_run(recording: Recording) -> None:
+    job = recording.jobs["array_waiting"]
+    new = described(recording, "array_waiting")
+    assert (new.stdout_path, new.is_array) == (f"/home/plgalice/slurm-{job}_%a.out", True)
+
+
+@every_version
+def test_what_is_unknown_is_not_described(recording: Recording) -> None:
+    assert slurm.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
+
+
+def looked_up(recording: Recording, name: str, trace: Section) -> object:
+    """Return what is found of the submission of `name`, whose token's directory says `trace`."""
+    squeue, sacct = recording.sections("lookup")[-2:]
+    found = [trace, Section(b"", 0), squeue, sacct]
+    return slurm.parse_lookup([token(name)], found, sbatch_is_over=True)[token(name)]
+
+
+@every_version
+def test_a_lost_submission_is_found_by_the_controllers_memory(recording: Recording) -> None:
+    tokens = [token(name) for name in ("finished", "running", "nowhere")]
+    found = slurm.parse_lookup(tokens, recording.sections("lookup"), sbatch_is_over=True)
+    assert found[token("running")] == slurm.Accepted(recording.jobs["running"])
+    assert found[token("nowhere")] == slurm.NotSubmitted()
+
+
+@every_version
+def test_a_lost_submission_that_the_controller_forgot_is_found_all_the_same(recording: Recording) -> None:
+    job = recording.jobs["finished"]
+    assert looked_up(recording, "finished", Section(f"claimed\n{job}\n".encode(), 0)) == slurm.Accepted(job)
+    by_accounting = looked_up(recording, "finished", Section(b"claimed\n", 0))
+    if recording.version in SUBMITLINE_IS_MISSING:  # then the id that was written down is all there is
+        assert by_accounting == slurm.NotSubmitted()
+    else:
+        assert by_accounting == slurm.Accepted(job)

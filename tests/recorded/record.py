@@ -1,0 +1,191 @@
+"""Records what SLURM of one version answers to the scripts of `clusters.scripts`, with jobs that end in every way.
+
+    python -m tests.recorded.record DIRECTORY --user PREFIX [--operator PREFIX] [--node NODE] [--urgent PARTITION]
+
+PREFIX is put before `sh -c ...`: `ssh login`, say, or `sudo -u plgalice`. It takes some three minutes and twenty small
+jobs. With an operator's prefix jobs are suspended too; NODE is taken down and back for a moment, PARTITION preempts.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import md5
+from pathlib import Path
+
+from clusters import scripts, shell
+from tests.recorded import MARKER
+
+BIN = "/usr/bin"
+SINCE = "3600"
+SLEEP = "sleep 300"
+AGAIN = f'[ -n "$SLURM_RESTART_COUNT" ] || {SLEEP}'
+ARRAY = "case $SLURM_ARRAY_TASK_ID in 1) exit 0;; 2) exit 5;; esac;"
+
+# Name, sbatch's options, and the script's last line.
+JOBS = (
+    ("finished", "", "exit 0"),
+    ("failed", "", "exit 3"),
+    ("killed", "", "kill -9 $$"),
+    ("unlaunched", "-o /nowhere/out", "exit 0"),
+    ("array_ended", "--array=1-3", ARRAY),
+    ("parts_ended", "-n1 : -n2", "exit 0"),
+    ("timeout", "--time=1", SLEEP),
+    ("held", "--hold", SLEEP),
+    ("begins_later", "--begin=now+3600", SLEEP),
+    ("own_files", "--hold -J name -o 'a b-%j.out' -e %x.err", SLEEP),
+    ("running", "-n2 --time=10", SLEEP),
+    ("to_cancel", "", SLEEP),
+    ("to_requeue", "--requeue", AGAIN),
+    ("to_hold_again", "--requeue", SLEEP),
+    ("to_mark", "--requeue", SLEEP),
+    ("to_stop", "", SLEEP),
+    ("array_waiting", "--array=1-6%2", f"{ARRAY} {SLEEP}"),
+    ("parts_running", "-n1 : -n2", SLEEP),
+    ("deadline", "-N2 --exclusive --time=1 --deadline=now+75", "exit 0"),
+)
+FOR_OPERATORS = (("to_suspend", "", SLEEP), ("to_resume", "", "sleep 20"))
+
+
+@dataclass
+class Recorder:
+    """A cluster that is asked as `user`, and the jobs that were submitted there."""
+
+    directory: Path
+    user: str
+    operator: str
+    jobs: dict[str, int] = field(default_factory=dict)
+
+    def say(self, command: str, *arguments: str, prefix: str = "", stdin: str = "") -> str:
+        """Run a line of POSIX sh and return what it printed, errors too."""
+        argv = [*shlex.split(prefix or self.user), "sh", "-c", command, MARKER, *arguments]
+        done = subprocess.run(
+            argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+        )
+        return done.stdout
+
+    def operate(self, command: str) -> None:
+        """Run a line with SLURM's commands as its operator, or as the user who owns the jobs."""
+        print(command, self.say(command, prefix=self.operator), file=sys.stderr)
+
+    def submit(self, name: str, options: str, last: str) -> None:
+        """Submit a job as the service does, from a directory whose name is a token."""
+        at = f"$HOME/{scripts.DIRECTORY}/{token(name)}"
+        line = f'cd; mkdir -p "{at}"; cat > "{at}/job.sh"; {BIN}/sbatch --parsable {options} "{at}/job.sh"'
+        printed = self.say(line, stdin=f"#!/bin/sh\nhostname >/dev/null; {last}\n")
+        if printed.strip().isdigit():
+            self.jobs[name] = int(printed)
+        else:
+            print(name, printed, file=sys.stderr)
+
+    def record(self, name: str, script: str, *arguments: str, stdin: str = "") -> None:
+        """Write down what `script` prints after its first marker."""
+        line = shell.script_line(script, [BIN, *arguments], {}, MARKER)
+        printed = self.say(line, stdin=stdin).encode()
+        answer = shell.after_marker(printed, MARKER)
+        # Its errors begin with a marker too.
+        text = (answer or printed).replace(f"{MARKER}\n".encode(), b"")
+        (self.directory / f"{name}.txt").write_bytes(text)
+
+    def look(self, name: str, account: str) -> None:
+        """Write down a look, which asks for all jobs in each way."""
+        ids = ",".join(str(job) for job in self.jobs.values())
+        self.record(name, scripts.LOOK, account, stdin=f"{SINCE}\n{ids}\n{ids}")
+
+    def states(self, *names: str) -> set[str]:
+        """Return the controller's words for jobs; nothing of those that it has forgotten."""
+        found = self.say(f"{BIN}/squeue -h -t all -o '%A|%F|%T'").splitlines()
+        ids = {str(self.jobs[name]) for name in names if name in self.jobs}
+        return {line.split("|")[2] for line in found if ids & set(line.split("|")[:2])}
+
+
+def token(name: str) -> str:
+    """Return the token of a job's submission: of the name, so that it stays the same."""
+    return md5(name.encode(), usedforsecurity=False).hexdigest()
+
+
+def until(what: Callable[[], bool], seconds: int) -> None:
+    """Wait until `what` is so; where it never is, go on: what was seen is recorded all the same."""
+    for _ in range(seconds):
+        if what():
+            return
+        time.sleep(1)
+    print("it took too long", file=sys.stderr)
+
+
+def begin(at: Recorder, node: str, urgent: str) -> None:
+    """Submit, wait until what runs is running, and do to it what users and operators do."""
+    away = f"-x {node} " if node else ""
+    for name, options, last in (*JOBS, *(FOR_OPERATORS if at.operator else ())):
+        at.submit(name, away + options.replace(": ", f": {away}"), last)
+    at.submit("depends", f"--dependency=afterok:{at.jobs['failed']}", "exit 0")
+    if node:
+        at.submit("on_lost_node", f"--no-requeue -w {node}", SLEEP)
+        at.submit("queued_again", f"--requeue -w {node}", AGAIN)
+    ended = ("finished", "failed", "killed", "array_ended", "parts_ended")
+    until(lambda: not at.states(*ended) & {"PENDING", "RUNNING", "COMPLETING"}, 40)
+    until(lambda: at.states("running", "to_cancel", "to_stop", "parts_running", "to_suspend") == {"RUNNING"}, 40)
+    if node:
+        until(lambda: at.states("on_lost_node", "queued_again") == {"RUNNING"}, 40)
+    at.operate(f"{BIN}/scontrol requeue {at.jobs['to_requeue']}")
+    at.operate(f"{BIN}/scontrol requeuehold {at.jobs['to_hold_again']}")
+    at.operate(f"{BIN}/scontrol requeuehold State=SpecialExit {at.jobs['to_mark']}")
+    at.operate(f"{BIN}/scancel -s STOP {at.jobs['to_stop']}")
+    if at.operator:
+        at.operate(f"{BIN}/scontrol suspend {at.jobs['to_suspend']}; {BIN}/scontrol suspend {at.jobs['to_resume']}")
+        time.sleep(3)
+        at.operate(f"{BIN}/scontrol resume {at.jobs['to_resume']}")
+    if node:
+        at.operate(f"{BIN}/scontrol update nodename={node} state=down reason=recording")
+        at.operate(f"{BIN}/scontrol update nodename={node} state=resume")
+    if urgent:
+        at.submit("preempted", f"--no-requeue --exclusive -w {node}", SLEEP)
+        until(lambda: at.states("preempted") == {"RUNNING"}, 20)
+        at.submit("preempting", f"-p {urgent} --exclusive -w {node}", "exit 0")
+        until(lambda: at.states("preempted") == {"PREEMPTED"}, 20)
+    time.sleep(3)
+
+
+def end(at: Recorder) -> None:
+    """Wait until what has a limit has come to it, and the controller has forgotten what ended first."""
+    limited = ("timeout", "deadline", "to_requeue", "queued_again")
+    until(lambda: not at.states(*limited) & {"RUNNING", "PENDING", "COMPLETING"}, 200)
+    until(lambda: not at.states("finished", "failed", "array_ended"), 330)
+
+
+def main() -> None:
+    """Run the whole of it."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("directory", type=Path)
+    for option in ("--user", "--operator", "--node", "--urgent"):
+        asked.add_argument(option, default="")
+    given = asked.parse_args()
+    given.directory.mkdir(parents=True, exist_ok=True)
+    at = Recorder(given.directory, given.user, given.operator)
+    account = at.say("id -un").strip()
+    at.record("ping", scripts.PING)
+    begin(at, given.node, given.urgent)
+    (given.directory / "jobs.json").write_text(json.dumps(at.jobs, indent=1) + "\n")
+    at.look("look_early", "")
+    for name in ("finished", "running", "held", "own_files", "array_waiting", "parts_running", "to_requeue"):
+        at.record(f"inspect_{name}", scripts.INSPECT, str(at.jobs[name]), SINCE)
+        at.record(f"describe_{name}", scripts.DESCRIBE, str(at.jobs[name]))
+    for name in ("begins_later", "to_cancel", "array_waiting", "parts_running", "finished"):
+        at.record(f"cancel_{name}", scripts.CANCEL, str(at.jobs[name]), SINCE)
+    end(at)
+    at.look("look_end", account)
+    at.record("inspect_forgotten", scripts.INSPECT, str(at.jobs["finished"]), SINCE)
+    at.record("inspect_unknown", scripts.INSPECT, "4000000", SINCE)
+    at.record("describe_unknown", scripts.DESCRIBE, "4000000")
+    at.say(f'rm -r "$HOME/{scripts.DIRECTORY}/{token("finished")}"')
+    tokens = " ".join(token(name) for name in ("finished", "running", "nowhere"))
+    at.record("lookup", scripts.LOOKUP, SINCE, account, stdin=f"{tokens}\n")
+    at.say(f'rm -rf "$HOME/{scripts.DIRECTORY}"; {BIN}/scancel -u {account}')
+
+
+if __name__ == "__main__":
+    main()
