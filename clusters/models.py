@@ -2,13 +2,13 @@
 
 import re
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Lower
 
 from clusters.ssh import Endpoint
@@ -19,6 +19,14 @@ _SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _host_name = RegexValidator(
     r"\A[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z", "a host name: letters, digits, dots, hyphens"
 )
+_NAMED = """
+    SELECT * FROM clusters_cluster
+    WHERE lower(name) = lower(%s) OR EXISTS (SELECT FROM unnest(aliases) AS alias WHERE lower(alias) = lower(%s))
+"""
+_TIMES = """
+    SELECT cluster_id, account, succeeded_at FROM clusters_poll
+    WHERE account = ANY(%s) AND succeeded_at IS NOT NULL
+"""
 _seconds = [MinValueValidator(1), MaxValueValidator(600)]
 
 
@@ -124,6 +132,16 @@ class Cluster(models.Model):
             if shared := names & other.names:
                 raise ValidationError(f"{', '.join(sorted(shared))} already means {other.name}")
 
+    @classmethod
+    def named(cls, name: str) -> "Cluster | None":
+        """Return the cluster of that name or alias, in any case; None for any other text.
+
+        Every submission asks; without the ORM's compiler it takes half the time.
+        """
+        if "\0" in name:
+            return None
+        return next(iter(cls.objects.raw(_NAMED, [name, name])), None)
+
     @property
     def names(self) -> set[str]:
         """Return every name of this cluster in lower case."""
@@ -168,7 +186,10 @@ class Poll(models.Model):
         return f"{self.cluster} as {self.account}"
 
     @classmethod
-    def times(cls, accounts: Iterable[str]) -> dict[tuple[int, str], datetime]:
+    def times(cls, accounts: Collection[str]) -> dict[tuple[int, str], datetime]:
         """Return when each cluster (key) was last asked with success as each of `accounts`."""
-        polls = cls.objects.filter(account__in=list(accounts), succeeded_at__isnull=False)
-        return {(pk, account): time for pk, account, time in polls.values_list("cluster", "account", "succeeded_at")}
+        if not accounts:
+            return {}
+        with connection.cursor() as cursor:
+            cursor.execute(_TIMES, [list(accounts)])
+            return {(pk, account): time for pk, account, time in cursor.fetchall()}

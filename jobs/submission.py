@@ -1,6 +1,7 @@
 """From an order to a job, exactly once: the row first, then the cluster, then the outcome; whatever dies in between."""
 
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -224,7 +225,8 @@ def _write(job: Job, values: dict[str, Any]) -> bool:
     before = [Submission.PENDING]
     if values["submission"] == Submission.SUBMITTED:
         before.append(Submission.FAILED)
-    with transaction.atomic():
+    # One statement is a transaction; only inside another one its failure has to be undone apart.
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():
         written = Job.objects.filter(pk=job.pk, submission__in=before).update(**values)
     for field, value in values.items():
         setattr(job, field, value)
