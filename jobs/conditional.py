@@ -1,4 +1,4 @@
-"""Answers that are sent only if they are new (RFC 9110 section 13), or once they are (RFC 7240, `Prefer: wait`)."""
+"""Headers by which callers ask for less: If-None-Match (RFC 9110 section 13), Prefer (RFC 7240), Idempotency-Key."""
 
 import hashlib
 import json
@@ -8,10 +8,12 @@ from typing import Any
 
 from django.utils.http import parse_etags
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 LONGEST_WAIT = 60  # seconds
+KEY = re.compile(r'"?[!#-~]([ -~]{0,253}[!#-~])?"?')  # with or without the quotes of a structured field (RFC 8941)
 
 
 def etag(content: Any) -> str:
@@ -40,3 +42,13 @@ def preferred_wait(request: Request) -> int:
     """Return for how many seconds the caller would wait for a change: `Prefer: wait=N`, at most a minute; else 0."""
     match = re.search(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,6})\s*(?:[,;]|$)", request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the Idempotency-Key without its quotes, None if there is none. Raises ValidationError."""
+    sent = request.headers.get("Idempotency-Key")
+    if sent is None:
+        return None
+    if not KEY.fullmatch(sent.strip()):
+        raise ValidationError({"Idempotency-Key": "must be 1 to 255 printable ASCII characters, no blank at an end"})
+    return sent.strip().removeprefix('"').removesuffix('"')

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+
+from jobs import query
 
 _LARGEST = 10_000
 
@@ -20,8 +21,8 @@ class Page:
     def asked_for(cls, request: Request) -> "Page":
         """Read the query's `limit` (1 to 10,000, the default) and `offset`. Raises ValidationError."""
         return cls(
-            limit=_number(request, "limit", default=_LARGEST, least=1),
-            offset=_number(request, "offset", default=0, least=0),
+            limit=min(query.number(request, "limit", default=_LARGEST, least=1), _LARGEST),
+            offset=query.number(request, "offset", default=0, least=0),
         )
 
     def headers(self, url: str, total: int) -> dict[str, str]:
@@ -38,12 +39,3 @@ class Page:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query, keep_blank_values=True)) | {"limit": self.limit, "offset": offset}
         return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def _number(request: Request, name: str, *, default: int, least: int) -> int:
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text)):  # noqa: PLR2004 - int4
-        raise ValidationError({name: f"must be a whole number of at least {least}"})
-    return min(int(text), _LARGEST) if name == "limit" else int(text)

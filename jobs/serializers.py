@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import quote
 
+from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 
 from clusters.models import Cluster
@@ -16,10 +17,14 @@ MAX_SCRIPT = 4 * 1024 * 1024  # bytes
 
 
 class StrictCharField(serializers.CharField):
-    """A string as it was sent: nothing else is turned into one, nothing is trimmed."""
+    """A string as it was sent: nothing else is turned into one, nothing is trimmed.
 
-    def __init__(self, **options: Any) -> None:
+    `form` is what JSON Schema can say of it, for the API's description.
+    """
+
+    def __init__(self, *, form: dict[str, Any] | None = None, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
+        set_override(self, "field", {"type": "string", **(form or {})})
 
     def to_internal_value(self, data: object) -> str:
         """Return `data` if it is text. Raises ValidationError."""
@@ -53,22 +58,36 @@ class ClosedSerializer(serializers.Serializer[Any]):
 class OrderSerializer(ClosedSerializer):
     """The body of `POST /api/jobs`."""
 
-    host = StrictCharField(help_text="name of a registered cluster, in any case")
-    script = StrictCharField(help_text="begins with #!, at most 4 MiB")
-    working_directory = StrictCharField(
-        required=False, allow_null=True, help_text="absolute, or relative to the home directory, which is the default"
+    host = StrictCharField(
+        help_text="name of a registered cluster, in any case",
+        form={"pattern": "^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$", "maxLength": 253},
     )
-    tag = StrictCharField(required=False, allow_null=True, default=None, help_text="1 to 255 printable characters")
+    script = StrictCharField(
+        help_text="begins with #!, no NUL, at most 4 MiB",
+        form={"pattern": r"^#![^\u0000]*$"},
+    )
+    working_directory = StrictCharField(
+        required=False,
+        allow_null=True,
+        help_text="absolute, or relative to the home directory, which is the default; it must exist",
+        form={"pattern": r"^[^\u0000\r\n]*$"},
+    )
+    tag = StrictCharField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="1 to 255 printable characters",
+        form={"pattern": r"^([^\p{C}\p{Z}]| )+$", "minLength": 1, "maxLength": 255},
+    )
 
     def validate_host(self, value: str) -> Cluster:
         """Return the enabled cluster of that name or alias. Raises ClusterClosed where operators have said why not."""
-        clusters = list(Cluster.objects.all())
-        for cluster in clusters:
-            if value.lower() in cluster.names and cluster.enabled:
-                return cluster
-            if value.lower() in cluster.names and cluster.disabled_message:
-                raise ClusterClosed(cluster.name, cluster.disabled_message)
-        names = ", ".join(cluster.name for cluster in clusters if cluster.enabled) or "none"
+        cluster = Cluster.named(value)
+        if cluster and cluster.enabled:
+            return cluster
+        if cluster and cluster.disabled_message:
+            raise ClusterClosed(cluster.name, cluster.disabled_message)
+        names = ", ".join(cluster.name for cluster in Cluster.objects.filter(enabled=True)) or "none"
         raise serializers.ValidationError(f"unknown host; known hosts: {names}")
 
     def validate_script(self, value: str) -> str:
@@ -95,7 +114,7 @@ class OrderSerializer(ClosedSerializer):
 class ActionSerializer(ClosedSerializer):
     """The body of `PUT /api/jobs/{job_id}`."""
 
-    action = StrictCharField(help_text="abort")
+    action = StrictCharField(help_text="abort, in any case", form={"pattern": "^[Aa][Bb][Oo][Rr][Tt]$"})
 
     def validate_action(self, value: str) -> str:
         """Accept `abort` in any case."""

@@ -9,11 +9,9 @@ from typing import Any, Protocol, cast
 
 from django.db import connection
 from django.http import StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -21,8 +19,8 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
 from clusters.models import Poll
-from jobs import auditing, refresh, registry, submission, waiting
-from jobs.conditional import answered, etag, known, preferred_wait
+from jobs import auditing, query, reference, refresh, registry, submission, waiting
+from jobs.conditional import answered, etag, idempotency_key, known, preferred_wait
 from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
 from jobs.models import Event, Job, Source
 from jobs.paging import Page
@@ -66,9 +64,6 @@ class _Stream:
         self._stack.close()
 
 
-_OUTPUT = extend_schema(responses={(200, "text/plain"): OpenApiTypes.BINARY})
-
-
 class JobViewSet(ViewSet):
     """Every answer is about the caller's jobs: somebody else's are like ones that do not exist."""
 
@@ -96,14 +91,7 @@ class JobViewSet(ViewSet):
         auditing.record(self, response, kwargs.get("job_id", ""))
         return response
 
-    @extend_schema(
-        parameters=[
-            OpenApiParameter("tag", str, description="only jobs with exactly this tag"),
-            OpenApiParameter("limit", int, description="at most so many; without it, all"),
-            OpenApiParameter("offset", int, description="leave out so many of the newest"),
-        ],
-        responses={200: JobSerializer(many=True)},
-    )
+    @reference.LIST
     def list(self, request: Request) -> Response:
         """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
         jobs = Job.objects.owned_by(_caller(request).account)
@@ -116,25 +104,18 @@ class JobViewSet(ViewSet):
         answer = _written(request, list(jobs[page.offset : page.offset + page.limit]))
         return answered(request, answer, page.headers(request.build_absolute_uri(), total))
 
-    @extend_schema(
-        request=OrderSerializer,
-        responses={201: JobSerializer},
-        parameters=[
-            OpenApiParameter(
-                "Idempotency-Key",
-                str,
-                OpenApiParameter.HEADER,
-                description="1 to 255 printable ASCII characters; the same key and body never submit twice",
-            )
-        ],
-    )
+    @reference.CREATE
     def create(self, request: Request) -> Response:
         """Run sbatch on `host` as the caller's account, and register the job."""
         form = OrderSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         values, caller = form.validated_data, _caller(request)
         order = Order(
-            values["script"], values.get("working_directory", ""), values["tag"], _key(request), _digest(request)
+            values["script"],
+            values.get("working_directory", ""),
+            values["tag"],
+            idempotency_key(request),
+            _digest(request),
         )
         self.submission, self.host = uuid.uuid4(), values["host"].name
         job, replayed = submission.submit(self.submission, values["host"], caller.account, caller.dn, order)
@@ -146,22 +127,12 @@ class JobViewSet(ViewSet):
             headers["Idempotency-Replayed"] = "true"
         return Response(answer, status.HTTP_201_CREATED, headers=headers)
 
-    @extend_schema(
-        responses={200: JobSerializer},
-        parameters=[
-            OpenApiParameter("refresh", bool, description="ask SLURM first, if the job is active"),
-            OpenApiParameter(
-                "Prefer",
-                str,
-                OpenApiParameter.HEADER,
-                description="wait=N: answer when it moves, after N s at most",
-            ),
-        ],
-    )
+    @reference.RETRIEVE
     def retrieve(self, request: Request, job_id: str) -> Response:
         """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
+        wanted = query.switch(request, "refresh")
         job = self._job(request, job_id)
-        if request.query_params.get("refresh", "").lower() in {"true", "1"} and not Status(job.status).final:
+        if wanted and not Status(job.status).final:
             refresh.refresh(job)
             job = self._job(request, job_id)
         seconds = preferred_wait(request)
@@ -170,7 +141,7 @@ class JobViewSet(ViewSet):
         [answer] = _written(request, [job])
         return answered(request, answer, {"Preference-Applied": f"wait={seconds}"} if seconds else None)
 
-    @extend_schema(responses={200: EventSerializer(many=True)})
+    @reference.EVENTS
     @action(detail=True)
     def events(self, request: Request, job_id: str) -> Response:
         """Return the job's history: its submission, then one entry for each change of its state, oldest first."""
@@ -179,27 +150,27 @@ class JobViewSet(ViewSet):
         written = EventSerializer()
         return Response([written.to_representation(event) for event in (begun, *job.events.all())])
 
-    @extend_schema(request=ActionSerializer, responses={204: OpenApiResponse(description="aborted, or had ended")})
+    @reference.UPDATE
     def update(self, request: Request, job_id: str) -> Response:
         """Cancel the job in SLURM and keep it in the registry."""
         ActionSerializer(data=request.data).is_valid(raise_exception=True)
         registry.abort(self._job(request, job_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(responses={204: OpenApiResponse(description="removed")})
+    @reference.DESTROY
     def destroy(self, request: Request, job_id: str) -> Response:
         """Cancel the job if it is still active, then remove it from the registry."""
         registry.delete(self._job(request, job_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @_OUTPUT
+    @reference.OUTPUT
     @action(detail=True)
     def stdout(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard output."""
         job = self._job(request, job_id)
         return _output(job, job.stdout)
 
-    @_OUTPUT
+    @reference.OUTPUT
     @action(detail=True)
     def stderr(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard error."""
@@ -233,7 +204,7 @@ class SubmissionViewSet(ViewSet):
     lookup_field = "submission_id"
     lookup_value_regex = r"[^/]+"
 
-    @extend_schema(responses={200: SubmissionSerializer})
+    @reference.SUBMISSION
     def retrieve(self, request: Request, submission_id: str) -> Response:
         """Return one of the caller's submissions: pending, submitted (with its job_id), or failed (with the reason)."""
         try:
@@ -247,17 +218,6 @@ def _written(request: Request, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     polls = Poll.times({job.polling_account for job in jobs if job.is_open and job.slurm_state})
     written = JobSerializer(context={"jobs_url": _jobs_url(request), "polls": polls})
     return [written.to_representation(job) for job in jobs]
-
-
-def _key(request: Request) -> str | None:
-    """Return the Idempotency-Key, with or without the quotes of a structured field. Raises ValidationError."""
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    key = key.strip().removeprefix('"').removesuffix('"')
-    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):  # noqa: PLR2004 - see the message
-        raise ValidationError({"Idempotency-Key": "must be 1 to 255 printable ASCII characters"})
-    return key
 
 
 def _digest(request: Request) -> str:

@@ -26,13 +26,11 @@ from jobs.errors import (
     SubmissionNotFound,
     SubmissionRefused,
 )
+from submitter.errorbody import error_body
 
 log = structlog.get_logger(__name__)
 
-_OUTPUT_LIMIT = 64 * 1024  # bytes of each stream that an error's body repeats
 _RETRY_AFTER = "30"  # seconds
-
-_DOCUMENTED = ["400", "401", "403", "404", "405", "408", "409", "411", "413", "415", "422", "429", "500", "503"]
 
 _CODES: dict[type[Exception], int] = {
     JobNotFound: 404,
@@ -98,20 +96,6 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
     return response
 
 
-def error_body(
-    message: str, *, exit_code: int = 0, stdout: str = "", stderr: str = "", tag: str | None = None
-) -> dict[str, Any]:
-    """Return the body of every answer that is not 2xx."""
-    return {
-        "status": "error",
-        "exit_code": exit_code,
-        "standard_output": _capped(stdout),
-        "error_output": _capped(stderr),
-        "error_message": _valid(message),
-        "tag": None if tag is None else _valid(tag),
-    }
-
-
 def _command(exc: Exception) -> dict[str, Any]:
     """Return what the command on the cluster printed, where one ran."""
     if isinstance(exc, SubmissionRefused):
@@ -120,15 +104,6 @@ def _command(exc: Exception) -> dict[str, Any]:
         streams = {"stdout": exc.stdout.decode("utf-8", "replace"), "stderr": exc.stderr.decode("utf-8", "replace")}
         return {"exit_code": -1, **streams}
     return {}
-
-
-def _capped(text: str) -> str:
-    return text.encode(errors="replace")[:_OUTPUT_LIMIT].decode("utf-8", "ignore")
-
-
-def _valid(text: str) -> str:
-    """Return `text` without the halves of surrogates that JSON can spell and UTF-8 cannot."""
-    return text.encode(errors="replace").decode()
 
 
 def _message(exc: Exception) -> str:
@@ -179,25 +154,3 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a crash outside of DRF's views."""
     return _outside_of_views(request, 500, "internal error", defaults.server_error(request))
-
-
-def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
-    """Add the error body and its codes to each call of the OpenAPI schema (a drf-spectacular hook)."""
-    schemas = result.setdefault("components", {}).setdefault("schemas", {})
-    strings = {name: {"type": "string"} for name in ("standard_output", "error_output", "error_message")}
-    schemas["Error"] = {
-        "type": "object",
-        "required": list(error_body("")),
-        "properties": {
-            "status": {"type": "string", "enum": ["error"]},
-            "exit_code": {"type": "integer"},
-            **strings,
-            "tag": {"type": "string", "nullable": True},
-        },
-    }
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    for calls in result.get("paths", {}).values():
-        for call in calls.values():
-            for code in _DOCUMENTED:
-                call["responses"].setdefault(code, {"description": "see error_message", "content": content})
-    return result

@@ -6,7 +6,7 @@ from typing import Any
 
 from submitter import multiprocess
 
-worker_class = "gthread"
+worker_class = "submitter.worker.Worker"  # threads
 workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count())))
 # A submission waits for its cluster in its thread, so threads, not processes, bound how many can wait at once.
 threads = int(os.environ.get("WEB_THREADS", "64"))

@@ -171,9 +171,11 @@ SPECTACULAR_SETTINGS = {
         "StatusEnum": "jobs.states.Status",
         "SubmissionStatusEnum": "jobs.serializers.SUBMISSION_STATUSES",
     },
+    "PREPROCESSING_HOOKS": ["submitter.apischema.without_trailing_slashes"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "submitter.api.document_errors",
+        "submitter.apischema.document_errors",
+        "jobs.reference.link_submissions",
     ],
 }
 

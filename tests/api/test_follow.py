@@ -71,6 +71,14 @@ def test_refresh_asks_slurm_about_an_active_job(cast: Cast, fake: FakeGateway, p
     assert fake.calls == ["inspect"]
 
 
+@pytest.mark.parametrize("word", ["", "yes", "1", "None"])
+def test_a_refresh_that_is_neither_true_nor_false_is_422(cast: Cast, fake: FakeGateway, path: str, word: str) -> None:
+    answer = cast.alice("GET", f"{path}?refresh={word}")
+    assert (answer.status_code, fake.calls) == (422, [])
+    assert "refresh" in answer.json()["error_message"]
+    assert cast.alice("GET", f"{path}?refresh=False").status_code == 200
+
+
 def test_refresh_of_an_ended_job_asks_nobody(cast: Cast, fake: FakeGateway, path: str) -> None:
     Job.objects.update(status=Status.FINISHED)
     assert cast.alice("GET", f"{path}?refresh=true").status_code == 200

@@ -189,8 +189,16 @@ def test_without_paging_the_whole_array_comes_without_its_headers(cast: Cast) ->
     assert not answer.has_header("X-Total-Count")
 
 
+@pytest.mark.usefixtures("hundred")
+def test_a_page_holds_ten_thousand_at_most(cast: Cast) -> None:
+    answer = cast.alice("GET", "/api/jobs?limit=999999999")
+    assert len(numbers(answer)) == 101
+    assert "limit=10000&offset=0" in answer["Link"]
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=x", "limit=-1", "offset=-1", "offset=1e3", "limit=99999999999", "limit="]
+    "query",
+    ["limit=0", "limit=x", "limit=-1", "limit=1000000000", "limit=", "offset=-1", "offset=1e3", "offset=1000000000"],
 )
 def test_a_page_that_cannot_be_is_422(cast: Cast, query: str) -> None:
     answer = cast.alice("GET", f"/api/jobs?{query}")

@@ -1,4 +1,4 @@
-"""Unix accounts of the benchmarks alone, which SLURM knows: made and removed all at once."""
+"""Unix accounts of an own instance alone, which SLURM knows: made and removed all at once."""
 
 import pwd
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from tests.bench.place import GRANT
 from tests.live.faults.waiting import eventually
 
 _MARK = "job-submitter benchmarks"
-# The same each time, so that a run finds what a killed one has left behind.
-_NAME = "plgbench{:02}"
 
 
 @contextmanager
-def made(number: int, slurm: dict[str, str]) -> Iterator[list[str]]:
-    """Yield the names of `number` accounts; they are gone afterwards with their jobs. `slurm`: SLURM's environment."""
-    names = [_NAME.format(count) for count in range(number)]
+def made(prefix: str, number: int, slurm: dict[str, str]) -> Iterator[list[str]]:
+    """Yield the names of `number` accounts; they are gone afterwards with their jobs. `slurm`: SLURM's environment.
+
+    The names are the same each time, so that a run finds what a killed one has left behind.
+    """
+    names = [f"{prefix}{count:02}" for count in range(number)]
     for name in names:
         if not _exists(name):
             words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", _MARK, "--password", "*"]

@@ -37,19 +37,22 @@ class Instance:
 
 
 @contextmanager
-def running(ground: Place) -> Iterator[Instance]:
-    """Start everything beside the sandbox's own service, `ground`; afterwards nothing of it is left."""
+def running(ground: Place, prefix: str = "plgbench", number: int = ACCOUNTS) -> Iterator[Instance]:
+    """Start everything beside the sandbox's own service, `ground`; afterwards nothing of it is left.
+
+    `prefix` begins the names of its `number` accounts, and tells its database from others.
+    """
     slurm = {"SLURM_CONF": os.environ["ZEUS_SLURM_CONF"]}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         folder.chmod(0o755)  # sshd looks at the way to its files
-        names = stack.enter_context(accounts.made(ACCOUNTS, slurm))
+        names = stack.enter_context(accounts.made(prefix, number, slurm))
         node = LoginNode(folder, Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"), free_port(), names)
         stack.callback(node.stop)
         node.start()
         relay = stack.enter_context(Relay(node.port, ROUND_TRIP))
         users = Users.mint(folder, names)
-        url = stack.enter_context(database.empty("submitter_bench"))
+        url = stack.enter_context(database.empty(f"submitter_{prefix}"))
         environment = _environment(users, url)
         _prepare(environment, folder / "clusters.toml", {CLUSTER: node.port, FAR: relay.port}, node.host_key, slurm)
         port = stack.enter_context(_web(folder / "web.log", environment))

@@ -168,5 +168,23 @@ def test_a_header_of_up_to_32_kib_reaches_the_verdict(nobody: Caller, size: int)
 
 @pytest.mark.parametrize("size", [64 * KIB + 1, 200 * KIB])
 def test_a_header_over_every_limit_is_refused_and_harms_nobody(nobody: Caller, alice: Caller, size: int) -> None:
-    assert ask(nobody, ("PROXY", "A" * size)).status_code in {400, 401, 431}
+    error(ask(nobody, ("PROXY", "A" * size)), 431)
     assert alice.call("GET", "/api/jobs").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "code"),
+    [
+        ("", {"X-Odd": "\x1b"}, 400),
+        (f"?tag={'a' * 5000}", {}, 414),
+        ("", {f"X-{number}": "" for number in range(101)}, 431),
+        ("", {"X-Large": "A" * (64 * KIB + 1)}, 431),
+    ],
+)
+def test_what_the_web_server_refuses_by_itself_comes_in_the_same_form(
+    alice: Caller, path: str, headers: dict[str, str], code: int
+) -> None:
+    answer = alice.call("GET", f"/api/jobs{path}", headers=headers)
+    error(answer, code)
+    assert "A" * 12 not in answer.text
+    assert encoded(alice.proxy or b"")[:24] not in answer.text

@@ -1,0 +1,101 @@
+"""What the API's description says of the calls beside their bodies: parameters, headers, answers without JSON."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from jobs.conditional import KEY
+from jobs.query import LARGEST
+from jobs.serializers import (
+    ActionSerializer,
+    EventSerializer,
+    JobSerializer,
+    OrderSerializer,
+    SubmissionSerializer,
+)
+
+
+class ClosedScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]  # spectacular is untyped
+    """Says of forms that refuse fields which they do not know that they do."""
+
+    target_class = "jobs.serializers.ClosedSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        """Return the serializer's own schema, closed."""
+        schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)  # noqa: SLF001 - its documented way
+        return {**schema, "additionalProperties": False}
+
+
+def _header(name: str, description: str, schema: Any = str, **options: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description, **options)
+
+
+def _number(name: str, description: str, least: int) -> OpenApiParameter:
+    form = {"type": "integer", "minimum": least, "maximum": LARGEST}
+    return OpenApiParameter(name, form, description=description)
+
+
+_JOB_ID = OpenApiParameter("job_id", str, OpenApiParameter.PATH, description="as the job's own `job_id` says")
+_IF_NONE_MATCH = _header("If-None-Match", "the ETag of an earlier answer: 304 while it would be the same again")
+_ETAG = _header("ETag", "names this answer; that SLURM was asked again makes no other", response=[200, 304])
+_NOT_MODIFIED = OpenApiResponse(description="the answer would be the one that If-None-Match names")
+
+LIST = extend_schema(
+    parameters=[
+        OpenApiParameter("tag", str, description="only jobs with exactly this tag"),
+        _number("limit", "at most so many, and 10,000 at most; without it and `offset`, all", 1),
+        _number("offset", "leave out so many of the newest", 0),
+        _IF_NONE_MATCH,
+        _ETAG,
+        _header("X-Total-Count", "of a page: how many there are in all", int, response=[200]),
+        _header("Link", "of a page: where the first, previous and next ones are (RFC 8288)", response=[200]),
+    ],
+    responses={200: JobSerializer(many=True), 304: _NOT_MODIFIED},
+)
+CREATE = extend_schema(
+    request=OrderSerializer,
+    parameters=[
+        _header(
+            "Idempotency-Key",
+            "1 to 255 printable ASCII characters; the same key and body never submit twice",
+            {"type": "string", "pattern": f"^{KEY.pattern}$"},
+        ),
+        _header("Location", "the job", response=[201]),
+        _header("Idempotency-Replayed", "`true` where the key was known: nothing was submitted now", response=[201]),
+        _header("Submission-Id", "what /api/submissions/ knows it by", OpenApiTypes.UUID, response=[201, 408, 409]),
+    ],
+    responses={201: JobSerializer},
+)
+RETRIEVE = extend_schema(
+    parameters=[
+        _JOB_ID,
+        OpenApiParameter("refresh", bool, description="ask SLURM first, if the job is active"),
+        _header("Prefer", "wait=N: answer when it moves, after N s (60 at most) at the latest"),
+        _IF_NONE_MATCH,
+        _ETAG,
+        _header("Preference-Applied", "how long was waited at most", response=[200]),
+    ],
+    responses={200: JobSerializer, 304: _NOT_MODIFIED},
+)
+EVENTS = extend_schema(parameters=[_JOB_ID], responses={200: EventSerializer(many=True)})
+UPDATE = extend_schema(
+    request=ActionSerializer,
+    parameters=[_JOB_ID],
+    responses={204: OpenApiResponse(description="aborted, or had ended")},
+)
+DESTROY = extend_schema(parameters=[_JOB_ID], responses={204: OpenApiResponse(description="removed")})
+OUTPUT = extend_schema(parameters=[_JOB_ID], responses={(200, "text/plain"): OpenApiTypes.BINARY})
+SUBMISSION = extend_schema(
+    parameters=[OpenApiParameter("submission_id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
+    responses={200: SubmissionSerializer},
+)
+
+
+def link_submissions(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
+    """Say in the schema how an order's answer leads to what became of it (a drf-spectacular hook)."""
+    link = {"operationId": "submissions_retrieve", "parameters": {"submission_id": "$response.header.Submission-Id"}}
+    result["paths"]["/api/jobs"]["post"]["responses"]["201"]["links"] = {"Submission": link}
+    return result

@@ -1,0 +1,60 @@
+"""What an answer costs beside its work: exchanges with PostgreSQL and with Redis, counted."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from redis.connection import AbstractConnection
+
+from clusters.models import Cluster
+from jobs.models import Job
+from tests.api.conftest import Cast
+
+PATH = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
+
+
+@pytest.fixture
+def exchanges(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Redis is sent, one entry for each time that its answer is waited for."""
+    sent: list[str] = []
+    send: Any = AbstractConnection.send_packed_command
+
+    def note(self: Any, command: Any, *words: Any, **options: Any) -> None:
+        sent.append(str(command))
+        send(self, command, *words, **options)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", note)
+    return sent
+
+
+@pytest.fixture
+def job(zeus: Cluster) -> Job:
+    """A running job of alice's, who has asked for it before: connections are open, her proxy is known."""
+    return Job.objects.create(
+        cluster=zeus, account="plgalice", owner_dn="/CN=a", slurm_id=7, status="RUNNING", slurm_state="RUNNING",
+        job_id="7.batch.grid.cyf-kr.edu.pl", submission="SUBMITTED",
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("job")
+@pytest.mark.parametrize(
+    ("path", "queries"), [(PATH, 2), (f"{PATH}/events", 2), ("/api/jobs", 2), ("/api/jobs?limit=10", 3)]
+)
+def test_reading_costs_one_exchange_with_redis_and_few_queries(
+    cast: Cast, exchanges: list[str], path: str, queries: int
+) -> None:
+    assert cast.alice("GET", path).status_code == 200
+    exchanges.clear()
+    with CaptureQueriesContext(connection) as asked:
+        assert cast.alice("GET", path).status_code == 200
+    assert len(exchanges) == 1, exchanges
+    assert len(asked) == queries, [query["sql"] for query in asked]
+
+
+def test_who_is_refused_costs_no_query(cast: Cast, exchanges: list[str], zeus: Cluster) -> None:  # noqa: ARG001 - a row
+    cast.nobody("GET", PATH, HTTP_PROXY="garbage")
+    exchanges.clear()
+    with CaptureQueriesContext(connection) as asked:
+        assert cast.nobody("GET", PATH, HTTP_PROXY="garbage").status_code == 401
+    assert (len(exchanges), len(asked)) == (2, 0)

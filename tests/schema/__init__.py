@@ -1,0 +1,1 @@
+"""The API's description against the running service: each says what the other does."""
