@@ -19,7 +19,7 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
 from clusters.models import Poll
-from jobs import auditing, query, reference, refresh, registry, submission, waiting
+from jobs import auditing, lookup, query, reference, refresh, registry, submission, waiting
 from jobs.conditional import answered, etag, idempotency_key, known, preferred_wait
 from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
 from jobs.models import Event, Job, Source
@@ -190,11 +190,9 @@ class JobViewSet(ViewSet):
         return self._job(request, job.job_id)
 
     def _job(self, request: Request, job_id: str) -> Job:
-        jobs = Job.objects.owned_by(_caller(request).account)
-        found = [] if "\0" in job_id else list(jobs.filter(job_id=job_id, recycled=False)[:1])
-        if not found:
+        self.subject = lookup.find(_caller(request).account, job_id)
+        if self.subject is None:
             raise JobNotFound(job_id)
-        self.subject = found[0]
         return self.subject
 
 
