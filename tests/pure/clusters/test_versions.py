@@ -1,12 +1,14 @@
 """What the scripts print is read alike whichever version of SLURM prints it."""
 
 import hashlib
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from clusters import gateway, slurm
+from clusters import gateway, scripts, shell, slurm
 from clusters.shell import Section
-from tests.recorded import EVERY, Recording
+from tests.recorded import EVERY, MARKER, Recording
 
 every_version = pytest.mark.parametrize("recording", EVERY, ids=str)
 SUBMITLINE_IS_MISSING = {"20.11"}
@@ -124,3 +126,21 @@ def test_a_lost_submission_that_the_controller_forgot_is_found_all_the_same(reco
         assert by_accounting == slurm.NotSubmitted()
     else:
         assert by_accounting == slurm.Accepted(job)
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ("Account JobID State", "JobID"),
+        ("Account JobID State\nSubmit SubmitLine Suspended", "JobID,SubmitLine"),
+        ("", "JobID,SubmitLine"),  # where that is not told, an error is better than a job that is not seen
+    ],
+)
+def test_accounting_is_asked_for_command_lines_unless_it_has_none(tmp_path: Path, fields: str, asked: str) -> None:
+    for name, answer in {"squeue": "", "sacct": f'[ "$1" = -e ] && echo "{fields}" || echo "$@"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    line = shell.script_line(scripts.LOOKUP, [str(tmp_path), "60", "plgalice"], {"HOME": str(tmp_path)}, MARKER)
+    done = subprocess.run(["/bin/sh", "-c", line], input=b"\n", capture_output=True, check=True)
+    *_, sacct = shell.sections(shell.after_marker(done.stdout, MARKER) or b"", MARKER)
+    assert f"-o {asked} -S now-60seconds" in sacct.text
