@@ -1,4 +1,4 @@
-"""One of a caller's jobs, by its id: the question that clients ask most, so Django compiles it once and not each time."""
+"""One of a caller's jobs, by its id: what clients ask most. Django compiles the question once, not each time."""
 
 from functools import cache
 from typing import Any
@@ -43,4 +43,4 @@ def _compiled() -> tuple[str, tuple[Any, ...], dict[int, Any], int]:
 
 @cache
 def _names(model: type[Job] | type[Cluster]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
+    return [field.attname for field in model._meta.concrete_fields]  # noqa: SLF001 - Django documents it
