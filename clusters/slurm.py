@@ -154,15 +154,23 @@ def parse_history(text: str) -> Listing:
 
 
 def with_exit_codes(records: list[Record], statuses: Mapping[str, int]) -> list[Record]:
-    """Return `records` with the controller's wait statuses (wait(2)) of ended jobs, by their names in squeue."""
+    """Return `records` with the controller's wait statuses (wait(2)) of jobs that ended by themselves, by their names.
+
+    Of what SLURM ended itself (TIMEOUT, NODE_FAIL...) the controller tells other codes than accounting does.
+    """
     if not statuses:
         return records
     return [
-        replace(record, exit_code=statuses[record.name] >> 8, signal=statuses[record.name] & 0x7F)
-        if record.name in statuses
+        _with_status(record, statuses[record.name])
+        if record.name in statuses and record.state in {"COMPLETED", "FAILED"}
         else record
         for record in records
     ]
+
+
+def _with_status(record: Record, status: int) -> Record:
+    signal = status & 0x7F
+    return replace(record, exit_code=0 if signal else status >> 8, signal=signal)
 
 
 def parse_exit_codes(found: Iterable[Section]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What is told of a job is the same whichever version of SLURM runs it."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -108,6 +109,28 @@ def test_controller_and_accounting_tell_the_same_exit_code(
 ) -> None:
     told = readings(recording, "look_early", accounting=accounting)[name]
     assert (told.exit_code, told.signal, told.confirmed) == (*ended, accounting)
+
+
+def ends(recording: Recording, look: str) -> list[tuple[Reading, Reading]]:
+    """Return what the controller and what accounting tell of each job that both say has ended."""
+    held, kept = queue(recording, look), history(recording, look)
+    told = [
+        (read([r for r in held if r.job == job], []), read([], [r for r in kept if r.job == job]))
+        for job in recording.jobs.values()
+    ]
+    return [(one, other) for one, other in told if one and other and one.final and other.final]
+
+
+@every_version
+@pytest.mark.parametrize("look", ["look_early", "look_end"])
+def test_what_the_controller_tells_of_an_end_is_never_taken_back_by_accounting(recording: Recording, look: str) -> None:
+    found = ends(recording, look)
+    assert found
+    for one, other in found:
+        told = replace(one, reason=other.reason, from_accounting=True)
+        if one.exit_code is None:
+            told = replace(told, exit_code=other.exit_code, signal=other.signal)
+        assert told == other
 
 
 @every_version
