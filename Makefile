@@ -2,14 +2,14 @@
 .DEFAULT_GOAL := help
 SANDBOX := sandbox/bootstrap.sh
 BIN := .local/venv/bin
-PYTHON_SOURCES := manage.py submitter jobs clusters proxyauth audit sandbox tests
+PYTHON_SOURCES := .ci/dependencies.py manage.py submitter jobs clusters proxyauth audit sandbox tests
 # Each recipe line that runs the project's Python needs to find the sandbox.
 WITH_SANDBOX := . .local/sandbox.env &&
 
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test faults lint fmt bench soak lock venv
+.PHONY: help up down purge demo test faults lint audit fmt bench soak lock venv
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lint: venv  ## Style, types and floors; needs no root and no sandbox
 	$(BIN)/ruff format --check .
 	$(NOWHERE) $(BIN)/mypy $(PYTHON_SOURCES)
 	$(BIN)/lint-imports
+
+audit: venv  ## Known vulnerabilities of the pinned dependencies, or why nobody could be asked
+	$(BIN)/python .ci/dependencies.py
 
 fmt: venv  ## Bring the code into form
 	$(BIN)/ruff check --fix .
