@@ -117,6 +117,14 @@ def until(what: Callable[[], bool], seconds: int) -> None:
     print("it took too long", file=sys.stderr)
 
 
+def submissions(at: Recorder) -> None:
+    """Write down what SUBMIT prints of a script that sbatch takes, and of one that it refuses."""
+    for name, option in (("submit", "-t 1"), ("submit_refused", "-p nowhere")):
+        script = f"#!/bin/sh\n#SBATCH {option}\nexit 0\n"
+        stdin = scripts.submission(token(name), "", script, MARKER).decode()
+        at.record(name, scripts.SUBMIT, "30", stdin=f"{stdin}known\n")
+
+
 def begin(at: Recorder, node: str, urgent: str) -> None:
     """Submit, wait until what runs is running, and do to it what users and operators do."""
     away = f"-x {node} " if node else ""
@@ -168,6 +176,7 @@ def main() -> None:
     at = Recorder(given.directory, given.user, given.operator)
     account = at.say("id -un").strip()
     at.record("ping", scripts.PING)
+    submissions(at)
     begin(at, given.node, given.urgent)
     (given.directory / "jobs.json").write_text(json.dumps(at.jobs, indent=1) + "\n")
     at.look("look_early", "")

@@ -144,3 +144,23 @@ def test_accounting_is_asked_for_command_lines_unless_it_has_none(tmp_path: Path
     done = subprocess.run(["/bin/sh", "-c", line], input=b"\n", capture_output=True, check=True)
     *_, sacct = shell.sections(shell.after_marker(done.stdout, MARKER) or b"", MARKER)
     assert f"-o {asked} -S now-60seconds" in sacct.text
+
+
+@every_version
+def test_a_submission_is_read(recording: Recording) -> None:
+    _cd, sbatch, scontrol = recording.sections("submit")
+    accepted = slurm.parse_submission(token("submit"), [sbatch])
+    assert isinstance(accepted, slurm.Accepted)
+    assert token("submit") in scontrol.text
+    new = slurm.parse_new_job(accepted.job, [scontrol])
+    assert new
+    assert new.stdout_path == new.stderr_path == f"/home/plgalice/slurm-{accepted.job}.out"
+
+
+@every_version
+def test_a_refusal_is_read_in_sbatchs_words(recording: Recording) -> None:
+    _cd, sbatch, words = recording.sections("submit_refused")
+    refused = slurm.parse_submission(token("submit_refused"), [sbatch, words])
+    assert isinstance(refused, slurm.Rejected)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "invalid partition specified: nowhere" in refused.stderr
