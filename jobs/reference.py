@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from jobs.conditional import KEY
 from jobs.query import LARGEST
@@ -41,6 +41,12 @@ def _number(name: str, description: str, least: int) -> OpenApiParameter:
 _JOB_ID = OpenApiParameter("job_id", str, OpenApiParameter.PATH, description="as the job's own `job_id` says")
 _IF_NONE_MATCH = _header("If-None-Match", "the ETag of an earlier answer: 304 while it would be the same again")
 _ETAG = _header("ETag", "names this answer; that SLURM was asked again makes no other", response=[200, 304])
+_ORDER = {
+    "host": "zeus.cyfronet.pl",
+    "script": "#!/bin/bash\n#SBATCH -A {grantid}\necho hello\nexit 0",
+    "working_directory": "results",
+    "tag": "hello",
+}
 _NOT_MODIFIED = OpenApiResponse(description="the answer would be the one that If-None-Match names")
 
 LIST = extend_schema(
@@ -68,6 +74,7 @@ CREATE = extend_schema(
         _header("Submission-Id", "what /api/submissions/ knows it by", OpenApiTypes.UUID, response=[201, 408, 409]),
     ],
     responses={201: JobSerializer},
+    examples=[OpenApiExample("hello", _ORDER, request_only=True)],
 )
 RETRIEVE = extend_schema(
     parameters=[

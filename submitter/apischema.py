@@ -11,6 +11,30 @@ _WITH_A_BODY = {"411", "413", "415"}
 _WITH_INPUT = {"422"}
 _SUBMITTING = {"408", "409"}
 
+_MEANINGS = {
+    "400": "no proper HTTP request",
+    "401": "no proxy, or one that a rule refuses; the message names the rule",
+    "403": "the proxy is valid, and its owner has no account that may log in",
+    "404": "the caller has nothing of that name",
+    "405": "another method is needed",
+    "408": "the cluster did not answer in time; exit_code is -1",
+    "409": "the first request with this Idempotency-Key has no outcome yet",
+    "411": "the body comes without its length",
+    "413": "the body is too large",
+    "414": "the address is too long",
+    "415": "the body is no JSON",
+    "422": "the input is wrong, named field by field; or SLURM refused, in its own words",
+    "429": "too many requests",
+    "431": "the headers are too many or too large",
+    "500": "a fault of this service",
+    "503": "the cluster or the database cannot be reached, and nothing was done",
+}
+_HEADERS = {
+    "401": {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
+    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
+}
+
 
 def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     """Add the error body and its codes to each call of the OpenAPI schema (a drf-spectacular hook)."""
@@ -30,7 +54,8 @@ def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     for calls in result.get("paths", {}).values():
         for call in calls.values():
             for code in sorted(_codes(call)):
-                call["responses"].setdefault(code, {"description": "see error_message", "content": content})
+                said = {"description": _MEANINGS[code], "headers": _HEADERS.get(code, {}), "content": content}
+                call["responses"].setdefault(code, said)
     return result
 
 

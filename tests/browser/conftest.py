@@ -17,6 +17,15 @@ CHROMIUM = "/usr/bin/chromium"  # Debian's own
 ARTEFACTS = Path(__file__).parents[2] / ".local" / "artefacts"
 GROUPS = {"looker": "read-only operator", "doer": "operator", "chief": "administrator"}
 DESKTOP, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
+VIEWS = [
+    ("desktop-light", DESKTOP, False),
+    ("desktop-dark", DESKTOP, True),
+    ("phone-light", PHONE, False),
+    ("phone-dark", PHONE, True),
+]
+
+Enter = Callable[..., Page]
+Keep = Callable[[Page, str], None]
 
 _MAKE = """
 from django.contrib.auth.models import Group, User

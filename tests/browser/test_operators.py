@@ -2,25 +2,14 @@
 
 import csv
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import VIEWS, Enter, Keep
 from tests.live.caller import Caller
 from tests.live.ground import Cluster
-
-Enter = Callable[..., Page]
-Keep = Callable[[Page, str], None]
-
-VIEWS = [
-    ("desktop-light", DESKTOP, False),
-    ("desktop-dark", DESKTOP, True),
-    ("phone-light", PHONE, False),
-    ("phone-dark", PHONE, True),
-]
 
 
 def open_cluster(page: Page, cluster: Cluster) -> None:
