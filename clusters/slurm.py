@@ -7,6 +7,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from sys import intern
 
 from clusters.errors import Failed, Malformed
 from clusters.shell import Section
@@ -25,6 +26,7 @@ _UNSURE = re.compile(
 class Record:
     """What SLURM says of a job, or of one task (or range of pending tasks) of a job array.
 
+    Words that many records share are kept once (`intern`).
     `state` is SLURM's word; times are aware UTC; `wall_seconds` is the time it ran; `nodes` and `cores` are None until
     something is allocated, and so is `started_at` for good if nothing ever was; `exit_code` and `signal` are
     accounting's, `reason` is the controller's.
@@ -187,10 +189,9 @@ def parse_exit_codes(found: Iterable[Section]) -> dict[str, int]:
 
 def _listing(text: str, read: Callable[[str], Record]) -> Listing:
     records, unread = [], []
-    for line in text.split("\n"):
+    for line in re.finditer(r"[^\n]+", text):  # one after another: there may be 100,000
         try:
-            if line:
-                records.append(read(line))
+            records.append(read(line[0]))
         except Malformed as exc:
             unread.append(str(exc))
     return Listing(records, tuple(unread))
@@ -204,8 +205,8 @@ def _queue_record(line: str) -> Record:
         return Record(
             job=job,
             task=task,
-            user=user,
-            state=word(state),
+            user=intern(user),
+            state=intern(word(state)),
             submitted_at=_time(submit),
             started_at=_time(start) if allocated else None,
             ended_at=_time(end),
@@ -214,7 +215,7 @@ def _queue_record(line: str) -> Record:
             cores=int(cores) if allocated else None,
             exit_code=None,
             signal=None,
-            reason="" if reason == "None" else reason[:200],
+            reason="" if reason == "None" else intern(reason[:200]),
             from_accounting=False,
         )
     except ValueError as exc:
@@ -230,8 +231,8 @@ def _history_record(line: str) -> Record:
         return Record(
             job=job,
             task=task,
-            user=user,
-            state=word(state),
+            user=intern(user),
+            state=intern(word(state)),
             submitted_at=_time(submit),
             started_at=_time(start) if allocated else None,
             ended_at=_time(end),

@@ -1,13 +1,14 @@
 """What SLURM said becomes what the registry says: read, compare, and write only where it differs, many rows at once."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
+from sys import intern
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -15,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from clusters.slurm import Record
 from jobs import reading
-from jobs.models import CHANNEL, Event, Job, JobQuerySet, Source
+from jobs.models import CHANNEL, Job, JobQuerySet, Source
 from jobs.reading import Reading
 from jobs.states import ACTIVE, Status
 
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 CLOCK_SLACK = timedelta(hours=1)
 
 _BATCH = 5_000  # rows a statement
+_WORDS = slice(1, 5)  # columns of `Row` with few different texts among many rows: each is kept once
 
 # What a reading says of a job, and each column's type in PostgreSQL. An unknown word tells the first five only.
 _TYPES = {
@@ -46,11 +48,20 @@ _TYPES = {
 _COLUMNS = list(_TYPES)
 _TOLD = _COLUMNS[5:]
 
-_UPDATE = f"""
-    UPDATE jobs_job AS job SET {", ".join(f"{name} = said.{name}" for name in _COLUMNS)}, checked_at = %s
-    FROM unnest(%s::uuid[], %s::text[], {", ".join(f"%s::{kind}[]" for kind in _TYPES.values())})
-        AS said(id, before, {", ".join(_COLUMNS)})
-    WHERE job.id = said.id AND job.status = said.before RETURNING job.id
+# One batch: the rows that nobody has moved meanwhile, the history of those that move, and a word to who waits for them.
+_WRITE = f"""
+    WITH said AS (
+        SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[],
+            {", ".join(f"%s::{kind}[]" for kind in _TYPES.values())})
+        AS said(id, before, source, moves, {", ".join(_COLUMNS)})
+    ), written AS (
+        UPDATE jobs_job AS job SET {", ".join(f"{name} = said.{name}" for name in _COLUMNS)}, checked_at = %s
+        FROM said WHERE job.id = said.id AND job.status = said.before RETURNING job.id
+    ), told AS (
+        INSERT INTO jobs_event (job_id, at, source, status, slurm_state)
+        SELECT id, %s, source, status, slurm_state FROM said JOIN written USING (id) WHERE moves
+    )
+    SELECT pg_notify(%s, id::text) FROM written
 """  # noqa: S608 - made of the constants above
 
 
@@ -59,17 +70,16 @@ class Row(NamedTuple):
 
     id: UUID
     account: str
-    job_id: str
+    status: str
+    slurm_state: str
+    reason: str
     slurm_id: int | None
     created_at: datetime
     recycled: bool
     abort_requested_at: datetime | None
-    slurm_state: str
-    reason: str
     is_array: bool
     tasks: dict[str, int] | None
     submitted_at: datetime | None
-    status: str
     started_at: datetime | None
     ended_at: datetime | None
     wall_seconds: int | None
@@ -81,8 +91,13 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, jobs: JobQuerySet) -> "list[Row]":
-        """Return the rows of `jobs`."""
-        return list(map(cls._make, jobs.order_by().values_list(*cls._fields)))
+        """Return the rows of `jobs`. A cursor of the server brings them: libpq holds some at a time, and not all."""
+        found = jobs.order_by().values_list(*cls._fields).iterator(chunk_size=_BATCH)
+        return [cls._make((row[0], *map(intern, row[_WORDS]), *row[_WORDS.stop :])) for row in found]
+
+
+_Told = Mapping[tuple[int | None, str], Sequence[Record]]
+_Change = tuple[Row, Reading, dict[str, Any]]
 
 
 def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Record]) -> int:
@@ -91,10 +106,16 @@ def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Recor
     A record counts for the row with its id and its user. A row that another worker has moved meanwhile is left to the
     next pass.
     """
-    queued, accounted = _by_job(queue), _by_job(history)
     rows = list(rows)
+    changed = _changed(rows, _by_job(queue), _by_job(history))
+    written = 0
+    while batch := list(islice(changed, _BATCH)):
+        written += _write(batch)
+    return written
+
+
+def _changed(rows: Sequence[Row], queued: _Told, accounted: _Told) -> Iterator[_Change]:
     successors = _successors([row.id for row in rows if row.recycled])
-    changed: list[tuple[Row, Reading, dict[str, Any]]] = []
     for row in rows:
         key = (row.slurm_id, row.account)
         if key not in queued and key not in accounted:
@@ -105,8 +126,7 @@ def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Recor
             queue, until = of_this_submission(row, queued.get(key, ())), None
         said = reading.read(queue, of_this_submission(row, accounted.get(key, ()), until))
         if said and (changes := differing(row, said)):
-            changed.append((row, said, changes))
-    return sum(_write(changed[start : start + _BATCH]) for start in range(0, len(changed), _BATCH))
+            yield row, said, changes
 
 
 def of_this_submission(job: Row | Job, records: Sequence[Record], until: datetime | None = None) -> list[Record]:
@@ -140,7 +160,7 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
         "submitted_at": job.submitted_at or said.submitted_at,
     }
     if said.status is None:
-        log.warning("unknown-slurm-state", job_id=job.job_id, slurm_state=said.slurm_state)
+        log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=said.slurm_state)
     elif not _goes_back(job, said):
         values |= {field: getattr(said, field) for field in _TOLD}
     else:
@@ -157,36 +177,33 @@ def _goes_back(job: Row | Job, said: Reading) -> bool:
     return said.from_accounting and (Status(job.status).final or said.status is Status.QUEUED)
 
 
-def _by_job(records: Iterable[Record]) -> dict[tuple[int | None, str], list[Record]]:
-    found: dict[tuple[int | None, str], list[Record]] = defaultdict(list)
+def _by_job(records: Iterable[Record]) -> _Told:
+    """Sort by job. Most have one record, and get a list of one: one that has been appended to has room for more."""
+    found: dict[tuple[int | None, str], list[Record]] = {}
     for record in records:
-        found[record.job, record.user].append(record)
-    return dict(found)
+        if others := found.get((record.job, record.user)):
+            others.append(record)
+        else:
+            found[record.job, record.user] = [record]
+    return found
 
 
-@transaction.atomic
-def _write(changed: Sequence[tuple[Row, Reading, dict[str, Any]]]) -> int:
-    """Write one batch: the rows that nobody has moved meanwhile, their events, and a word to who waits for them."""
+def _write(changed: Sequence[_Change]) -> int:
+    """Write one batch, at once or not at all; return how many rows that were."""
     now = timezone.now()
-    table = [[changes.get(name, getattr(row, name)) for name in _COLUMNS] for row, _said, changes in changed]
+    table = [
+        [
+            row.id,
+            row.status,
+            Source.ACCOUNTING if said.from_accounting else Source.POLL,
+            "status" in changes or "slurm_state" in changes,
+            *(changes.get(name, getattr(row, name)) for name in _COLUMNS),
+        ]
+        for row, said, changes in changed
+    ]
     columns = [list(column) for column in zip(*table, strict=True)]
-    tasks = _COLUMNS.index("tasks")
+    tasks = _COLUMNS.index("tasks") - len(_COLUMNS)
     columns[tasks] = [None if counts is None else Jsonb(counts) for counts in columns[tasks]]
     with connection.cursor() as cursor:
-        ids, before = [row.id for row, _said, _changes in changed], [row.status for row, _said, _changes in changed]
-        cursor.execute(_UPDATE, [now, ids, before, *columns])
-        written = {pk for (pk,) in cursor.fetchall()}
-        moved = [
-            Event(
-                job_id=row.id,
-                at=now,
-                source=Source.ACCOUNTING if said.from_accounting else Source.POLL,
-                status=changes.get("status", row.status),
-                slurm_state=changes.get("slurm_state", row.slurm_state),
-            )
-            for row, said, changes in changed
-            if row.id in written and {"status", "slurm_state"} & set(changes)
-        ]
-        Event.objects.bulk_create(moved, batch_size=_BATCH)
-        cursor.execute("SELECT pg_notify(%s, id::text) FROM unnest(%s::uuid[]) AS id", [CHANNEL, list(written)])
-    return len(written)
+        cursor.execute(_WRITE, [*columns, now, now, CHANNEL])
+        return int(cursor.rowcount)

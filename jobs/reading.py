@@ -8,7 +8,7 @@ from clusters.slurm import Record
 from jobs.states import Status, of_array, status_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told.
 
