@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from audit.models import Entry
 from audit.paging import BoundedPaginator
+from audit.readonly import ReadOnly
 
 
 class _Words(admin.SimpleListFilter):
@@ -38,7 +39,7 @@ class OutcomeFilter(_Words):
 
 
 @admin.register(Entry)
-class EntryAdmin(admin.ModelAdmin):
+class EntryAdmin(ReadOnly, admin.ModelAdmin):
     """Lines, newest first; nothing here counts the whole table."""
 
     list_display = [
@@ -58,15 +59,3 @@ class EntryAdmin(admin.ModelAdmin):
     def who(self, entry: Entry) -> str:
         """Return the operator, or the account."""
         return f"operator {entry.operator}" if entry.operator else entry.account
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Lines are written by what happens."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Lines are read."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Lines stay."""
-        return False

@@ -60,7 +60,8 @@ class Terminal:
 
     def _run(self, line: str) -> Answer:
         script = "\n".join([*self._assignments, line])
-        done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, timeout=120, check=False)  # noqa: S603
+        command = ["/bin/bash", "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - README's lines
         if done.returncode:
             raise UnexpectedAnswer(f"curl failed: {done.stderr.strip()}")
         body, _, code = done.stdout.rstrip("\n").rpartition("\nHTTP ")

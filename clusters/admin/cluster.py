@@ -7,13 +7,14 @@ from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
+from audit.readonly import ReadOnly
 from clusters.admin.forms import ClusterForm
 from clusters.admin.operate import Operations
 from clusters.condition import of
 from clusters.models import Cluster, Poll
 
 
-class PollInline(admin.TabularInline):
+class PollInline(ReadOnly, admin.TabularInline):
     """What came of the last polls, to read."""
 
     model = Poll
@@ -21,14 +22,6 @@ class PollInline(admin.TabularInline):
     can_delete = False
     fields = ["account", "succeeded_at", "failed_at", "failures", "took", "due_at", "error"]
     readonly_fields = ["account", "succeeded_at", "failed_at", "failures", "took", "due_at", "error"]
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Polls are written by the workers alone."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """They say what came of it."""
-        return False
 
 
 @admin.register(Cluster)

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from audit.paging import BoundedPaginator
+from audit.readonly import ReadOnly
 from jobs.admin import export, filters, search
 from jobs.admin.bulk import Bulk
 from jobs.models import Event, Job
@@ -27,7 +28,7 @@ def _time(time: datetime | None) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
 
 
-class EventInline(admin.TabularInline):
+class EventInline(ReadOnly, admin.TabularInline):
     """The job's history, to read."""
 
     model = Event
@@ -37,13 +38,9 @@ class EventInline(admin.TabularInline):
     fields = ["at", "status", "slurm_state", "source", "by"]
     readonly_fields = ["at", "status", "slurm_state", "source", "by"]
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
-        """History is written by what happens."""
-        return False
-
 
 @admin.register(Job)
-class JobAdmin(Bulk, admin.ModelAdmin):
+class JobAdmin(ReadOnly, Bulk, admin.ModelAdmin):
     """Jobs by cluster, status, tag, account, SLURM's state and time; nothing here counts or scans the table."""
 
     change_list_template = "admin/jobs/job/change_list.html"
@@ -163,15 +160,3 @@ class JobAdmin(Bulk, admin.ModelAdmin):
         query = request.GET.urlencode()
         address = reverse("admin:jobs_job_csv") + (f"?{query}" if query else "")
         return super().changelist_view(request, {"csv_address": address, **(extra_context or {})})
-
-    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
-        """Jobs are submitted by their owners."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Rows say what SLURM said."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Owners delete their jobs."""
-        return False

@@ -82,7 +82,7 @@ def test_a_home_that_takes_no_file_does_not_stop_a_submission(
         posts = [caller.post(lane, directory="/tmp") for _ in range(3)]  # noqa: S108 - the job is held and writes nothing
         assert {posted.code for posted in posts} == {201}, posts[0].body
         lane.replace("sbatch", "echo no >&2; exit 5")
-        refused = caller.post(lane, directory="/tmp")  # noqa: S108
+        refused = caller.post(lane, directory="/tmp")  # noqa: S108 - no job comes of it
         assert (refused.code, refused.body["exit_code"]) == (422, 5), refused.body
         assert "no" in refused.body["error_output"]
     settled([*posts, refused])

@@ -173,7 +173,7 @@ def test_a_job_that_scontrol_does_not_show_is_not_described() -> None:
     assert slurm.parse_new_job(21, [Section(recorded("scontrol_job.txt").encode(), 0)]) is None
 
 
-TOKEN = "0123456789abcdef0123456789abcdef"
+TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 CONTROLLER = f"JobId=12 JobName=job.sh\n   Command=/home/plgalice/.job-submitter/{TOKEN}/job.sh\n"
 
 

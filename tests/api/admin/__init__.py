@@ -1,0 +1,1 @@
+"""The operators' pages, without a cluster: the fake stands at the gateway."""

@@ -1,0 +1,112 @@
+"""The list of jobs: found, aborted and refreshed by the many, taken away as CSV."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+
+from clusters.errors import Unreachable
+from jobs import errands, tasks
+from jobs.models import Errand, Event, Job, Source, Step, Verb
+from jobs.states import Status
+from tests.api.admin.conftest import LIST, Enter
+from tests.api.conftest import FakeGateway
+from tests.api.test_end import record
+
+# ruff: noqa: ARG001 - fixtures that make rows or stand in for the clusters are asked for their effect
+
+pytestmark = pytest.mark.django_db
+
+
+def chosen(jobs: list[Job], action: str, **more: str) -> dict[str, Any]:
+    return {"action": action, "_selected_action": [str(job.pk) for job in jobs], **more}
+
+
+@pytest.mark.parametrize(("group", "may"), [("read-only operator", False), ("operator", True), ("administrator", True)])
+def test_only_who_may_act_is_offered_to_abort(
+    enter: Enter, group: str, may: bool, jobs: list[Job], no_celery: list[str]
+) -> None:
+    browser = enter(group)
+    assert ("abort_jobs" in browser.get(LIST).text) is may
+    browser.post(LIST, chosen(jobs, "abort_jobs", confirmed="yes"))
+    assert len(no_celery) == (1 if may else 0)
+
+
+def test_an_abort_of_many_counts_them_first_and_does_nothing_yet(
+    enter: Enter, jobs: list[Job], no_celery: list[str]
+) -> None:
+    Job.objects.filter(pk=jobs[2].pk).update(status=Status.FINISHED)
+    page = enter("operator").post(LIST, chosen(jobs, "abort_jobs"))
+    assert "Yes, abort 2 jobs" in page.text
+    assert (no_celery, Errand.objects.count()) == ([], 0)
+
+
+def test_a_confirmed_abort_cancels_each_and_says_in_its_history_who_did_it(
+    enter: Enter, jobs: list[Job], no_celery: list[str], fake: FakeGateway
+) -> None:
+    browser = enter("operator")
+    page = browser.post(LIST, chosen(jobs, "abort_jobs", confirmed="yes"))
+    before = browser.get(page.headers["Location"] + "progress/").json()
+    fake.queued = [
+        record("RUNNING", job=job.slurm_id, user=job.account, submitted_at=job.submitted_at, ended_at=None)
+        for job in jobs
+    ]
+    tasks.run_errand(no_celery[0])
+    after = browser.get(page.headers["Location"] + "progress/").json()
+    assert before == {"total": 3, "done": 0, "failed": 0, "over": False}
+    assert after == {"total": 3, "done": 3, "failed": 0, "over": True}
+    assert {(e.source, e.by) for e in Event.objects.all()} == {(Source.OPERATOR, "operator")}
+    assert set(Job.objects.values_list("status", flat=True)) == {Status.ABORTED}
+    assert LogEntry.objects.filter(object_id=str(jobs[0].pk), user__username="operator").count() == 1
+    assert "abort from 127.0.0.1: done, ABORTED" in browser.get(f"{LIST}{jobs[0].pk}/change/").text
+
+
+def test_a_cluster_that_does_not_answer_fails_its_step_and_no_other(
+    enter: Enter, jobs: list[Job], no_celery: list[str], fake: FakeGateway
+) -> None:
+    browser = enter("operator")
+    page = browser.post(LIST, chosen(jobs[:1], "refresh_jobs", confirmed="yes"))
+    fake.outcome = Unreachable("down")
+    tasks.run_errand(no_celery[0])
+    assert browser.get(page.headers["Location"] + "progress/").json()["failed"] == 1
+    assert "the cluster did not answer" in browser.get(page.headers["Location"]).text
+
+
+def test_an_errand_goes_on_after_its_slice_and_after_its_worker_has_died(jobs: list[Job], fake: FakeGateway) -> None:
+    user = User.objects.create_user("op")
+    errand = errands.order(Verb.REFRESH, jobs, user, "")
+    assert errands.work(errand.pk, seconds=0) is True
+    assert errands.unfinished() == [errand.pk]
+    assert errands.work(errand.pk) is False
+    assert (errands.unfinished(), Step.objects.exclude(state="waiting").count()) == ([], 3)
+
+
+def test_the_export_has_the_filtered_jobs_and_no_formula(enter: Enter, jobs: list[Job]) -> None:
+    Job.objects.filter(pk=jobs[0].pk).update(tag="=cmd()")
+    answer = enter("read-only operator").get(f"{LIST}csv/?as=plgalice")
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+    assert {(row["account"], row["tag"]) for row in rows} == {("plgalice", "'=cmd()"), ("plgalice", "tag2")}
+    assert LogEntry.objects.get().change_message == "Exported as CSV: as=plgalice"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=1", [1]), ("q=2.batch.grid.cyf-kr.edu.pl", [2]), ("q=tag3", [3]), ("q=plgbob", [3]),
+        ("q=/CN%3Dplgalice", [1, 2]), ("tagged=tag1", [1]), ("as=plgbob", [3]), ("status__exact=QUEUED", []),
+        ("slurm_state=PENDING", []), ("period=1h", [1, 2, 3]),
+        ("since=2020-01-01", [1, 2, 3]), ("until=2020-01-01", []), ("until=nonsense", []), ("q=nothing", []),
+    ],
+)  # fmt: skip
+def test_the_list_finds_what_is_asked_for(enter: Enter, jobs: list[Job], query: str, found: list[int]) -> None:
+    page = enter("read-only operator").get(f"{LIST}?{query}")
+    assert page.status_code == 200
+    assert sorted(job.slurm_id for job in page.context["cl"].result_list) == found
+
+
+def test_times_are_told_to_the_second(enter: Enter, jobs: list[Job]) -> None:
+    page = enter("read-only operator").get(f"{LIST}{jobs[0].pk}/change/")
+    assert f"{jobs[0].submitted_at:%Y-%m-%d %H:%M:%S}" in page.text
