@@ -1,4 +1,4 @@
-"""The door to the clusters: each verb is one script of `slurm` on one channel of `pool`."""
+"""The door to the clusters: each verb is one script of `scripts` on one channel of `pool`."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import paramiko
 import structlog
 
-from clusters import files, pool, scripts, slurm, ssh
+from clusters import files, pool, sbatch, scripts, slurm, ssh
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
 from clusters.files import OutputFile
 from clusters.metrics import call, counted
 from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
+from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.session import Lease
 from clusters.shell import Section
-from clusters.slurm import Accepted, Listing, NewJob, NotSubmitted, Record, Rejected
+from clusters.slurm import Listing, Record
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Submission:
         run = self._lease.started
         try:
             if isinstance(self.outcome, Accepted):
-                done(slurm.parse_new_job(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
+                done(sbatch.parse_new_job(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
             else:
                 done(None)
             run.result(b"known\n", timeout=self._timeout)
@@ -103,7 +104,7 @@ def _submit(lease: Lease, token: str, directory: str, script: str, timeout: floa
         return NoDirectory(answer.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip())
     if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
         raise Interrupted("the submission was given up on the cluster: it came too late or not whole")
-    return slurm.parse_submission(token, found[1:])
+    return sbatch.parse_submission(token, found[1:])
 
 
 @counted
@@ -119,13 +120,13 @@ def lookup(
     answer = _run(cluster, account, scripts.LOOKUP, [str(since), account], stdin=stdin, limit=_POLL_LIMIT)
     if answer.truncated:
         raise Malformed("the search for lost submissions printed too much")
-    return slurm.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
+    return sbatch.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
 
 
 @counted
 def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
     """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
-    return slurm.parse_new_job(job, _run(cluster, account, scripts.DESCRIBE, [str(job)]).sections)
+    return sbatch.parse_new_job(job, _run(cluster, account, scripts.DESCRIBE, [str(job)]).sections)
 
 
 @counted

@@ -14,7 +14,7 @@ from clusters import gateway
 from clusters.errors import Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
-from clusters.slurm import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from jobs import schedule
 from jobs.absorbing import CLOCK_SLACK
 from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused

@@ -17,7 +17,8 @@ from django.utils import timezone
 from clusters import gateway
 from clusters.files import OutputFile
 from clusters.models import Cluster
-from clusters.slurm import Accepted, Listing, NewJob, Record
+from clusters.sbatch import Accepted, NewJob
+from clusters.slurm import Listing, Record
 from jobs import waiting
 from tests.pki import grid
 from tests.pki.mint import Form, crl

@@ -21,7 +21,7 @@ from audit import ledger
 from audit.models import Entry
 from clusters.errors import Interrupted, Unreachable
 from clusters.models import Cluster
-from clusters.slurm import Rejected
+from clusters.sbatch import Rejected
 from jobs import auditing
 from jobs.models import Job, Submission
 from submitter.requestid import with_request_id

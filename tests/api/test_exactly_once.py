@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.slurm import Accepted, NotSubmitted, Rejected
+from clusters.sbatch import Accepted, NotSubmitted, Rejected
 from jobs import submission, tasks
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway

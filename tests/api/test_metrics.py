@@ -16,7 +16,7 @@ from clusters import metrics as cluster_metrics
 from clusters import poolmetrics
 from clusters.errors import Interrupted, Refused
 from clusters.models import Cluster, Poll
-from clusters.slurm import Rejected
+from clusters.sbatch import Rejected
 from jobs import figures
 from jobs.models import Job, Submission
 from submitter import heartbeat, scrape

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
-from clusters.slurm import Accepted, Rejected
+from clusters.sbatch import Accepted, Rejected
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway
 

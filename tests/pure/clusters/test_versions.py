@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import gateway, scripts, shell, slurm
+from clusters import gateway, sbatch, scripts, shell, slurm
 from clusters.shell import Section
 from tests.recorded import EVERY, MARKER, Recording
 
@@ -73,8 +73,8 @@ def test_one_job_is_told_by_the_controller_and_once_forgotten_by_accounting(reco
     assert of["unknown"] == []
 
 
-def described(recording: Recording, name: str) -> slurm.NewJob:
-    new = slurm.parse_new_job(recording.jobs[name], recording.sections(f"describe_{name}"))
+def described(recording: Recording, name: str) -> sbatch.NewJob:
+    new = sbatch.parse_new_job(recording.jobs[name], recording.sections(f"describe_{name}"))
     assert new
     return new
 
@@ -99,33 +99,33 @@ def test_an_array_is_described_with_a_place_for_the_task_also_while_tasks_run(re
 
 @every_version
 def test_what_is_unknown_is_not_described(recording: Recording) -> None:
-    assert slurm.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
+    assert sbatch.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
 
 
 def looked_up(recording: Recording, name: str, trace: Section) -> object:
     """Return what is found of the submission of `name`, whose token's directory says `trace`."""
     squeue, sacct = recording.sections("lookup")[-2:]
     found = [trace, Section(b"", 0), squeue, sacct]
-    return slurm.parse_lookup([token(name)], found, sbatch_is_over=True)[token(name)]
+    return sbatch.parse_lookup([token(name)], found, sbatch_is_over=True)[token(name)]
 
 
 @every_version
 def test_a_lost_submission_is_found_by_the_controllers_memory(recording: Recording) -> None:
     tokens = [token(name) for name in ("finished", "running", "nowhere")]
-    found = slurm.parse_lookup(tokens, recording.sections("lookup"), sbatch_is_over=True)
-    assert found[token("running")] == slurm.Accepted(recording.jobs["running"])
-    assert found[token("nowhere")] == slurm.NotSubmitted()
+    found = sbatch.parse_lookup(tokens, recording.sections("lookup"), sbatch_is_over=True)
+    assert found[token("running")] == sbatch.Accepted(recording.jobs["running"])
+    assert found[token("nowhere")] == sbatch.NotSubmitted()
 
 
 @every_version
 def test_a_lost_submission_that_the_controller_forgot_is_found_all_the_same(recording: Recording) -> None:
     job = recording.jobs["finished"]
-    assert looked_up(recording, "finished", Section(f"claimed\n{job}\n".encode(), 0)) == slurm.Accepted(job)
+    assert looked_up(recording, "finished", Section(f"claimed\n{job}\n".encode(), 0)) == sbatch.Accepted(job)
     by_accounting = looked_up(recording, "finished", Section(b"claimed\n", 0))
     if recording.version in SUBMITLINE_IS_MISSING:  # then the id that was written down is all there is
-        assert by_accounting == slurm.NotSubmitted()
+        assert by_accounting == sbatch.NotSubmitted()
     else:
-        assert by_accounting == slurm.Accepted(job)
+        assert by_accounting == sbatch.Accepted(job)
 
 
 @pytest.mark.parametrize(
@@ -148,19 +148,19 @@ def test_accounting_is_asked_for_command_lines_unless_it_has_none(tmp_path: Path
 
 @every_version
 def test_a_submission_is_read(recording: Recording) -> None:
-    _cd, sbatch, scontrol = recording.sections("submit")
-    accepted = slurm.parse_submission(token("submit"), [sbatch])
-    assert isinstance(accepted, slurm.Accepted)
+    _cd, said, scontrol = recording.sections("submit")
+    accepted = sbatch.parse_submission(token("submit"), [said])
+    assert isinstance(accepted, sbatch.Accepted)
     assert token("submit") in scontrol.text
-    new = slurm.parse_new_job(accepted.job, [scontrol])
+    new = sbatch.parse_new_job(accepted.job, [scontrol])
     assert new
     assert new.stdout_path == new.stderr_path == f"/home/plgalice/slurm-{accepted.job}.out"
 
 
 @every_version
 def test_a_refusal_is_read_in_sbatchs_words(recording: Recording) -> None:
-    _cd, sbatch, words = recording.sections("submit_refused")
-    refused = slurm.parse_submission(token("submit_refused"), [sbatch, words])
-    assert isinstance(refused, slurm.Rejected)
+    _cd, said, words = recording.sections("submit_refused")
+    refused = sbatch.parse_submission(token("submit_refused"), [said, words])
+    assert isinstance(refused, sbatch.Rejected)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "invalid partition specified: nowhere" in refused.stderr
