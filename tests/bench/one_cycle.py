@@ -36,14 +36,14 @@ class Replay:
         return slurm.parse_queue(self._lines)
 
 
-def squeue(number: int, moved: bool) -> str:
-    """Return squeue's answer about `number` jobs that wait, every tenth of which runs if `moved`."""
+def squeue(number: int, accounts: int, *, moved: bool) -> str:
+    """Return squeue's answer about `number` jobs of `accounts` that wait, every tenth of which runs if `moved`."""
     lines = []
     for n in range(number):
         runs = moved and n % _MOVED == 0
         state, start, node = ("RUNNING", _SUBMIT + 300, "n1") if runs else ("PENDING", "N/A", "")
         reason = "None" if runs else "Priority"
-        lines.append(f"{_FIRST + n}|user{n % ACCOUNTS}|{state}|{_SUBMIT}|{start}|N/A|0:00|1|12|{node}|{reason}\n")
+        lines.append(f"{_FIRST + n}|user{n % accounts}|{state}|{_SUBMIT}|{start}|N/A|0:00|1|12|{node}|{reason}\n")
     return "".join(lines)
 
 
@@ -57,8 +57,8 @@ def main(number: int) -> None:
     Job.objects.all().delete()
     cluster, _new = Cluster.objects.get_or_create(name="bench", job_domain="b", address="127.0.0.1", host_keys=[])
     cluster.poll_account = "operator"
-    _fill(cluster.pk, number)
-    answers = {moved: squeue(number, moved) for moved in (False, True)}
+    fill(cluster.pk, number, ACCOUNTS)
+    answers = {moved: squeue(number, ACCOUNTS, moved=moved) for moved in (False, True)}
 
     def cycle(moved: bool) -> dict[str, float]:
         @contextmanager
@@ -74,7 +74,8 @@ def main(number: int) -> None:
     print(json.dumps({"jobs": number, "peak MB": peak, "cycles": found, "naive": naive}))
 
 
-def _fill(cluster: int, number: int) -> None:
+def fill(cluster: int, number: int, accounts: int) -> None:
+    """Register `number` jobs of `accounts` on the cluster with that key, of which SLURM has said nothing yet."""
     from django.db import connection  # noqa: PLC0415 - after Django's setup
 
     with connection.cursor() as cursor:
@@ -86,7 +87,7 @@ def _fill(cluster: int, number: int) -> None:
             SELECT gen_random_uuid(), %s, 'user' || n %% %s, '', '', to_timestamp(%s), '', 'SUBMITTED', true, %s + n,
                 (%s + n) || '.b', false, 'QUEUED', '', '', false, '', '', false FROM generate_series(0, %s - 1) AS n
             """,
-            [cluster, ACCOUNTS, _SUBMIT, _FIRST, _FIRST, number],
+            [cluster, accounts, _SUBMIT, _FIRST, _FIRST, number],
         )
         cursor.execute("ANALYZE jobs_job")
 
