@@ -52,7 +52,7 @@ class Job(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="of the submission")
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="jobs")
     account = models.CharField(max_length=32)
-    owner_dn = models.TextField()
+    owner_dn = models.TextField("owner's DN")
     tag = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - null is a documented answer
     working_directory = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -65,12 +65,12 @@ class Job(models.Model):
     submission = models.CharField(max_length=9, choices=Submission, default=Submission.PENDING)
     settled = models.BooleanField(default=False, help_text="the cluster knows that the outcome is known here")
     failure = models.JSONField(null=True, blank=True, help_text="sbatch's own words where it refused")
-    slurm_id = models.BigIntegerField(null=True, blank=True)
+    slurm_id = models.BigIntegerField("SLURM id", null=True, blank=True)
     job_id = models.CharField(max_length=300, blank=True)
     recycled = models.BooleanField(default=False, help_text="SLURM has given the id to a later job of this account")
 
     status = models.CharField(max_length=8, choices=[(s, s) for s in Status], default=Status.QUEUED)
-    slurm_state = models.CharField(max_length=32, blank=True)
+    slurm_state = models.CharField("SLURM state", max_length=32, blank=True)
     reason = models.TextField(blank=True)
     is_array = models.BooleanField(default=False)
     tasks = models.JSONField(null=True, blank=True, help_text="of an array: how many have each status")
@@ -167,7 +167,7 @@ class Event(models.Model):
     at = models.DateTimeField(default=timezone.now)
     source = models.CharField(max_length=10, choices=Source)
     status = models.CharField(max_length=8, choices=[(s, s) for s in Status])
-    slurm_state = models.CharField(max_length=32, blank=True)
+    slurm_state = models.CharField("SLURM state", max_length=32, blank=True)
     by = models.CharField(max_length=150, blank=True, db_default="", help_text="the operator who asked for it")
 
     class Meta:

@@ -18,7 +18,8 @@ from submitter.charts import Column
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
-_KEPT = {"24 h": 30, "7 d": 120}  # seconds: opening the page often costs nothing
+_PERIODS = {"24 h": (_DAY, timedelta(hours=1)), "7 d": (_WEEK, timedelta(hours=6))}  # their columns' widths
+_KEPT = 60  # seconds: opening the page often costs nothing
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,15 @@ def look() -> Dashboard:
         )
         for condition in conditions(set(active))
     ]
-    return Dashboard(lines, figures.stuck(), _warnings(), [period("24 h"), period("7 d")])
+    return Dashboard(lines, figures.stuck(), _warnings(), periods())
 
 
-def period(name: str) -> Period:
-    """Return the figures of the period `name`, at most some seconds old."""
-    found = cache.get(f"dashboard-{name}".replace(" ", "-"))
-    if not isinstance(found, Period):
-        length, step = (_DAY, timedelta(hours=1)) if name == "24 h" else (_WEEK, timedelta(hours=6))
-        found = _period(name, figures.Window.up_to_now(length, step))
-        cache.set(f"dashboard-{name}".replace(" ", "-"), found, _KEPT[name])
+def periods() -> list[Period]:
+    """Return the figures of each period, all of one moment, at most a minute ago."""
+    found: list[Period] | None = cache.get("dashboard-periods")
+    if found is None:
+        found = [_period(name, figures.Window.up_to_now(*sizes)) for name, sizes in _PERIODS.items()]
+        cache.set("dashboard-periods", found, _KEPT)
     return found
 
 

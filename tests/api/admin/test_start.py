@@ -36,6 +36,6 @@ def test_the_figures_of_a_period_tell_median_and_p95(zeus: Cluster) -> None:
             cluster=zeus, account="a", owner_dn="/CN=a", slurm_id=n, submission="FAILED" if n > 98 else "SUBMITTED",
             submitted_at=begun, started_at=begun + timedelta(seconds=n), ended_at=now, wall_seconds=n * 60,
         )  # fmt: skip
-    told = dashboard.period("24 h")
+    told = dashboard.periods()[0]
     assert (told.submitted, told.failed, told.ended) == (100, 2, 100)
     assert told.rows == [("Queue time", "00:00:50", "00:01:35"), ("Wall time", "00:50:30", "01:35:03")]
