@@ -11,6 +11,7 @@ from tests.bench import (
     cycle,
     distance,
     everybody,
+    held,
     instance,
     one_by_one,
     proxy_cost,
@@ -34,6 +35,7 @@ def main() -> None:
     proxy_cost.main()
     cycle.measure()
     staleness.measure(place)
+    held.measure(place)
     if asked.all:
         with instance.running(place) as own:
             registry.fill(own)

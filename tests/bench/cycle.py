@@ -22,13 +22,9 @@ def measure() -> None:
             words = [sys.executable, "-m", "tests.bench.one_cycle", str(size)]
             found = json.loads(run(words, env=environment, cwd=CHECKOUT, timeout=_TIMEOUT).splitlines()[-1])
             for name, cost in found["cycles"].items():
-                _line(f"{size:>7} active jobs, {name}", cost)
+                table.cost(f"{size:>7} active jobs, {name}", cost)
             table.line(
                 f"{size:>7} active jobs: {found['peak MB']:.0f} MB at most, the process and its libraries included"
             )
             if found["naive"]:
-                _line(f"{size:>7} active jobs, fetched and saved one by one", found["naive"])
-
-
-def _line(label: str, cost: dict[str, float]) -> None:
-    table.line(f"{label:72}{cost['seconds']:8.2f} s{cost['cpu']:8.2f} s{cost['queries']:7.0f}{cost['changed']:8.0f}")
+                table.cost(f"{size:>7} active jobs, fetched and saved one by one", found["naive"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import paramiko
 
-from tests.bench.place import Place
+from tests.bench.place import GRANT, Place
 
 _TIMEOUT = 60  # seconds
 _SUBMIT = "sbatch --parsable"  # the script comes on standard input
@@ -58,6 +58,15 @@ class WarmLogin:
     def submit(self, script: str) -> int:
         """Run sbatch; return the job's id once the command has ended. Raises NotSubmitted."""
         return _job_id(*self._command(_SUBMIT, script))
+
+    def submit_many(self, name: str, number: int) -> list[int]:
+        """Submit held jobs called `name` in a loop on the login node; return their ids. Raises NotSubmitted."""
+        sbatch = f"{_SUBMIT} --hold --account={GRANT} --job-name={name} --output=/dev/null --wrap=true"
+        status, answer = self._command(f"for n in $(seq {number}); do {sbatch} || exit; done", "")
+        ids = [int(line) for line in answer.split() if line.isdigit()]
+        if status != 0 or len(ids) != number:
+            raise NotSubmitted(f"{len(ids)} of {number} sbatch: {answer[-500:]}")
+        return ids
 
     def ask_nothing(self) -> None:
         """Wait for one round trip: sshd refuses at once what it does not know (RFC 4254, section 4)."""

@@ -1,6 +1,6 @@
 """Prints what was measured, in plain lines: what it is, then figures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tests.bench.measure import Load, Times
 
@@ -36,6 +36,14 @@ def loads(rows: Iterable[Load]) -> None:
 def ratio(label: str, dividend: float, divisor: float) -> None:
     """Print one figure divided by another."""
     _say(f"{label:{_WIDTH}}{dividend / divisor:11.3f}")
+
+
+def cost(label: str, figures: Mapping[str, float]) -> None:
+    """Print what a piece of work costs: wall and CPU seconds, queries, rows that changed."""
+    _say(
+        f"{label:{_WIDTH}}{figures['seconds']:8.2f} s{figures['cpu']:8.2f} s"
+        f"{figures['queries']:7.0f}{figures['changed']:8.0f}"
+    )
 
 
 def _say(line: str) -> None:
