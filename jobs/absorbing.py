@@ -154,7 +154,7 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
     """Return the columns of `job` that `said` changes."""
     values = {
         "slurm_state": said.slurm_state,
-        "reason": job.reason if said.reason is None else said.reason,
+        "reason": _reason(job, said),
         "is_array": said.is_array or job.is_array,
         "tasks": job.tasks if said.tasks is None else said.tasks,
         "submitted_at": job.submitted_at or said.submitted_at,
@@ -166,6 +166,13 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
     else:
         return {}
     return {field: value for field, value in values.items() if getattr(job, field) != value}
+
+
+def _reason(job: Row | Job, said: Reading) -> str:
+    """Return why the job waits or has failed; accounting tells none, and why it waited is over once it has begun."""
+    if said.reason is not None:
+        return said.reason
+    return job.reason if said.status is None or Status(job.status).final else ""
 
 
 def _goes_back(job: Row | Job, said: Reading) -> bool:

@@ -52,7 +52,8 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
 
     The controller decides as long as it holds the job as active. After that accounting decides, and where its record
     has not arrived yet, the controller's last word on a job that is no array: an array's tasks leave it one by one.
-    A final state without an end is a record that is not whole yet: nothing of it counts.
+    The reason is the controller's also then. A final state without an end is a record that is not whole yet: nothing of
+    it counts.
     """
     history = _latest(record for record in history if is_active(record) or record.ended_at)
     active = [record for record in queue if is_active(record)]
@@ -67,7 +68,10 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
         records = [] if _missing(queue, history) else history
     if not records:
         return None
-    return _of_array(records) if _is_array(records) else _of_one(records[-1])
+    if _is_array(records):
+        return _of_array(records)
+    one = _of_one(records[-1])
+    return replace(one, reason=_of_one(queue[-1]).reason) if queue and one.reason is None else one
 
 
 def _latest(history: Iterable[Record]) -> list[Record]:

@@ -94,6 +94,15 @@ def test_late_accounting_completes_the_row_and_then_nobody_asks_again(fake: Fake
     assert polling.clusters_to_poll() == []
 
 
+def test_why_a_job_waited_is_not_told_of_its_end(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    fake.queued = [record("PENDING", reason="JobHeldUser")]
+    polling.poll(zeus)
+    fake.queued, fake.accounted = [], [record("COMPLETED", from_accounting=True, exit_code=0, reason=None)]
+    polling.poll(zeus)
+    assert (Job.objects.get().status, Job.objects.get().reason) == (Status.FINISHED, "")
+
+
 def test_somebody_elses_job_with_the_same_id_is_not_ours(fake: FakeGateway, zeus: Cluster) -> None:
     registered(zeus)
     fake.queued = [record("COMPLETED", user="plgbob")]

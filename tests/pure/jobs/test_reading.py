@@ -57,6 +57,12 @@ def test_accounting_confirms_the_end_with_the_exit_code() -> None:
     assert (reading.status, reading.exit_code, reading.confirmed) == (Status.ERROR, 3, True)
 
 
+def test_the_reason_is_the_controllers_also_where_accounting_tells_the_end() -> None:
+    failed = record("FAILED", accounting=True, exit_code=3)
+    assert said([record("FAILED", reason="NonZeroExitCode")], [failed]).reason == "NonZeroExitCode"
+    assert said([], [failed]).reason is None
+
+
 def test_a_job_that_the_controller_holds_is_not_over_whatever_accounting_says() -> None:
     reading = said([record("PENDING")], [record("PREEMPTED", accounting=True)])
     assert (reading.status, reading.confirmed) == (Status.QUEUED, False)
