@@ -15,11 +15,15 @@ from clusters.shell import Section
 
 @dataclass
 class Remote:
-    """What `queue` (squeue's lines) and `history` (sacct's) say, and as which accounts they have been asked."""
+    """What `queue` (squeue's lines) and `history` (sacct's) say; as which accounts they have been asked, and for what.
+
+    `questions`: what was written to the script that asks accounting, see `clusters.scripts.LOOK`.
+    """
 
     queue: Sequence[str] = ()
     history: Sequence[str] = ()
     commands: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
     during: Callable[[], object] = lambda: None
     _lock: Any = field(default_factory=Lock)
 
@@ -53,7 +57,8 @@ class _Run:
     def answer(self, _sections: int, **_: Any) -> Answer:
         return _answer(self._of_whom(self._remote.queue))
 
-    def result(self, _data: bytes = b"", **_: Any) -> Answer:
+    def result(self, data: bytes = b"", **_: Any) -> Answer:
+        self._remote.questions.append(data.decode())
         return _answer([], [], self._remote.history)
 
     def _of_whom(self, lines: Sequence[str]) -> Sequence[str]:

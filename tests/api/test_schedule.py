@@ -5,11 +5,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from celery.beat import Scheduler
+from django.db.models import F
 from django.utils import timezone
 
 from clusters.errors import Failed, Refused, Unreachable
 from clusters.models import Cluster, Poll
 from jobs import polling, schedule
+from submitter.celery import app
 from tests.api.conftest import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_polling import registered
@@ -164,3 +167,29 @@ def test_owners_who_ask_for_themselves_are_always_looked_for(fake: FakeGateway, 
     fake.queued = [record("RUNNING")]
     polling.poll(owners)
     assert polling.clusters_to_poll(due=True) == [owners]
+
+
+def test_after_ten_minutes_without_beat_each_account_is_asked_once(fake: FakeGateway, owners: Cluster) -> None:
+    for number, account in enumerate(["plgalice", "plgbob"]):
+        registered(owners, 100 + number, account)
+    fake.queued = [record("RUNNING"), record("RUNNING", job=101, user="plgbob")]
+    polling.poll(owners, due=True)
+    ten_minutes = dt.timedelta(minutes=10)
+    Poll.objects.update(due_at=F("due_at") - ten_minutes, succeeded_at=F("succeeded_at") - ten_minutes)
+    fake.calls.clear()
+    for _order in range(600):  # one a second, were they kept
+        polling.poll(owners, due=True)
+    assert fake.calls == ["queue everybody=False"] * 2
+
+
+def test_a_beat_that_was_away_for_ten_minutes_gives_each_order_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = Scheduler(app, schedule={}, lazy=True)
+    beat.merge_inplace(app.conf.beat_schedule)
+    for entry in beat.schedule.values():
+        entry.last_run_at = app.now() - dt.timedelta(minutes=10, seconds=1)
+    orders: list[str] = []
+    monkeypatch.setattr(beat, "apply_async", lambda entry, **_: orders.append(entry.name))
+    for _tick in range(100):
+        if beat.tick() > 0:  # the seconds until something is due
+            break
+    assert sorted(orders) == sorted(set(app.conf.beat_schedule) - {"tidy-homes"})

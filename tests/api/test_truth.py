@@ -11,8 +11,10 @@ from jobs import polling
 from jobs.models import Job
 from jobs.states import Status
 from tests.api.conftest import Cast, FakeGateway
+from tests.api.remote import Remote
 from tests.api.test_end import record
 from tests.api.test_polling import registered
+from tests.bench import one_cycle
 
 
 def test_one_line_that_is_not_understood_is_reported_and_the_others_count(fake: FakeGateway, zeus: Cluster) -> None:
@@ -103,3 +105,33 @@ def test_a_cluster_whose_clock_is_off_tells_true_durations(
     polling.poll(zeus)
     job = cast.alice("GET", "/api/jobs/100.x").json()
     assert (job["status"], job["queue_time"], job["wall_time"]) == ("FINISHED", "00:00:03", "00:00:07")
+
+
+def test_a_garbage_line_among_ten_thousand_is_reported_and_the_others_count(
+    monkeypatch: pytest.MonkeyPatch, zeus: Cluster
+) -> None:
+    remote = Remote.instead_of_ssh(monkeypatch)
+    one_cycle.fill(zeus.pk, 10_000, 50)
+    lines = one_cycle.squeue(10_000, 50, moved=False).splitlines(keepends=True)
+    remote.queue = [*lines[:5_000], "slurm_load_jobs: a warning in between\n", *lines[5_001:]]
+    assert polling.poll(zeus) == 9_999
+    poll = Poll.objects.get()
+    assert "a warning in between" in poll.error
+    assert (poll.failures, poll.succeeded_at is not None) == (0, True)
+
+
+def test_accounting_that_comes_an_hour_late_is_asked_until_it_comes(
+    monkeypatch: pytest.MonkeyPatch, zeus: Cluster
+) -> None:
+    remote = Remote.instead_of_ssh(monkeypatch)
+    began = timezone.now().replace(microsecond=0) - dt.timedelta(minutes=61)
+    job = registered(zeus, created_at=began, submitted_at=began, status=Status.RUNNING, started_at=began)
+    for _ in range(3):
+        assert polling.poll(zeus) == 0, "neither the controller nor accounting knows it"
+    at = int(began.timestamp())
+    remote.history = [f"100|plgalice|FAILED|3:0|{at}|{at + 2}|{at + 3}|1|1|12|n1\n"]
+    assert polling.poll(zeus) == 1
+    job.refresh_from_db()
+    assert (job.status, job.exit_code, job.wall_seconds, job.confirmed) == (Status.ERROR, 3, 1, True)
+    assert all(int(question.split("\n")[0]) > 3660 for question in remote.questions), "the window reaches back to it"
+    assert polling.clusters_to_poll() == []

@@ -13,6 +13,14 @@ def status(job: Job) -> str:
     return str(found)
 
 
+def submitted_at(job: Job) -> int:
+    """Return the epoch of the job's first submission."""
+    with psycopg.connect(variable("DATABASE_URL")) as database:
+        query = "SELECT extract(epoch FROM submitted_at)::bigint FROM jobs_job WHERE job_id = %s"
+        [found] = database.execute(query, (job["job_id"],)).fetchone() or [0]
+    return int(found)
+
+
 def poll_error(cluster: Cluster) -> str:
     """Return why the last look at the cluster failed; empty if none did."""
     query = (

@@ -1,7 +1,10 @@
 """What happens to SLURM, the workers, Redis and PostgreSQL while jobs are followed: no status is guessed or missed."""
 
+import shelve
 import signal
 import time
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -78,6 +81,63 @@ def test_while_beat_is_down_nothing_moves_and_then_everything_does(
     turns_aborted(caller, posted)
 
 
+def asked_by_squeue(lane: Lane, body: str = 'exec "$real" "$@"') -> Callable[[], int]:
+    """Return what counts how often squeue has been run since now; `body` is what it does."""
+    notes = lane.folder / "gates" / "asked"
+    notes.touch(0o666)
+    notes.chmod(0o666)
+    lane.replace("squeue", f"echo . >> {notes}; {body}")
+    return lambda: len(notes.read_text().split())
+
+
+def test_ten_minutes_without_beat_are_followed_by_one_look_and_no_burst(
+    caller: Client, lane: Lane, instance: Instance
+) -> None:
+    asked = asked_by_squeue(lane)
+    submitted(caller, lane)
+    eventually(asked, "squeue was asked")
+    instance.beat.stop()  # it writes down when it has last ordered what
+    try:
+        time.sleep(2)  # orders that were given already
+        ten_minutes_pass(instance)
+        before, orders = asked(), instance.beat.log.read_text().count("poll-clusters")
+    finally:
+        instance.beat.start()
+    eventually(lambda: asked() > before, "squeue is asked again")
+    time.sleep(6)
+    assert 2 <= asked() - before <= 5, "every two seconds"
+    assert instance.beat.log.read_text().count("poll-clusters") - orders <= 15, "every second"
+
+
+def ten_minutes_pass(instance: Instance) -> None:
+    """Move what the service and its beat (which is down) remember of the time ten minutes back."""
+    instance.registry.execute(
+        "UPDATE clusters_poll SET due_at = due_at - interval '10 min', succeeded_at = succeeded_at - interval '10 min'"
+    )
+    with shelve.open(str(instance.folder / "beat" / "schedule")) as kept:  # noqa: S301 - our own beat wrote it
+        entries = kept["entries"]
+        for entry in entries.values():
+            entry.last_run_at -= timedelta(minutes=10)
+        kept["entries"] = entries
+
+
+def test_looks_that_take_longer_than_the_interval_do_not_pile_up(
+    caller: Client, lane: Lane, instance: Instance
+) -> None:
+    ends = lane.folder / "gates" / "ends"
+    asked = asked_by_squeue(lane, f'sleep 3; "$real" "$@"; status=$?; echo . >> {ends}; exit $status')
+    posted = submitted(caller, lane)
+    seen = "SELECT slurm_state FROM jobs_job WHERE job_id = %s"
+    job_id = posted.body["job_id"]
+    deadline = time.monotonic() + 14  # seven intervals
+    while time.monotonic() < deadline:
+        begun = asked()
+        assert begun - (len(ends.read_text().split()) if ends.exists() else 0) <= 1, "one at a time"
+        time.sleep(0.2)
+    assert asked() == 1, "a look takes at most a fifth of the time"
+    assert instance.registry.execute(seen, job_id) == [("PENDING",)]
+
+
 def test_postgresql_may_be_restarted(caller: Client, lane: Lane, instance: Instance) -> None:
     posted = submitted(caller, lane)
     instance.postgres.daemon.stop(signal.SIGINT)
@@ -130,15 +190,14 @@ def test_without_accounting_the_controllers_word_is_enough(
 
 
 def test_two_beats_do_not_ask_twice(caller: Client, lane: Lane, instance: Instance) -> None:
-    notes = lane.folder / "gates" / "asked"
-    lane.replace("squeue", f'echo . >> {notes}; exec "$real" "$@"')
+    asked = asked_by_squeue(lane)
     submitted(caller, lane)
-    eventually(notes.exists, "squeue was asked")
+    eventually(asked, "squeue was asked")
     instance.second_beat.start()
     try:
-        before = len(notes.read_text().split())
+        before = asked()
         time.sleep(10)
-        asked = len(notes.read_text().split()) - before
+        times = asked() - before
     finally:
         instance.second_beat.kill()
-    assert 2 <= asked <= 6, asked  # every two seconds
+    assert 2 <= times <= 6, times  # every two seconds
