@@ -37,19 +37,22 @@ def poll(cluster: Cluster, *, due: bool = False) -> int:
     with locks.alone(locks.Subject.POLL, cluster.pk) as free:
         if not free:
             return 0
-        accounts = [cluster.poll_account] if cluster.poll_account else _owners(cluster)
-        asked = schedule.due(cluster, accounts) if due else accounts
+        everybody = accounts(cluster)
+        asked = schedule.due(cluster, everybody) if due else everybody
         changed = 0
         for account in asked:
             answer = _poll_as(cluster, account)
             changed += answer.changed
             if answer.cluster_is_down:
-                schedule.put_off(cluster, accounts, like=account)
+                schedule.put_off(cluster, everybody, like=account)
                 break
         return changed
 
 
-def _owners(cluster: Cluster) -> list[str]:
+def accounts(cluster: Cluster) -> list[str]:
+    """Return as whom the cluster is asked: its poll account, or each owner of an open job."""
+    if cluster.poll_account:
+        return [cluster.poll_account]
     return list(
         Job.objects.open().filter(cluster=cluster).order_by("account").values_list("account", flat=True).distinct()
     )

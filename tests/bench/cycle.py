@@ -24,7 +24,8 @@ def measure() -> None:
             for name, cost in found["cycles"].items():
                 table.cost(f"{size:>7} active jobs, {name}", cost)
             table.line(
-                f"{size:>7} active jobs: {found['peak MB']:.0f} MB at most, the process and its libraries included"
+                f"{size:>7} active jobs: {found['looks']} remote commands in the three cycles; "
+                f"{found['peak MB']:.0f} MB at most, the process and its libraries included"
             )
             if found["naive"]:
                 table.cost(f"{size:>7} active jobs, fetched and saved one by one", found["naive"])

@@ -60,9 +60,12 @@ def main(number: int) -> None:
     fill(cluster.pk, number, ACCOUNTS)
     answers = {moved: squeue(number, ACCOUNTS, moved=moved) for moved in (False, True)}
 
+    looks: list[bool] = []
+
     def cycle(moved: bool) -> dict[str, float]:
         @contextmanager
         def look(*_: Any, **__: Any) -> Iterator[Replay]:
+            looks.append(moved)
             yield Replay(answers[moved])
 
         with patch("clusters.gateway.look", look):
@@ -71,7 +74,7 @@ def main(number: int) -> None:
     found = {"first": cycle(False), "nothing changed": cycle(False), "a tenth changed": cycle(True)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     naive = measured(_select_then_save) if number <= 1_000 else {}
-    print(json.dumps({"jobs": number, "peak MB": peak, "cycles": found, "naive": naive}))
+    print(json.dumps({"jobs": number, "peak MB": peak, "cycles": found, "looks": len(looks), "naive": naive}))
 
 
 def fill(cluster: int, number: int, accounts: int) -> None:

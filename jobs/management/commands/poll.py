@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from clusters.models import Cluster
+from clusters.models import Cluster, Poll
 from jobs import polling
 
 
@@ -20,14 +20,23 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Poll, then print each account's result; exit code 1 if one failed."""
         name = options["cluster"]
-        clusters = [cluster for cluster in polling.clusters_to_poll() if name in {None, *cluster.names}]
+        if name and not Cluster.named(name):
+            raise CommandError(f"no cluster is called {name}")
+        clusters = [cluster for cluster in polling.clusters_to_poll() if name is None or name.lower() in cluster.names]
+        if not clusters:
+            self.stdout.write("no open jobs: nobody was asked")
+        failed = False
         for cluster in clusters:
+            accounts = polling.accounts(cluster)
             self.stdout.write(f"{cluster}: {polling.poll(cluster)} jobs changed")
-            self._print_polls(cluster)
-        if any(poll.error for cluster in clusters for poll in cluster.polls.all()):
+            for poll in cluster.polls.filter(account__in=accounts).order_by("account"):
+                self.stdout.write(f"  as {poll.account}: {_outcome(poll)}")
+                failed = failed or bool(poll.error)
+        if failed:
             raise CommandError("a poll failed")
 
-    def _print_polls(self, cluster: Cluster) -> None:
-        for poll in cluster.polls.order_by("account"):
-            outcome = poll.error or f"last answer at {poll.succeeded_at:%H:%M:%S} UTC"
-            self.stdout.write(f"  as {poll.account}: {outcome}")
+
+def _outcome(poll: Poll) -> str:
+    if poll.error:
+        return poll.error
+    return f"last answer at {poll.succeeded_at:%H:%M:%S} UTC" if poll.succeeded_at else "not asked yet"
