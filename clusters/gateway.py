@@ -103,7 +103,9 @@ def _submit(lease: Lease, token: str, directory: str, script: str, timeout: floa
     if found and found[0].status != 0:
         return NoDirectory(answer.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip())
     if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
-        raise Interrupted("the submission was given up on the cluster: it came too late or not whole")
+        words = run.result(timeout=timeout)  # raises Interrupted where the connection is what was lost
+        said = words.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip()[:300]
+        raise Interrupted(f"the submission was given up on the cluster ({words.exit_status}): {said or 'no words'}")
     return sbatch.parse_submission(token, found[1:])
 
 
@@ -199,7 +201,8 @@ class Look:
         """
         answer = self._run.answer(1, timeout=self._timeout)
         if any(section.status != 0 for section in answer.sections):
-            answer = self._run.result(timeout=self._timeout)  # its words on standard error may come after its end
+            # Its words on standard error may come after its end.
+            answer = self._run.result(timeout=self._timeout, end=True)
         return slurm.parse_queue(_whole(answer, answer.sections, "squeue"))
 
     def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
@@ -209,7 +212,7 @@ class Look:
         stands also where this raises, as `queue` does.
         """
         lines = [str(since), _joined(ended), _joined(jobs)]
-        answer = self._run.result("\n".join(lines).encode(), timeout=self._timeout)
+        answer = self._run.result("\n".join(lines).encode(), timeout=self._timeout, end=True)
         self.wait_statuses = slurm.parse_exit_codes(answer.sections[1:2])
         return slurm.parse_history(_whole(answer, answer.sections[2:], "sacct"))
 

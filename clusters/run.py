@@ -96,10 +96,15 @@ class Run:
             exit_status = None if begun else self._exchange.finish(timeout)
         return self._read(exit_status)
 
-    def result(self, data: bytes = b"", *, timeout: float) -> Answer:
-        """Write `data`, end the input, and return everything once the script has ended. Raises as `answer` does."""
+    def result(self, data: bytes = b"", *, timeout: float, end: bool = False) -> Answer:
+        """Write `data`, and return everything once the script has ended. Raises as `answer` does.
+
+        `end` the input only for a script that waits for that. paramiko can send the end of a channel's input when it
+        has closed the channel already, because the script has ended meanwhile: upon that sshd drops the connection,
+        and every command on it.
+        """
         with _without_noise(self.marker):
-            self._exchange.send(data, timeout, end=True)
+            self._exchange.send(data, timeout, end=end)
             exit_status = self._exchange.finish(timeout)
         return self._read(exit_status)
 

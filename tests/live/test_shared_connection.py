@@ -1,0 +1,49 @@
+"""What the commands of one account share: a connection that no command's end may cost the others."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clusters.run import Script
+from clusters.ssh import Connection, Endpoint
+
+TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    """A connection of plgalice to zeus."""
+    key = " ".join(Path(os.environ["ZEUS_HOST_KEY"]).read_text().split()[:2])
+    connection = Connection(Endpoint("127.0.0.1", int(os.environ["ZEUS_SSH_PORT"]), (key,)), "plgalice")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns so often that whatever can come between two of their steps does."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_script_that_ends_upon_its_last_word_leaves_the_connection_to_the_others(connection: Connection) -> None:
+    script = Script('read -r word; echo "$word"')
+
+    def answer(word: bytes) -> bytes:
+        with connection.open_channel(10) as channel:
+            return script.start(channel).result(word, timeout=10).stdout
+
+    def answers(number: int) -> list[bytes]:
+        return [answer(f"{number}\n".encode()) for _ in range(EACH)]
+
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        told = list(pool.map(answers, range(TOGETHER)))
+    assert told == [[f"{number}\n".encode()] * EACH for number in range(TOGETHER)]
+    assert connection.alive
