@@ -90,9 +90,14 @@ def periods() -> list[Period]:
     """Return the figures of each period, all of one moment, at most a minute ago."""
     found: list[Period] | None = cache.get("dashboard-periods")
     if found is None:
-        found = [_period(name, figures.Window.up_to_now(*sizes)) for name, sizes in _PERIODS.items()]
+        found = [period(name) for name in _PERIODS]
         cache.set("dashboard-periods", found, _KEPT)
     return found
+
+
+def period(name: str) -> Period:
+    """Count the figures of the period `name` now."""
+    return _period(name, figures.Window.up_to_now(*_PERIODS[name]))
 
 
 def ago(age: timedelta | None) -> str:
