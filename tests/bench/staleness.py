@@ -3,13 +3,14 @@
 import os
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 from sandbox.commands import run
 from tests.bench import table
 from tests.bench.place import GRANT, Place, Run
-from tests.bench.service import Service, remove
+from tests.bench.service import Service, connections, remove
 
 JOBS = 200
 _EVERY = 0.25  # seconds between two looks of the client
@@ -29,10 +30,12 @@ def measure(place: Place) -> None:
     """Submit JOBS short jobs, watch the list, and compare with the ends that sacct has (to the second)."""
     work = _Short()
     with ExitStack() as stack:
-        service = stack.enter_context(Service(place, work))
+        service, watcher = connections(stack, place, work, 2)
         stack.callback(lambda: remove([service], [work.name]))
+        aside = stack.enter_context(ThreadPoolExecutor(1))
+        watched = aside.submit(_watched, watcher, work.name)  # the first ones end while the last ones are submitted
         jobs = {service.submit(work.name) for _ in range(JOBS)}
-        over, complete = _watched(service, work.name, jobs)
+        over, complete = watched.result()
         ends = _ends(work.name)
     table.heading(f"{JOBS} short jobs: seconds from the end that sacct tells (whole seconds) to the GET that shows it")
     for label, seen in (("the status", over), ("complete runtime information", complete)):
@@ -40,12 +43,12 @@ def measure(place: Place) -> None:
         table.line(f"{label}: p50 {late[len(late) // 2]:.1f} s, p99 {late[int(len(late) * 0.99) - 1]:.1f} s")
 
 
-def _watched(service: Service, tag: str, jobs: set[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return when each job was first seen to be over, and to be complete."""
+def _watched(service: Service, tag: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Look until JOBS have ended; return when each was first seen to be over, and to be complete."""
     over: dict[str, float] = {}
     complete: dict[str, float] = {}
     deadline = time.time() + _PATIENCE
-    while len(complete) < len(jobs) and time.time() < deadline:
+    while len(complete) < JOBS and time.time() < deadline:
         for job in service.jobs(tag=tag):
             now = time.time()
             if job["status"] not in {"QUEUED", "RUNNING"}:
