@@ -1,6 +1,7 @@
 """The door to the clusters: each verb is one script of `scripts` on one channel of `pool`."""
 
 import re
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,27 +71,64 @@ class Submission:
             self._lease.close()
 
 
-@counted
-def submit(cluster: Cluster, account: str, token: str, directory: str, script: str) -> Submission:
-    """Run sbatch as `account` in `directory` (absolute, or relative to the home; empty for the home itself).
+class Place:
+    """Where a submission is to be made: as `account` on `cluster`, and `token` is its name there and here.
 
-    `token` names this submission in what SLURM and the account's home remember of it. Raises Unreachable or Refused
-    (nothing was submitted), TimedOut, Interrupted or Malformed (a job may exist).
+    With a `lease` a script of that name waits there for its input. Leaving the context gives that back, unless it was
+    used.
     """
-    seconds = max(1, cluster.command_timeout - _SBATCH_MARGIN)
-    waiting = _script(cluster, scripts.SUBMIT, str(seconds))
-    lease = pool.current().started(cluster.endpoint, account, waiting, timeout=cluster.command_timeout)
-    try:
-        outcome = _submit(lease, token, directory, script, cluster.command_timeout)
-    except BaseException:
-        lease.close()
-        raise
-    return Submission(outcome, lease, cluster.command_timeout)
+
+    def __init__(self, cluster: Cluster, account: str, token: uuid.UUID, lease: Lease | None = None) -> None:
+        self.cluster = cluster
+        self.account = account
+        self.token = token
+        self._lease = lease
+
+    def __enter__(self) -> "Place":
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._lease:
+            self._lease.close()
+
+    def take(self) -> Lease:
+        """Return the channel on which the script waits, started now if it was not. Raises Unreachable, Refused."""
+        lease, self._lease = self._lease, None
+        cluster = self.cluster
+        return lease or pool.current().started(
+            cluster.endpoint, self.account, _submitting(cluster), self.token, timeout=cluster.command_timeout
+        )
 
 
-def _submit(lease: Lease, token: str, directory: str, script: str, timeout: float) -> Accepted | Rejected | NoDirectory:
-    run = lease.started
-    run.send(scripts.submission(token, directory, script, run.marker), timeout=timeout)
+def reserve(cluster: Cluster, account: str) -> Place:
+    """Return a place for one submission. The cluster is not asked, and nothing is waited for."""
+    lease = pool.current().waiting(cluster.endpoint, account, _submitting(cluster))
+    return Place(cluster, account, lease.started.token if lease else uuid.uuid4(), lease)
+
+
+def _submitting(cluster: Cluster) -> Script:
+    return _script(cluster, scripts.SUBMIT, str(max(1, cluster.command_timeout - _SBATCH_MARGIN)))
+
+
+def submit(place: Place, directory: str, script: str) -> Submission:
+    """Run sbatch in `directory` (absolute, or relative to the home; empty for the home itself).
+
+    The place's token names this submission in what SLURM and the account's home remember of it. Raises Unreachable or
+    Refused (nothing was submitted), TimedOut, Interrupted or Malformed (a job may exist).
+    """
+    with call(place.cluster, "submit"):
+        lease = place.take()
+        try:
+            outcome = _submit(lease, place, directory, script)
+        except BaseException:
+            lease.close()
+            raise
+        return Submission(outcome, lease, place.cluster.command_timeout)
+
+
+def _submit(lease: Lease, place: Place, directory: str, script: str) -> Accepted | Rejected | NoDirectory:
+    run, timeout = lease.started, place.cluster.command_timeout
+    run.send(scripts.submission(directory, script, run.marker), timeout=timeout)
     try:
         answer = run.answer(2, timeout=timeout)
         if len(answer.sections) > 1 and answer.sections[1].status != 0:
@@ -106,7 +144,7 @@ def _submit(lease: Lease, token: str, directory: str, script: str, timeout: floa
         words = run.result(timeout=timeout)  # raises Interrupted where the connection is what was lost
         said = words.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip()[:300]
         raise Interrupted(f"the submission was given up on the cluster ({words.exit_status}): {said or 'no words'}")
-    return sbatch.parse_submission(token, found[1:])
+    return sbatch.parse_submission(place.token.hex, found[1:])
 
 
 @counted

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from django.db import close_old_connections
 
 from clusters import poolmetrics
 from clusters.errors import ClusterError, Unreachable
-from clusters.run import Script
+from clusters.run import Run, Script
 from clusters.session import Lease, Limits, Session
 from clusters.ssh import Endpoint
 
@@ -47,18 +48,44 @@ class Pool:
 
         Raises Unreachable (nothing was started) or Refused. The channel is closed on return.
         """
-        lease = self._lend(self._enter(endpoint, account), timeout, None)
+        session = self._enter(endpoint, account)
+        lease = self._lent(session, self._lend(session, timeout, None), None)
         try:
             yield lease.channel
         finally:
             lease.close()
 
-    def started(self, endpoint: Endpoint, account: str, script: Script, *, timeout: float) -> Lease:
-        """Lend a channel on which `script` waits for its input: started in advance if the account is active.
+    def waiting(self, endpoint: Endpoint, account: str, script: Script) -> Lease | None:
+        """Lend a channel on which `script`, started in advance, waits for its input; None if none is to be had at once.
 
-        Raises as `channel` does. The caller closes the lease; a new script is then started for the next caller.
+        The caller closes the lease; a new script is then started for the next caller.
         """
-        return self._lend(self._enter(endpoint, account), timeout, script)
+        with self._lock:
+            session = self._sessions.get((endpoint, account))
+        if session is None or not session.standby:
+            return None
+        try:
+            session = self._enter(endpoint, account)
+        except Unreachable:
+            return None
+        lease = None
+        if session.slots.acquire(blocking=False):
+            lease = session.take_standby(script)
+            if lease is None:
+                session.slots.release()
+        if lease is None:
+            self._leave(session)
+            return None
+        return self._lent(session, lease, script)
+
+    def started(self, endpoint: Endpoint, account: str, script: Script, token: uuid.UUID, *, timeout: float) -> Lease:
+        """Lend a channel on which `script`, named by `token`, waits for its input.
+
+        Raises as `channel` does. The caller closes the lease as that of `waiting`.
+        """
+        session = self._enter(endpoint, account)
+        lease = self._lend(session, timeout, lambda channel: script.start(channel, token=token))
+        return self._lent(session, lease, script)
 
     def later(self, work: Callable[[], None]) -> None:
         """Have `work` done in the background, after what is under way; what it raises is logged, under the same id."""
@@ -79,26 +106,28 @@ class Pool:
         for session in sessions:
             session.close()
 
-    def _lend(self, session: Session, timeout: float, script: Script | None) -> Lease:
+    def _lend(self, session: Session, timeout: float, start: Callable[[paramiko.Channel], Run] | None) -> Lease:
         deadline = time.monotonic() + timeout
         undo: list[Callable[[], None]] = []
         try:
             with poolmetrics.WAITS.time():
                 session.wait_for_slot(timeout)
             undo.append(session.slots.release)
-            lease = session.take_standby(script) if script else None
-            if lease is None:
-                lease = session.open(deadline)
-                undo.append(lease.close)
-                lease.run = script.start(lease.channel) if script else None
-                undo.pop()
+            lease = session.open(deadline)
+            undo.append(lease.close)
+            lease.run = start(lease.channel) if start else None
         except BaseException:
             while undo:
                 undo.pop()()
             self._leave(session)
             raise
+        return lease
+
+    def _lent(self, session: Session, lease: Lease, script: Script | None) -> Lease:
+        """Have `lease`, which took one of the slots, count its caller out and make room when it is closed."""
         lease.count_out.append(lambda: self._leave(session))
-        lease.give_back += [*undo, *([lambda: self._prepare(session, script)] if script else [])]
+        prepare = [lambda: self._prepare(session, script)] if script else []
+        lease.give_back += [session.slots.release, *prepare]
         return lease
 
     def _prepare(self, session: Session, script: Script) -> None:

@@ -1,5 +1,6 @@
 """A script on a channel: what it printed itself, told from the noise of the login."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,17 +60,21 @@ class Script:
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
-    def start(self, channel: paramiko.Channel, *, limit: int = _LIMIT) -> "Run":
-        """Start it on an unused channel, keeping at most `limit` bytes a stream. Raises TimedOut, Interrupted."""
-        return Run(channel, self, limit=limit)
+    def start(self, channel: paramiko.Channel, *, limit: int = _LIMIT, token: uuid.UUID | None = None) -> "Run":
+        """Start it on an unused channel, keeping at most `limit` bytes a stream; `token`, used once, names it.
+
+        Raises TimedOut, Interrupted.
+        """
+        return Run(channel, self, token or uuid.uuid4(), limit=limit)
 
 
 class Run:
     """A script that was started, and may be fed and read."""
 
-    def __init__(self, channel: paramiko.Channel, script: Script, *, limit: int) -> None:
+    def __init__(self, channel: paramiko.Channel, script: Script, token: uuid.UUID, *, limit: int) -> None:
         """Start `script`; see there."""
-        self.marker = shell.new_marker()
+        self.token = token
+        self.marker = shell.marker(token)
         self._exchange = Exchange(channel, limit=limit, marker=self.marker.encode())
         line = shell.script_line(script.text, script.arguments, dict(script.environment), self.marker)
         self._exchange.start(line, _START_TIMEOUT)

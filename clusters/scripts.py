@@ -9,33 +9,45 @@ DIRECTORY = ".job-submitter"  # in the user's home
 
 FIRST = 4096  # bytes that SUBMIT reads at once
 _FIXED_WIDTH = 10_000_000  # is added to the number of bytes that follow, whose width would change it otherwise
+_MANY = 64  # directories of submissions in one home, more than are at work at once
+_REMOVE_OLD = 'find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null'
 _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 
-# $2: the seconds that sbatch may take. Standard input, as `submission` makes it: a token that names this submission,
-# the working directory, how many bytes come after the first FIRST, and the script with $0 at its end, as proof that it
-# came whole. The `head` that reads those FIRST bytes has been started when they come: no process is waited for.
-# The token's directory is made by whoever comes first, this script or LOOKUP: what that has found missing cannot be
-# submitted later. SLURM remembers sbatch's command line, and with it the token. The id is written down before it is
-# told. The answer of sbatch is passed on line by line, so that an id is seen even if sbatch does not end (a user's
-# `#SBATCH --wait`). A home that takes no file only narrows how a lost submission can be found.
-# At the end a line on standard input says that the answer is known: then the directory is not needed any more.
+# $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. Standard input, as
+# `submission` makes it: the working directory, how many bytes come after the first FIRST, and the script with $0 at its
+# end, as proof that it came whole. Whatever needs another process and can be done before the input comes has been done
+# by then: the token's directory is there, and the `head` that reads those FIRST bytes.
+# The script's file is created by whoever comes first, this script or LOOKUP: what that has found missing cannot be
+# submitted later. SLURM remembers sbatch's command line, and with it the token: where the home takes no file, the
+# script's is in the directory for temporary ones, which narrows how a lost submission can be found, as does standard
+# input where there is no room for it either. The id is written down before it is told. The answer of sbatch is passed
+# on line by line, so that an id is seen even if sbatch does not end (a user's `#SBATCH --wait`).
+# At the end a line on standard input says that the answer is known: then the directory is not needed any more. Others
+# are left only by what was killed; where they become many, the old ones go.
 SUBMIT = f"""
     trap "" HUP PIPE;
+    _js_home="$HOME/{DIRECTORY}"; [ -d "$_js_home" ] || mkdir -m 700 "$_js_home" 2>/dev/null;
+    _js_token="${{0#--}}"; _js_token="${{_js_token%--}}";
+    _js_at="$_js_home/$_js_token"; mkdir -m 700 "$_js_at" 2>/dev/null;
     _js_nl=$(echo; echo x); _js_nl="${{_js_nl%x}}";
     _js_script=$(head -c {FIRST}; echo x); _js_script="${{_js_script%x}}";
-    _js_token="${{_js_script%%"$_js_nl"*}}"; _js_script="${{_js_script#*"$_js_nl"}}";
     _js_dir="${{_js_script%%"$_js_nl"*}}"; _js_script="${{_js_script#*"$_js_nl"}}";
     _js_more=$((${{_js_script%%"$_js_nl"*}} - {_FIXED_WIDTH:d})); _js_script="${{_js_script#*"$_js_nl"}}";
     [ "$_js_more" = 0 ] || _js_script="$_js_script$(head -c "$_js_more")";
-    case "$_js_script" in *"$0"*) _js_script="${{_js_script%"$0"*}}";; *) exit 65;; esac;
+    case "$_js_script" in *"$0"*) _js_script="${{_js_script%"$0"*}}";; *) rmdir "$_js_at" 2>/dev/null; exit 65;; esac;
     cd; case "$_js_dir" in /*) ;; *) _js_dir="$PWD/$_js_dir";; esac;
     cd -- "$_js_dir"; {_END}
-    [ "$_js_status" = 0 ] || exit 0;
-    _js_at="$HOME/{DIRECTORY}"; [ -d "$_js_at" ] || mkdir -m 700 "$_js_at" 2>/dev/null;
-    _js_at="$_js_at/$_js_token";
-    mkdir -m 700 "$_js_at" 2>/dev/null || [ -z "$(ls -d "$_js_at" 2>/dev/null)" ] || exit 75;
+    [ "$_js_status" = 0 ] || {{ rmdir "$_js_at" 2>/dev/null; exit 0; }};
+    _js_claim() {{ set -C; printf "" > "$_js_at/job.sh"; _js_claimed=$?; set +C; return "$_js_claimed"; }};
+    _js_write() {{ printf "%s" "$_js_script" > "$_js_at/job.sh" && printf "" > "$_js_at/error"; }};
     {{
-        if {{ printf "%s" "$_js_script" > "$_js_at/job.sh" && : > "$_js_at/error"; }} 2>/dev/null;
+        _js_claim || [ -e "$_js_at/job.sh" ] || {{ mkdir -m 700 "$_js_at"; _js_claim; }};
+        [ "$_js_claimed" = 0 ] || {{ [ -e "$_js_at/job.sh" ] && exit 75; }};
+        _js_write || {{ _js_at="${{TMPDIR:-/tmp}}/$_js_token"; mkdir -m 700 "$_js_at" && _js_write; }};
+    }} 2>/dev/null;
+    _js_kept=$?;
+    {{
+        if [ "$_js_kept" = 0 ];
         then timeout -k 5 "$2" "$1/sbatch" --parsable "$_js_at/job.sh" 2> "$_js_at/error";
         else printf "%s" "$_js_script" | timeout -k 5 "$2" "$1/sbatch" --parsable 2>&1; fi; {_END}
     }} | {{
@@ -47,7 +59,8 @@ SUBMIT = f"""
         [ "$_js_line" = "$0 0" ] || {{ head -c 24576 "$_js_at/error" 2>/dev/null; {_END} }};
         [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}
     }};
-    read -r _js_known && rm -rf "$_js_at"; exit 0
+    read -r _js_known && rm -rf "$_js_at" "$_js_home/$_js_token" || exit 0;
+    set -- "$_js_home"/*; [ "$#" -lt {_MANY} ] || {_REMOVE_OLD}; exit 0
 """
 
 _QUEUE_FORMAT = "%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r"
@@ -89,10 +102,11 @@ PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit
 LOOKUP = f"""
     read -r _js_tokens; _js_now=$(date +%s);
     _js_home="$HOME/{DIRECTORY}"; [ -d "$_js_home" ] || mkdir -m 700 "$_js_home" 2>/dev/null;
-    find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {{}} + 2>/dev/null;
+    {_REMOVE_OLD};
     for _js_token in $_js_tokens; do
         _js_at="$_js_home/$_js_token";
-        if mkdir -m 700 "$_js_at" 2>/dev/null; then : > "$_js_at/fenced"; fi;
+        {{ mkdir -m 700 "$_js_at"; set -C; printf "" > "$_js_at/job.sh" && printf "" > "$_js_at/fenced"; }} 2>/dev/null;
+        set +C;
         if [ -e "$_js_at/fenced" ]; then echo fenced;
         elif [ -d "$_js_at" ]; then echo "claimed"; head -c 24576 "$_js_at/answer" 2>/dev/null;
         else echo nowhere; fi; {_END}
@@ -105,10 +119,10 @@ LOOKUP = f"""
 """
 
 
-def submission(token: str, directory: str, script: str, marker: str) -> bytes:
+def submission(directory: str, script: str, marker: str) -> bytes:
     """Return what SUBMIT reads on standard input; `marker` is its $0."""
     content = f"{script}{marker}".encode()
-    head = f"{token}\n{directory}\n".encode()
+    head = f"{directory}\n".encode()
     more = max(0, len(head) + len(f"{_FIXED_WIDTH}\n") + len(content) - FIRST)
     return (head + f"{_FIXED_WIDTH + more}\n".encode() + content).ljust(FIRST, b"\n")
 

@@ -26,9 +26,9 @@ def quote(word: str) -> str:
     return f"'{word}'"
 
 
-def new_marker() -> str:
+def marker(token: uuid.UUID) -> str:
     """Return a line that no start-up file prints by chance."""
-    return f"--{uuid.uuid4().hex}--"
+    return f"--{token.hex}--"
 
 
 def script_line(script: str, arguments: Sequence[str], environment: Mapping[str, str], marker: str) -> str:

@@ -1,6 +1,5 @@
 """From an order to a job, exactly once: the row first, then the cluster, then the outcome; whatever dies in between."""
 
-import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from django.utils import timezone
 
 from clusters import gateway
 from clusters.errors import Malformed, Refused, TimedOut, Unreachable
-from clusters.gateway import NoDirectory
+from clusters.gateway import NoDirectory, Place
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from jobs import schedule
@@ -46,17 +45,17 @@ class Order:
     digest: str = ""
 
 
-def submit(submission: uuid.UUID, cluster: Cluster, account: str, owner_dn: str, order: Order) -> tuple[Job, bool]:
-    """Run sbatch on `cluster` as `account`; return the registered job, and whether an earlier request had made it.
+def submit(place: Place, owner_dn: str, order: Order) -> tuple[Job, bool]:
+    """Run sbatch at `place`; return the registered job, and whether an earlier request had made it.
 
-    The row `submission` is committed before the cluster is asked, and no transaction is open meanwhile: whatever dies,
-    the row stays, and `recover` finishes it. Raises SubmissionRefused, Unreachable or Refused (there is no job),
-    OutcomeUnknown (there may be one), KeyReused, StillInFlight.
+    The row, whose id is the place's token, is committed before the cluster is asked, and no transaction is open
+    meanwhile: whatever dies, the row stays, and `recover` finishes it. Raises SubmissionRefused, Unreachable or Refused
+    (there is no job), OutcomeUnknown (there may be one), KeyReused, StillInFlight.
     """
     values = {
-        "id": submission,
-        "cluster": cluster,
-        "account": account,
+        "id": place.token,
+        "cluster": place.cluster,
+        "account": place.account,
         "owner_dn": owner_dn,
         "tag": order.tag,
         "working_directory": order.directory,
@@ -66,8 +65,8 @@ def submit(submission: uuid.UUID, cluster: Cluster, account: str, owner_dn: str,
     try:
         job = Job.objects.create(**values)
     except IntegrityError:
-        return _replay(account, order), True
-    _ask(job, order)
+        return _replay(place.account, order), True
+    _ask(place, job, order)
     return job, False
 
 
@@ -144,12 +143,12 @@ def _resolve(cluster: Cluster, account: str) -> int:
     return resolved
 
 
-def _ask(job: Job, order: Order) -> None:
+def _ask(place: Place, job: Job, order: Order) -> None:
     """Have the cluster run it, and keep what comes of that."""
     if not connection.in_atomic_block:
         connection.close()  # others can use it while this thread waits
     try:
-        asked = gateway.submit(job.cluster, job.account, job.id.hex, order.directory, order.script)
+        asked = gateway.submit(place, order.directory, order.script)
     except (Unreachable, Refused) as exc:
         _keep(job, NotSubmitted(str(exc)))
         raise

@@ -117,8 +117,9 @@ class JobViewSet(ViewSet):
             idempotency_key(request),
             _digest(request),
         )
-        self.submission, self.host = uuid.uuid4(), values["host"].name
-        job, replayed = submission.submit(self.submission, values["host"], caller.account, caller.dn, order)
+        with gateway.reserve(values["host"], caller.account) as place:
+            self.submission, self.host = place.token, place.cluster.name
+            job, replayed = submission.submit(place, caller.dn, order)
         self.submission, self.subject = job.id, job
         [answer] = _written(request, [submission.as_submitted(job)])
         answer = submission.first_answer(job, answer)

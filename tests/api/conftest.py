@@ -1,6 +1,7 @@
 """The cast of every API test, real proxies for each, and the one fake: the gateway to the clusters."""
 
 import base64
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from clusters import gateway
 from clusters.files import OutputFile
+from clusters.gateway import Place
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
@@ -113,8 +115,11 @@ class FakeGateway:
             raise self.outcome
         return answer if self.outcome is None else self.outcome
 
-    def submit(self, _cluster: Cluster, account: str, token: str, directory: str, script: str) -> Any:
-        self.submitted = (account, token, directory, script)
+    def reserve(self, cluster: Cluster, account: str) -> Place:
+        return Place(cluster, account, uuid.uuid4())
+
+    def submit(self, place: Place, directory: str, script: str) -> Any:
+        self.submitted = (place.account, place.token.hex, directory, script)
         return FakeSubmission(self, self._say("submit", Accepted(next(self.ids))))
 
     def lookup(self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool) -> Any:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
+from uuid import UUID
 
 from clusters import scripts, shell
 from tests.recorded import MARKER
@@ -82,10 +83,10 @@ class Recorder:
         else:
             print(name, printed, file=sys.stderr)
 
-    def record(self, name: str, script: str, *arguments: str, stdin: str = "") -> None:
+    def record(self, name: str, script: str, *arguments: str, stdin: str = "", marker: str = MARKER) -> None:
         """Write down what `script` prints after its first marker."""
-        line = shell.script_line(script, [BIN, *arguments], {}, MARKER)
-        printed = self.say(line, stdin=stdin).encode()
+        line = shell.script_line(script, [BIN, *arguments], {}, marker)
+        printed = self.say(line, stdin=stdin).replace(marker, MARKER).encode()
         answer = shell.after_marker(printed, MARKER)
         # Its errors begin with a marker too.
         text = (answer or printed).replace(f"{MARKER}\n".encode(), b"")
@@ -121,8 +122,9 @@ def submissions(at: Recorder) -> None:
     """Write down what SUBMIT prints of a script that sbatch takes, and of one that it refuses."""
     for name, option in (("submit", "-t 1"), ("submit_refused", "-p nowhere")):
         script = f"#!/bin/sh\n#SBATCH {option}\nexit 0\n"
-        stdin = scripts.submission(token(name), "", script, MARKER).decode()
-        at.record(name, scripts.SUBMIT, "30", stdin=f"{stdin}known\n")
+        marker = shell.marker(UUID(token(name)))
+        stdin = scripts.submission("", script, marker).decode()
+        at.record(name, scripts.SUBMIT, "30", stdin=f"{stdin}known\n", marker=marker)
 
 
 def begin(at: Recorder, node: str, urgent: str) -> None:

@@ -70,6 +70,11 @@ def taken(home: Path) -> Iterator[None]:
         hidden.unlink()
 
 
+def names(home: Path) -> set[str]:
+    """Return what is in the hidden directory: the traces of submissions, by their tokens."""
+    return {path.name for path in (home / ".job-submitter").iterdir()}
+
+
 @pytest.mark.parametrize("fault", [full, over_quota, read_only, taken], ids=lambda fault: fault.__name__)
 def test_a_home_that_takes_no_file_does_not_stop_a_submission(
     caller: Client,
@@ -98,7 +103,22 @@ def test_what_a_submission_leaves_behind_is_one_hidden_private_directory_and_it_
     settled(posts)
     assert set(home.iterdir()) - before == {home / ".job-submitter"}
     assert stat.S_IMODE((home / ".job-submitter").stat().st_mode) == 0o700
-    eventually(lambda: not list((home / ".job-submitter").iterdir()), "its traces are removed")
+    eventually(lambda: not list((home / ".job-submitter").glob("*/*")), "its traces are removed")
+    assert not {uuid.UUID(posted.submission).hex for posted in posts} & names(home)
+
+
+def test_a_submission_that_follows_another_one_finds_its_directory_made(
+    caller: Client, settled: Settled, lane: Lane, instance: Instance
+) -> None:
+    posts: list[Posted] = []
+
+    def was_ready() -> bool:
+        ready = names(instance.accounts[0].home)
+        posts.append(caller.post(lane))
+        return uuid.UUID(posts[-1].submission).hex in ready
+
+    eventually(was_ready, "a script waits with its directory, whichever process takes the call")
+    settled(posts)
 
 
 def test_a_missing_directory_is_422_and_nothing_is_submitted(caller: Client, lane: Lane, settled: Settled) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import string
 import subprocess
+import uuid
 
 import pytest
 from hypothesis import given
@@ -67,5 +68,8 @@ def test_an_unfinished_answer_reads_without_the_markers() -> None:
     assert shell.without_markers(f"\n{MARKER} 0\n123\nand so".encode(), MARKER) == b"123\nand so"
 
 
-def test_markers_differ() -> None:
-    assert shell.new_marker() != shell.new_marker()
+def test_a_marker_is_its_tokens_and_a_line() -> None:
+    token = uuid.uuid4()
+    assert shell.marker(token) == shell.marker(token) != shell.marker(uuid.uuid4())
+    assert token.hex in shell.marker(token)
+    assert shell.quote(shell.marker(token))
