@@ -79,12 +79,12 @@ class LoginNode:
 def node(zeus: Cluster) -> Iterator[LoginNode]:
     base = Path("/home") / f"traces-{uuid.uuid4().hex}"
     base.mkdir(mode=0o755)
-    made = [base / "home", base / "temporary"]
-    for folder in made:
+    home, temporary = base / "home", base / "temporary"
+    for folder in (home, temporary):
         folder.mkdir(mode=0o700)
         shutil.chown(folder, USER, USER)
     try:
-        yield LoginNode(*made, zeus)
+        yield LoginNode(home, temporary, zeus)
     finally:
         zeus.slurm("scancel", "-u", USER, "-n", "job.sh,sbatch")
         shutil.rmtree(base)
