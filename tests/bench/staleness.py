@@ -31,7 +31,8 @@ def measure(place: Place) -> None:
     work = _Short()
     with ExitStack() as stack:
         service, watcher = connections(stack, place, work, 2)
-        stack.callback(lambda: remove([service], [work.name]))
+        # By the one that is used to the end: the server closes what is silent for a while.
+        stack.callback(lambda: remove([watcher], [work.name]))
         aside = stack.enter_context(ThreadPoolExecutor(1))
         watched = aside.submit(_watched, watcher, work.name)  # the first ones end while the last ones are submitted
         jobs = {service.submit(work.name) for _ in range(JOBS)}
