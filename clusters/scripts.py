@@ -100,7 +100,7 @@ PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit
 # Accounting keeps those from SLURM 21.08 on; before that it answers by ids alone, and what the controller has forgotten
 # is known from the token's directory.
 LOOKUP = f"""
-    read -r _js_tokens; _js_now=$(date +%s);
+    read -r _js_tokens;
     _js_home="$HOME/{DIRECTORY}"; [ -d "$_js_home" ] || mkdir -m 700 "$_js_home" 2>/dev/null;
     {_REMOVE_OLD};
     for _js_token in $_js_tokens; do
