@@ -120,8 +120,8 @@ def submit(place: Place, directory: str, script: str) -> Submission:
         lease = place.take()
         try:
             outcome = _submit(lease, place, directory, script)
-        except BaseException:
-            lease.close()
+        except BaseException as exc:
+            lease.fail(exc)
             raise
         return Submission(outcome, lease, place.cluster.command_timeout)
 

@@ -16,8 +16,8 @@ from django.db import close_old_connections
 
 from clusters import poolmetrics
 from clusters.errors import ClusterError, Unreachable
-from clusters.run import Run, Script
-from clusters.session import Lease, Limits, Session
+from clusters.run import Script
+from clusters.session import Lease, Limits, Session, Starting
 from clusters.ssh import Endpoint
 
 log = structlog.get_logger(__name__)
@@ -52,8 +52,10 @@ class Pool:
         lease = self._lent(session, self._lend(session, timeout, None), None)
         try:
             yield lease.channel
-        finally:
-            lease.close()
+        except BaseException as exc:
+            lease.fail(exc)
+            raise
+        lease.close()
 
     def waiting(self, endpoint: Endpoint, account: str, script: Script) -> Lease | None:
         """Lend a channel on which `script`, started in advance, waits for its input; None if none is to be had at once.
@@ -106,22 +108,19 @@ class Pool:
         for session in sessions:
             session.close()
 
-    def _lend(self, session: Session, timeout: float, start: Callable[[paramiko.Channel], Run] | None) -> Lease:
+    def _lend(self, session: Session, timeout: float, start: Starting | None) -> Lease:
         deadline = time.monotonic() + timeout
-        undo: list[Callable[[], None]] = []
         try:
             with poolmetrics.WAITS.time():
                 session.wait_for_slot(timeout)
-            undo.append(session.slots.release)
-            lease = session.open(deadline)
-            undo.append(lease.close)
-            lease.run = start(lease.channel) if start else None
+            try:
+                return session.open(deadline, start)
+            except BaseException:
+                session.slots.release()
+                raise
         except BaseException:
-            while undo:
-                undo.pop()()
             self._leave(session)
             raise
-        return lease
 
     def _lent(self, session: Session, lease: Lease, script: Script | None) -> Lease:
         """Have `lease`, which took one of the slots, count its caller out and make room when it is closed."""

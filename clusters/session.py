@@ -1,4 +1,4 @@
-"""The connection of one account to one login node: opened when needed, replaced when dead or old."""
+"""The connection of one account to one login node: opened when needed, replaced when dead, silent or old."""
 
 import threading
 import time
@@ -11,12 +11,14 @@ from functools import partial
 import paramiko
 
 from clusters import poolmetrics
-from clusters.errors import NoRoom, Refused, Unreachable
+from clusters.errors import Interrupted, NoRoom, Refused, TimedOut, Unreachable
 from clusters.run import Run, Script
 from clusters.ssh import Connection, Endpoint
 
 # Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.1
+
+Starting = Callable[[paramiko.Channel], Run]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Lease:
         while self.count_out:
             self.count_out.pop()()
 
+    def fail(self, exc: BaseException) -> None:
+        """Close it after `exc`: a connection on which no answer came in time is not used again."""
+        if isinstance(exc, TimedOut) and not isinstance(exc, Interrupted):
+            self.connection.retire()
+        self.close()
+
     def close(self) -> None:
         """Close the channel and make room for the next caller."""
         self.leave()
@@ -63,7 +71,7 @@ class Lease:
 
 
 class Session:
-    """The connection of one account to one login node: opened when needed, replaced when dead or old."""
+    """The connection of one account to one login node: opened when needed, replaced when dead, silent or old."""
 
     def __init__(self, endpoint: Endpoint, account: str, limits: Limits) -> None:
         standby = min(limits.standby, endpoint.channels - 1)
@@ -86,8 +94,18 @@ class Session:
         if not self.slots.acquire(timeout=timeout):
             raise Unreachable(f"all {self._channels} channels of {self._account} were busy for {timeout:g} s")
 
-    def open(self, deadline: float, *, in_advance: bool = False) -> Lease:
-        """Open a channel, on a new connection if the present one turns out dead; wait where sshd has no room for one.
+    def open(self, deadline: float, start: Starting | None, *, in_advance: bool = False) -> Lease:
+        """Open a channel and `start` a script on it, if one is given. Raises as `_open`, and what `start` raises."""
+        lease = self._open(deadline, in_advance=in_advance)
+        try:
+            lease.run = start(lease.channel) if start else None
+        except BaseException as exc:
+            lease.fail(exc)
+            raise
+        return lease
+
+    def _open(self, deadline: float, *, in_advance: bool) -> Lease:
+        """Open a channel, on a new connection if the present one is of no use; wait where sshd has no room for one.
 
         Nothing has been started yet, so trying again cannot do anything twice. One that is opened `in_advance` takes no
         room from anybody: where there is none, it gives up. Raises Unreachable, Refused.
@@ -97,7 +115,8 @@ class Session:
             left = max(deadline - time.monotonic(), _LONGEST_PAUSE)
             connection = self._lease(left)
             try:
-                return Lease(connection.open_channel(left), connection, None, [partial(self._release, connection)])
+                patience = min(left, self._endpoint.connect_timeout)
+                return Lease(connection.open_channel(patience), connection, None, [partial(self._release, connection)])
             except NoRoom:
                 self._release(connection)
                 if in_advance or (not self._drop_standby() and time.monotonic() + pause > deadline):
@@ -114,23 +133,19 @@ class Session:
         """Start `script` for the next caller, unless enough wait already. Raises ClusterError."""
         if not self._standby_slots.acquire(blocking=False):
             return
-        lease = None
         try:
-            lease = self.open(time.monotonic() + self._endpoint.connect_timeout, in_advance=True)
-            lease.run = script.start(lease.channel)
-            self.standby.append((script, lease))
-            poolmetrics.STANDBY.inc()
+            lease = self.open(time.monotonic() + self._endpoint.connect_timeout, script.start, in_advance=True)
         except BaseException:
             self._standby_slots.release()
-            if lease:
-                lease.close()
             raise
+        self.standby.append((script, lease))
+        poolmetrics.STANDBY.inc()
 
     def take_standby(self, script: Script) -> Lease | None:
         """Return a channel on which `script` waits for its input, if there is one."""
         while (waiting := self._pop_standby()) is not None:
             started, lease = waiting
-            if started == script and lease.connection.alive and lease.started.alive:
+            if started == script and lease.connection.usable and lease.started.alive:
                 return lease
             lease.close()
         return None
@@ -166,7 +181,7 @@ class Session:
             raise Unreachable("another request is still connecting")
         try:
             connection = self._connection
-            if connection is None or not connection.alive or connection.age > self._limits.lifetime:
+            if connection is None or not connection.usable or connection.age > self._limits.lifetime:
                 connection = self._replace(connection)
             self._leases[connection] += 1
             return connection

@@ -14,6 +14,7 @@ from clusters.errors import NoRoom, Refused, TimedOut, Unreachable
 from clusters.run import Script
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
+_SILENCE = 3.0  # seconds after which no channel means that nobody answers; a busy sshd refuses at once
 _UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
 _FIRST_USER_UID = 1000
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9._-]{0,31}\Z")
@@ -76,6 +77,7 @@ class Connection:
         self.account = account
         self.endpoint = endpoint
         self._transport = _handshake(endpoint)
+        self._retired = False
         try:
             _check_host_key(self._transport, endpoint)
             _log_in(self._transport, account)
@@ -94,14 +96,27 @@ class Connection:
         """Whether the connection was still there when last heard of."""
         return self._transport.is_active()
 
+    @property
+    def usable(self) -> bool:
+        """Whether it is alive and not retired."""
+        return self.alive and not self._retired
+
+    def retire(self) -> None:
+        """Have nothing more started on it: it gave no answer in time. What runs on it may still come to its end."""
+        self._retired = True
+
     def open_channel(self, timeout: float) -> paramiko.Channel:
         """Return a new session channel within `timeout` seconds.
 
-        Raises NoRoom where sshd opens none now, Unreachable where the connection is dead.
+        Raises NoRoom where sshd opens none now, Unreachable where the connection is dead or has fallen silent.
         """
+        began = time.monotonic()
         try:
             return self._transport.open_session(timeout=timeout)
         except (paramiko.SSHException, OSError, EOFError) as exc:
+            if self.alive and time.monotonic() - began >= max(timeout, _SILENCE):
+                self.retire()
+                raise Unreachable(f"the login node has said nothing for {timeout:g} s: {exc}") from exc
             # Of two refusals at about the same time paramiko tells one thread what it was, and the other "unable".
             if self.alive:
                 raise NoRoom(f"the login node opens no further channel: {exc}") from exc

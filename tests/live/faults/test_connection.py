@@ -65,6 +65,33 @@ def test_a_stall_at_any_byte_costs_no_job_and_doubles_none_however_late_the_rest
     settled(posts)
 
 
+def test_a_connection_that_falls_silent_costs_each_web_process_one_submission(
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+) -> None:
+    lane = take_lane(command_timeout=10)
+    warm = caller.post_many(lane, 8)
+    assert set(answers(warm)) == {201}, answers(warm)
+    lane.relay.stall()  # what is open says nothing more, without being closed; what is new is carried
+    posts = [caller.post(lane) for _ in range(6)]
+    codes = [posted.code for posted in posts]
+    assert set(codes) == {201, 408}, answers(posts)
+    assert codes.count(408) <= 2, codes
+    instance.recover(posts)
+    instance.let_arrive([lane])
+    settled([*warm, *posts])
+
+
+def test_on_a_connection_that_falls_silent_a_command_is_late_and_does_not_fail(
+    caller: Client, take_lane: TakeLane
+) -> None:
+    lane = take_lane(command_timeout=10)
+    warm = caller.post_many(lane, 8)
+    assert set(answers(warm)) == {201}, answers(warm)
+    lane.relay.stall()
+    aborted = [caller.call("DELETE", f"/api/jobs/{posted.body['job_id']}") for posted in warm]
+    assert {answer.status_code for answer in aborted} == {204}, [answer.text for answer in aborted]
+
+
 def test_a_slow_connection_is_only_slow(caller: Client, lane: Lane, settled: Settled) -> None:
     assert caller.post(lane).code == 201
     lane.relay.arm(Fault(Action.DELAY, Direction.DOWN, 100, seconds=2))
