@@ -15,6 +15,7 @@ import pytest
 from clusters import sbatch, scripts, shell
 from sandbox.commands import run
 from tests.live.ground import Cluster, eventually
+from tests.live.quota import over_quota
 
 USER = "plgalice"
 HELD = "#!/bin/sh\n#SBATCH --hold\ntrue\n"
@@ -95,17 +96,6 @@ def token() -> uuid.UUID:
     return uuid.uuid4()
 
 
-@contextmanager
-def full(folder: Path) -> Iterator[None]:
-    """Put a file system over `folder` that takes directories and empty files, but not a byte."""
-    run(["mount", "-t", "tmpfs", "-o", f"size=4k,mode=0700,uid={USER},gid={USER}", "tmpfs", folder])
-    try:
-        run(["sh", "-c", f"head -c 1M /dev/zero > {folder}/full || true"], user=USER)
-        yield
-    finally:
-        run(["umount", "--lazy", folder])
-
-
 def test_a_script_that_waits_has_its_directory_and_takes_it_away_when_it_is_not_needed(
     node: LoginNode, token: uuid.UUID
 ) -> None:
@@ -154,7 +144,7 @@ def test_a_directory_that_vanishes_while_the_script_waits_is_made_again(node: Lo
 
 
 def test_a_full_home_leaves_the_token_with_slurm_and_nothing_behind(node: LoginNode, token: uuid.UUID) -> None:
-    with full(node.home), node.waiting(token) as process:
+    with over_quota(node.home, USER), node.waiting(token) as process:
         _cd, job, _told = node.submitted(process, token)
         assert node.command(job) == f"{node.temporary}/{token.hex}/job.sh"
         assert node.looked_up(token) == sbatch.Accepted(int(job))
@@ -162,7 +152,7 @@ def test_a_full_home_leaves_the_token_with_slurm_and_nothing_behind(node: LoginN
 
 
 def test_without_room_anywhere_the_script_comes_on_standard_input(node: LoginNode, token: uuid.UUID) -> None:
-    with full(node.home), full(node.temporary), node.waiting(token) as process:
+    with over_quota(node.home, USER), over_quota(node.temporary, USER), node.waiting(token) as process:
         _cd, job, _told = node.submitted(process, token)
     assert node.cluster.slurm("squeue", "-h", "-j", job, "-o", "%T").strip() == "PENDING"
 

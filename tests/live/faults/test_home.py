@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.commands import run
+from tests.live import quota
 from tests.live.faults.client import Client, Posted
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -20,28 +21,14 @@ Settled = Callable[[Sequence[Posted]], None]
 PRINTABLE = "".join(chr(code) for code in range(32, 127) if chr(code) != "/")
 
 
-@contextmanager
-def full(home: Path) -> Iterator[None]:
-    """Put a file system without any room over the home meanwhile: not even an empty directory can be made."""
-    user = home.name
-    run(["mount", "-t", "tmpfs", "-o", f"size=4k,nr_inodes=2,mode=0700,uid={user},gid={user}", "tmpfs", home])
-    try:
-        run(["sh", "-c", f"head -c 1M /dev/zero > {home}/full || true"], user=user)
-        yield
-    finally:
-        run(["umount", "--lazy", home])
+def full(home: Path) -> AbstractContextManager[None]:
+    """Leave no room in the home meanwhile: not even an empty directory can be made."""
+    return quota.over_quota(home, home.name, inodes=2)
 
 
-@contextmanager
-def over_quota(home: Path) -> Iterator[None]:
+def over_quota(home: Path) -> AbstractContextManager[None]:
     """Let the home take directories and empty files, but not one more byte."""
-    user = home.name
-    run(["mount", "-t", "tmpfs", "-o", f"size=4k,mode=0700,uid={user},gid={user}", "tmpfs", home])
-    try:
-        run(["sh", "-c", f"head -c 1M /dev/zero > {home}/full || true"], user=user)
-        yield
-    finally:
-        run(["umount", "--lazy", home])
+    return quota.over_quota(home, home.name)
 
 
 @contextmanager
