@@ -67,6 +67,7 @@ class Submission:
             run.result(b"known\n", timeout=self._timeout)
         except ClusterError as exc:
             log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}")
+            self._lease.fail(exc)
         finally:
             self._lease.close()
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 
 import paramiko
 import structlog
@@ -17,7 +18,7 @@ from django.db import close_old_connections
 from clusters import poolmetrics
 from clusters.errors import ClusterError, Unreachable
 from clusters.run import Script
-from clusters.session import Lease, Limits, Session, Starting
+from clusters.session import Lease, Limits, Session
 from clusters.ssh import Endpoint
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ class Pool:
         Raises Unreachable (nothing was started) or Refused. The channel is closed on return.
         """
         session = self._enter(endpoint, account)
-        lease = self._lent(session, self._lend(session, timeout, None), None)
+        lease = self._lend(session, timeout)
         try:
             yield lease.channel
         except BaseException as exc:
@@ -85,9 +86,7 @@ class Pool:
 
         Raises as `channel` does. The caller closes the lease as that of `waiting`.
         """
-        session = self._enter(endpoint, account)
-        lease = self._lend(session, timeout, lambda channel: script.start(channel, token=token))
-        return self._lent(session, lease, script)
+        return self._lend(self._enter(endpoint, account), timeout, script, token)
 
     def later(self, work: Callable[[], None]) -> None:
         """Have `work` done in the background, after what is under way; what it raises is logged, under the same id."""
@@ -108,19 +107,23 @@ class Pool:
         for session in sessions:
             session.close()
 
-    def _lend(self, session: Session, timeout: float, start: Starting | None) -> Lease:
+    def _lend(
+        self, session: Session, timeout: float, script: Script | None = None, token: uuid.UUID | None = None
+    ) -> Lease:
         deadline = time.monotonic() + timeout
+        start = partial(script.start, token=token) if script else None
         try:
             with poolmetrics.WAITS.time():
                 session.wait_for_slot(timeout)
             try:
-                return session.open(deadline, start)
+                lease = session.open(deadline, start)
             except BaseException:
                 session.slots.release()
                 raise
         except BaseException:
             self._leave(session)
             raise
+        return self._lent(session, lease, script)
 
     def _lent(self, session: Session, lease: Lease, script: Script | None) -> Lease:
         """Have `lease`, which took one of the slots, count its caller out and make room when it is closed."""

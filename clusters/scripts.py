@@ -86,7 +86,7 @@ _ONE = f"""
     case "$_js_rows" in *"|"*) ;; *) {_SACCT} -S "now-$3seconds" -j "$2" 2>&1; {_END} ;; esac; exit 0
 """
 
-# $2: a job's id, $3: the window as in HISTORY. Asks about one job: accounting only where the controller knows nothing.
+# $2: a job's id, $3: the window as in LOOK. Asks about one job: accounting only where the controller knows nothing.
 INSPECT = _ONE
 
 # The same after cancelling it.
@@ -95,7 +95,7 @@ CANCEL = f'"$1/scancel" -Q "$2" 2>&1; {_END} {_ONE}'
 # Asks for the version of SLURM's tools, and whether the controller answers.
 PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit 0'
 
-# $2: a window as in HISTORY, $3: the account. Standard input: tokens of submissions whose outcome is not known.
+# $2: the window as in LOOK, $3: the account. Standard input: tokens of submissions whose outcome is not known.
 # Two sections a token (its fate and sbatch's output; sbatch's errors), then squeue's and sacct's command lines.
 # Accounting keeps those from SLURM 21.08 on; before that it answers by ids alone, and what the controller has forgotten
 # is known from the token's directory.

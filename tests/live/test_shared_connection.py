@@ -2,25 +2,43 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from clusters.gateway import Submission
+from clusters.pool import Pool
 from clusters.run import Script
+from clusters.sbatch import Rejected
 from clusters.ssh import Connection, Endpoint
 
 TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    """A connection of plgalice to zeus."""
+def zeus() -> Endpoint:
+    """The login node of zeus."""
     key = " ".join(Path(os.environ["ZEUS_HOST_KEY"]).read_text().split()[:2])
-    connection = Connection(Endpoint("127.0.0.1", int(os.environ["ZEUS_SSH_PORT"]), (key,)), "plgalice")
+    return Endpoint("127.0.0.1", int(os.environ["ZEUS_SSH_PORT"]), (key,))
+
+
+@pytest.fixture
+def connection(zeus: Endpoint) -> Iterator[Connection]:
+    """A connection of plgalice to zeus."""
+    connection = Connection(zeus, "plgalice")
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def sessions() -> Iterator[Pool]:
+    """The connections of a process."""
+    sessions = Pool()
+    yield sessions
+    sessions.close()
 
 
 @pytest.fixture
@@ -47,3 +65,12 @@ def test_a_script_that_ends_upon_its_last_word_leaves_the_connection_to_the_othe
         told = list(pool.map(answers, range(TOGETHER)))
     assert told == [[f"{number}\n".encode()] * EACH for number in range(TOGETHER)]
     assert connection.alive
+
+
+def test_a_connection_on_which_a_submission_is_not_settled_in_time_is_used_no_more(
+    zeus: Endpoint, sessions: Pool
+) -> None:
+    deaf = Script("while read -r word; do true; done")
+    lease = sessions.started(zeus, "plgalice", deaf, uuid.uuid4(), timeout=10)
+    Submission(Rejected(1, "", ""), lease, timeout=0.5).settle(lambda _new: None, wait=True)
+    assert not lease.connection.usable

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from submitter import server
 from tests.live.faults.client import Client, Posted, answers
 from tests.live.faults.conftest import TakeLane
 from tests.live.faults.instance import Instance
@@ -71,11 +72,14 @@ def test_a_connection_that_falls_silent_costs_each_web_process_one_submission(
     lane = take_lane(command_timeout=10)
     warm = caller.post_many(lane, 8)
     assert set(answers(warm)) == {201}, answers(warm)
+    connections = lane.relay.accepted
     lane.relay.stall()  # what is open says nothing more, without being closed; what is new is carried
     posts = [caller.post(lane) for _ in range(6)]
     codes = [posted.code for posted in posts]
-    assert set(codes) == {201, 408}, answers(posts)
-    assert codes.count(408) <= 2, codes
+    # A process with a script that waits loses what it sends to that; one without finds out before it sends anything.
+    assert set(codes) <= {201, 408}, answers(posts)
+    assert codes.count(408) <= server.workers, codes
+    assert lane.relay.accepted > connections, "nobody has met the silence"
     instance.recover(posts)
     instance.let_arrive([lane])
     settled([*warm, *posts])
