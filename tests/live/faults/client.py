@@ -2,7 +2,7 @@
 
 import base64
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,18 @@ class Client:
         """Submit so many jobs at once."""
         with ThreadPoolExecutor(number) as crowd:
             return list(crowd.map(lambda _: self.post(lane, **options), range(number)))
+
+    def lose(self, lane: Lane, *, meanwhile: Callable[[], object] = lambda: None, **options: Any) -> Posted:
+        """Submit, and lose the login node once SLURM has the job and nobody was told; then comes `meanwhile`."""
+        gate = lane.hold_after("sbatch")
+        with ThreadPoolExecutor(1) as aside:
+            call = aside.submit(self.post, lane, **options)
+            gate.reached()
+            lane.relay.cut()
+            meanwhile()
+            lost = call.result(60)
+        gate.open()
+        return lost
 
     def told(self, posted: Posted) -> dict[str, Any]:
         """Return what the service says of the submission that an answer named."""

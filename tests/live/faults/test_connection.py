@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from submitter import server
-from tests.live.faults.client import Client, Posted, answers
+from tests.live.faults.client import Client, Posted, answers, new_tag
 from tests.live.faults.conftest import TakeLane
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -131,14 +131,8 @@ def test_an_idle_connection_that_was_cut_is_replaced_unnoticed(caller: Client, l
 def test_a_job_whose_id_never_arrived_is_found_and_its_key_answers(
     caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    gate = lane.hold_after("sbatch")
-    key, tag = str(uuid.uuid4()), f"fault-{uuid.uuid4().hex}"
-    with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(caller.post, lane, key=key, tag=tag)
-        gate.reached()
-        lane.relay.cut()
-        lost = call.result(60)
-    gate.open()
+    key, tag = str(uuid.uuid4()), new_tag()
+    lost = caller.lose(lane, key=key, tag=tag)
     assert (lost.code, lost.body["exit_code"]) == (408, -1)
     assert lost.submission in lost.body["error_message"]
     assert caller.told(lost)["status"] == "pending"

