@@ -43,11 +43,10 @@ class Submission:
         self._timeout = timeout
 
     def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
-        """Once the outcome is kept: call `done` with what is told of a new job, then have the traces removed.
+        """Once the outcome is kept: call `done` with what is told of a new job, and have the traces removed.
 
         In the background, unless `wait`. Where it fails, the traces stay for a day.
         """
-        self._lease.leave()
         if wait:
             self._settle(done)
         else:
@@ -59,15 +58,18 @@ class Submission:
 
     def _settle(self, done: Callable[[NewJob | None], None]) -> None:
         run = self._lease.started
+        waits = run.alive  # one that was ended after it had told of the job says nothing of the connection
         try:
+            run.send(b"known\n", timeout=self._timeout)
             if isinstance(self.outcome, Accepted):
                 done(sbatch.parse_new_job(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
             else:
                 done(None)
-            run.result(b"known\n", timeout=self._timeout)
+            run.result(timeout=self._timeout)
         except ClusterError as exc:
             log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}")
-            self._lease.fail(exc)
+            if waits:
+                self._lease.fail(exc)
         finally:
             self._lease.close()
 
@@ -108,7 +110,8 @@ def reserve(cluster: Cluster, account: str) -> Place:
 
 
 def _submitting(cluster: Cluster) -> Script:
-    return _script(cluster, scripts.SUBMIT, str(max(1, cluster.command_timeout - _SBATCH_MARGIN)))
+    at_once = "at once" if cluster.download_url else ""  # then the answer has the paths
+    return _script(cluster, scripts.SUBMIT, str(max(1, cluster.command_timeout - _SBATCH_MARGIN)), at_once)
 
 
 def submit(place: Place, directory: str, script: str) -> Submission:
@@ -124,6 +127,7 @@ def submit(place: Place, directory: str, script: str) -> Submission:
         except BaseException as exc:
             lease.fail(exc)
             raise
+        lease.leave()
         return Submission(outcome, lease, place.cluster.command_timeout)
 
 

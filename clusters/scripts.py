@@ -13,19 +13,21 @@ _MANY = 64  # directories of submissions in one home, more than are at work at o
 _REMOVE_OLD = 'find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null'
 _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 
-# $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. Standard input, as
-# `submission` makes it: the working directory, how many bytes come after the first FIRST, and the script with $0 at its
-# end, as proof that it came whole. Whatever needs another process and can be done before the input comes has been done
-# by then: the token's directory is there, and the `head` that reads those FIRST bytes.
+# $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. $3: anything, if the job
+# is to be described at once and not after the answer. Standard input, as `submission` makes it: the working directory,
+# how many bytes come after the first FIRST, and the script with $0 at its end, as proof that it came whole. Whatever
+# needs another process and can be done before the input comes has been done by then: the token's directory is there,
+# and the `head` that reads those FIRST bytes.
 # The script's file is created by whoever comes first, this script or LOOKUP: what that has found missing cannot be
 # submitted later. SLURM remembers sbatch's command line, and with it the token: where the home takes no file, the
 # script's is in the directory for temporary ones, which narrows how a lost submission can be found, as does standard
 # input where there is no room for it either. The id is written down before it is told. The answer of sbatch is passed
 # on line by line, so that an id is seen even if sbatch does not end (a user's `#SBATCH --wait`).
-# At the end a line on standard input says that the answer is known: then the directory is not needed any more. Others
-# are left only by what was killed; where they become many, the old ones go.
+# A line on standard input says that the answer is known: then the job is described, which would have kept the processor
+# from the answer, and the directory is not needed any more. Others are left only by what was killed; where they become
+# many, the old ones go.
 SUBMIT = f"""
-    trap "" HUP PIPE;
+    trap "" HUP PIPE; exec 3<&0; _js_at_once="$3";
     _js_home="$HOME/{DIRECTORY}"; [ -d "$_js_home" ] || mkdir -m 700 "$_js_home" 2>/dev/null;
     _js_token="${{0#--}}"; _js_token="${{_js_token%--}}";
     _js_at="$_js_home/$_js_token"; mkdir -m 700 "$_js_at" 2>/dev/null;
@@ -46,6 +48,7 @@ SUBMIT = f"""
         _js_write || {{ _js_at="${{TMPDIR:-/tmp}}/$_js_token"; mkdir -m 700 "$_js_at" && _js_write; }};
     }} 2>/dev/null;
     _js_kept=$?;
+    _js_describe() {{ [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}; }};
     {{
         if [ "$_js_kept" = 0 ];
         then timeout -k 5 "$2" "$1/sbatch" --parsable "$_js_at/job.sh" 2> "$_js_at/error";
@@ -56,11 +59,14 @@ SUBMIT = f"""
             printf "%s" "$_js_line"; echo;
             case "$_js_line" in "$0 "*) break;; [0-9]*) _js_id="${{_js_line%%;*}}";; esac;
         done;
-        [ "$_js_line" = "$0 0" ] || {{ head -c 24576 "$_js_at/error" 2>/dev/null; {_END} }};
-        [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}
+        [ "$_js_line" = "$0 0" ] || {{ head -c 24576 "$_js_at/error" 2>/dev/null; {_END} _js_at_once=1; }};
+        [ -z "$_js_at_once" ] || _js_describe "$1";
+        read -r _js_known <&3 || exit 0;
+        [ -n "$_js_at_once" ] || _js_describe "$1";
+        rm -rf "$_js_at" "$_js_home/$_js_token";
+        set -- "$_js_home"/*; [ "$#" -lt {_MANY} ] || {_REMOVE_OLD};
     }};
-    read -r _js_known && rm -rf "$_js_at" "$_js_home/$_js_token" || exit 0;
-    set -- "$_js_home"/*; [ "$#" -lt {_MANY} ] || {_REMOVE_OLD}; exit 0
+    exit 0
 """
 
 _QUEUE_FORMAT = "%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r"

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import ledger
+from jobs import afterwards
 from jobs.metrics import SUBMISSIONS
 from jobs.models import Job
 
@@ -68,7 +69,7 @@ def record(call: Call, response: Response, job_id: str) -> None:
     )
     if call.action == "create":
         SUBMISSIONS.labels(call.host, line.outcome).inc()
-        ledger.later(line)
+        afterwards.do(lambda: ledger.later(line))
     else:
         ledger.store([line])
 

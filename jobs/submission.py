@@ -14,7 +14,7 @@ from clusters.errors import Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory, Place
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from jobs import schedule
+from jobs import afterwards, schedule
 from jobs.absorbing import CLOCK_SLACK
 from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
@@ -27,6 +27,11 @@ _PATIENCE = timedelta(seconds=45)
 # By then every sbatch has been ended, and SLURM has had the time to tell of the job.
 _CERTAINTY = timedelta(minutes=3)
 
+# Every caller waits for it; the ORM's compiler would double what it takes.
+_ACCEPTED = """
+    UPDATE jobs_job SET submission = 'SUBMITTED', slurm_id = %s, job_id = %s, checked_at = %s
+    WHERE id = %s AND submission IN ('PENDING', 'FAILED')
+"""
 # Jobs whose output files nobody has told us: the process that took the submission did not come to it.
 _UNDESCRIBED = Q(submission=Submission.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
 
@@ -159,8 +164,10 @@ def _ask(place: Place, job: Job, order: Order) -> None:
     except DatabaseError as exc:
         asked.abandon()
         raise OutcomeUnknown(job.id, exc) from exc
-    # Where the site's own download service is named to users, the answer needs the files' paths.
-    asked.settle(lambda new: _settled(job, new), wait=bool(job.cluster.download_url))
+    if job.cluster.download_url:  # the answer needs the files' paths: the site's own service is named to users
+        asked.settle(lambda new: _settled(job, new), wait=True)
+    else:
+        afterwards.do(lambda: asked.settle(lambda new: _settled(job, new), wait=False))
     _raise_refusal(asked.outcome)
 
 
@@ -199,37 +206,33 @@ def _keep(job: Job, outcome: Outcome) -> bool:
 
 
 def _accept(job: Job, slurm_id: int) -> bool:
-    values = {
-        "submission": Submission.SUBMITTED,
-        "slurm_id": slurm_id,
-        "job_id": f"{slurm_id}.{job.cluster.job_domain}",
-        "checked_at": timezone.now(),
-    }
+    job.submission, job.slurm_id, job.checked_at = Submission.SUBMITTED, slurm_id, timezone.now()
+    job.job_id = f"{slurm_id}.{job.cluster.job_domain}"
     try:
-        return _write(job, values)
+        # One statement is a transaction; only inside another one its failure has to be undone apart.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return _write_accepted(job)
     except IntegrityError:
         # The id has come round again (or the controller was set up anew): from now on it means this job.
         with transaction.atomic():
             Job.objects.filter(cluster=job.cluster, account=job.account, slurm_id=slurm_id).update(recycled=True)
-            return _write(job, values)
+            return _write_accepted(job)
+
+
+def _write_accepted(job: Job) -> bool:
+    """Write that there is a job, over no outcome or the belief that there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ACCEPTED, [job.slurm_id, job.job_id, job.checked_at, job.pk])
+        return bool(cursor.rowcount == 1)
 
 
 def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> bool:
     values: dict[str, Any] = {"submission": Submission.FAILED, "failure": {"message": message, **words}}
-    return _write(job, values if key else values | {"idempotency_key": None})
-
-
-def _write(job: Job, values: dict[str, Any]) -> bool:
-    """Write an outcome over none; that there is a job is also written over the belief that there is none."""
-    before = [Submission.PENDING]
-    if values["submission"] == Submission.SUBMITTED:
-        before.append(Submission.FAILED)
-    # One statement is a transaction; only inside another one its failure has to be undone apart.
-    with transaction.atomic() if connection.in_atomic_block else nullcontext():
-        written = Job.objects.filter(pk=job.pk, submission__in=before).update(**values)
+    if not key:
+        values["idempotency_key"] = None
     for field, value in values.items():
         setattr(job, field, value)
-    return written == 1
+    return Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values) == 1
 
 
 def _settled(job: Job, new: NewJob | None) -> None:

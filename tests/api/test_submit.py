@@ -1,11 +1,18 @@
 """POST /api/jobs."""
 
+import base64
+import json
 import uuid
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection
+from django.test import RequestFactory
 
+from audit.models import Entry
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
@@ -38,6 +45,20 @@ def test_a_submission_is_registered_and_answered_as_the_seed_shows(cast: Cast, f
 def test_both_forms_of_the_path_answer_without_a_redirect(cast: Cast, fake: FakeGateway, path: str) -> None:
     assert cast.alice("POST", path, ORDER).status_code == 201
     assert fake.calls == ["submit", "settle wait=False"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("cast")
+def test_what_the_answer_does_not_need_is_done_once_the_server_has_written_it(
+    fake: FakeGateway, proxies: tuple[Path, dict[str, bytes]]
+) -> None:
+    headers = {"PROXY": base64.b64encode(proxies[1]["plgalice"]).decode()}
+    request = RequestFactory().generic("POST", "/api/jobs", json.dumps(ORDER), "application/json", headers=headers)
+    answer = WSGIHandler()(request.environ, Mock())
+    assert answer.status_code == 201
+    assert (fake.calls, Entry.objects.count()) == (["submit"], 0)
+    answer.close()
+    assert (fake.calls, Entry.objects.count()) == (["submit", "settle wait=False"], 1)
 
 
 @pytest.mark.django_db(transaction=True)

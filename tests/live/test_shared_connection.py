@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from clusters.errors import TimedOut
 from clusters.gateway import Submission
 from clusters.pool import Pool
 from clusters.run import Script
-from clusters.sbatch import Rejected
+from clusters.sbatch import Accepted, Rejected
 from clusters.ssh import Connection, Endpoint
 
 TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end
@@ -65,6 +66,19 @@ def test_a_script_that_ends_upon_its_last_word_leaves_the_connection_to_the_othe
         told = list(pool.map(answers, range(TOGETHER)))
     assert told == [[f"{number}\n".encode()] * EACH for number in range(TOGETHER)]
     assert connection.alive
+
+
+def test_a_script_that_was_ended_after_its_last_word_leaves_the_connection_in_use(
+    zeus: Endpoint, sessions: Pool
+) -> None:
+    told = Script('echo 7; echo "$0 0"; while read -r word; do true; done')
+    lease = sessions.started(zeus, "plgalice", told, uuid.uuid4(), timeout=10)
+    with pytest.raises(TimedOut) as stop:
+        lease.started.answer(2, timeout=0.5)
+    assert stop.value.stdout
+    Submission(Accepted(7), lease, timeout=0.5).settle(lambda _new: None, wait=True)
+    with sessions.channel(zeus, "plgalice", timeout=10):
+        assert lease.connection.usable
 
 
 def test_a_connection_on_which_a_submission_is_not_settled_in_time_is_used_no_more(

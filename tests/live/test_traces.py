@@ -50,9 +50,9 @@ class LoginNode:
             yield process
 
     @contextmanager
-    def waiting(self, token: uuid.UUID) -> Iterator[subprocess.Popen[bytes]]:
+    def waiting(self, token: uuid.UUID, at_once: str = "") -> Iterator[subprocess.Popen[bytes]]:
         """Let the script of a submission wait for its input meanwhile."""
-        with self.started(scripts.SUBMIT, "20", token=token) as process:
+        with self.started(scripts.SUBMIT, "20", at_once, token=token) as process:
             eventually(lambda: token.hex in self.traces(), "its directory is made in advance", seconds=10)
             yield process
 
@@ -113,9 +113,13 @@ def test_a_submission_goes_by_its_token_and_leaves_nothing(node: LoginNode, toke
     assert node.traces() == set()
 
 
-def test_traces_stay_until_the_answer_is_known(node: LoginNode, token: uuid.UUID) -> None:
-    with node.waiting(token) as process:
-        _cd, job, _told = node.submitted(process, token, known=False)
+@pytest.mark.parametrize("at_once", ["", "at once"])
+def test_traces_stay_until_the_answer_is_known_and_the_job_is_described_then_unless_at_once(
+    node: LoginNode, token: uuid.UUID, at_once: str
+) -> None:
+    with node.waiting(token, at_once) as process:
+        _cd, job, *told = node.submitted(process, token, known=False)
+    assert [f"JobId={job} " in text for text in told] == ([True] if at_once else [])
     assert node.traces() == {token.hex}
     assert node.looked_up(token) == sbatch.Accepted(int(job))
 

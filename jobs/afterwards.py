@@ -1,0 +1,43 @@
+"""What nobody waits for is done once the answer is out: until then it would only take the processor from it."""
+
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+
+from django.core.signals import request_finished, request_started
+
+
+class _Request(threading.local):
+    """What the request that this thread answers has left to be done; None outside of one."""
+
+    work: list[Callable[[], object]] | None = None
+
+
+_request = _Request()
+
+
+def do(work: Callable[[], object]) -> None:
+    """Do `work`, which must not take long, when the server has written the answer; at once outside of a request.
+
+    The log's lines have the request's id then, too.
+    """
+    if _request.work is None:
+        work()
+    else:
+        context = copy_context()
+        _request.work.append(lambda: context.run(work))
+
+
+def _begin(**_signal: object) -> None:
+    _end()  # of a request whose answer was never closed
+    _request.work = []
+
+
+def _end(**_signal: object) -> None:
+    work, _request.work = _request.work or [], None
+    for each in work:
+        each()
+
+
+request_started.connect(_begin)
+request_finished.connect(_end)  # sent when the server closes the response, which is after it has written it
