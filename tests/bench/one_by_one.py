@@ -24,16 +24,19 @@ def measure(place: Place, run: Run, credentials: Credentials, service: Service, 
     """Measure and print. Submits jobs with the tags `tags(run)`; making those that are listed warms everything up."""
     posted, listed = tags(run)
     first, *_others = [service.submit(listed) for _ in range(LISTED)]
-    calls: dict[str, Call] = {
+    submissions: dict[str, Call] = {
         _POST: partial(service.submit, posted),
         _WARM: partial(warm.submit, run.script),
         _COLD: partial(submit_cold, place, credentials, run.script),
+    }
+    # Apart from submissions: what SLURM, sshd and the service still have to do after one would fall to the next call.
+    reads: dict[str, Call] = {
         _GET: partial(service.job, first),
         _LIST: partial(service.jobs, tag=listed),
         _FLOOR: service.health,
     }
     warm.submit(run.script)
-    _print(in_turn(calls, rounds=_ROUNDS, at_most=_AT_MOST))
+    _print(*(in_turn(calls, rounds=_ROUNDS, at_most=_AT_MOST) for calls in (submissions, reads)))
 
 
 def tags(run: Run) -> list[str]:
@@ -41,8 +44,9 @@ def tags(run: Run) -> list[str]:
     return [f"{run.name}-posted", f"{run.name}-listed"]
 
 
-def _print(taken: dict[str, Times]) -> None:
-    table.heading("One caller, each call in turn, round after round:")
+def _print(submissions: dict[str, Times], reads: dict[str, Times]) -> None:
+    taken = submissions | reads
+    table.heading("One caller, each call in turn, round after round; submissions, then reads:")
     table.times(taken.values())
     table.heading("Ratios of the medians:")
     table.ratio("POST / sbatch on a warm connection", taken[_POST].median, taken[_WARM].median)
