@@ -51,9 +51,19 @@ class Everything(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield those of every process, then those of this moment."""
-        files = multiprocess.files()
-        yield from REGISTRY.collect() if files is None else MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # untyped there
+        yield from _counted()
         yield from now()
+
+
+def _counted(attempts: int = 5) -> Iterable[Metric]:
+    """Return what every process has counted. The files of one that ends may go while they are read: then once more."""
+    try:
+        files = multiprocess.files()
+        return REGISTRY.collect() if files is None else MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # untyped there
+    except FileNotFoundError:
+        if attempts == 1:
+            raise
+        return _counted(attempts - 1)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -30,10 +30,13 @@ def join(kind: str) -> None:
 
 
 def files() -> list[str] | None:
-    """Return the files of every process; None where this one keeps its metrics to itself."""
+    """Return the files of every process; None where this one keeps its metrics to itself.
+
+    One that is empty is being made at this moment, and holds nothing yet.
+    """
     if not os.environ.get(_OF_THE_CLIENT):
         return None
-    return [str(path) for path in Path(os.environ[VARIABLE]).glob("*/*.db")]
+    return [str(path) for path in Path(os.environ[VARIABLE]).glob("*/*.db") if path.stat().st_size]
 
 
 def forget(pid: int) -> None:

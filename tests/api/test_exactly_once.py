@@ -219,7 +219,7 @@ def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
     def fail(*_args: Any, **_values: Any) -> bool:
         raise OperationalError("the database restarts")
 
-    monkeypatch.setattr(submission, "_write", fail)
+    monkeypatch.setattr(submission, "_write_accepted", fail)
     answer = cast.alice("POST", "/api/jobs", ORDER)
     assert answer.status_code == 408
     assert answer["Submission-Id"] in answer.json()["error_message"]

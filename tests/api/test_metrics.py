@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from clusters.models import Cluster, Poll
 from clusters.sbatch import Rejected
 from jobs import figures
 from jobs.models import Job, Submission
-from submitter import heartbeat, scrape
+from submitter import heartbeat, multiprocess, scrape
 from tests.api.conftest import Cast, FakeGateway
 
 pytestmark = pytest.mark.usefixtures("zeus")
@@ -246,3 +247,31 @@ def test_redis_errors_are_the_only_ones_that_are_taken_for_absence(monkeypatch: 
     monkeypatch.setattr(scrape, "_redis", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         read()
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The directory in which a process of the web server counts."""
+    own = tmp_path / "web"
+    own.mkdir()
+    monkeypatch.setenv(multiprocess.VARIABLE, str(tmp_path))
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(own))
+    return own
+
+
+def test_a_process_that_begins_while_it_is_scraped_has_counted_nothing_yet(processes: Path) -> None:
+    (processes / "counter_1.db").touch()  # the client makes it, then gives it its length
+    assert read()[key("submitter_database_up")] == 1
+
+
+def test_a_process_that_ends_while_it_is_scraped_costs_another_look(
+    processes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = iter([[str(processes / "counter_1.db")], []])
+    monkeypatch.setattr(multiprocess, "files", lambda: next(seen))
+    assert read()[key("submitter_database_up")] == 1
+
+
+def test_files_that_never_are_there_are_no_success(processes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocess, "files", lambda: [str(processes / "counter_1.db")])
+    assert Client(raise_request_exception=False).get("/metrics").status_code == 500

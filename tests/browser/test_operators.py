@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import VIEWS, Enter, Keep
 from tests.live.caller import Caller
@@ -17,6 +17,7 @@ def open_cluster(page: Page, cluster: Cluster) -> None:
     page.goto("/admin/clusters/cluster/")
     page.click(f"#result_list a:has-text('{cluster.host}')")
     page.click("text=Operate: test, host keys, enable")
+    page.wait_for_load_state()  # what is not there must not be looked for too early
 
 
 @pytest.mark.parametrize(("name", "size", "dark"), VIEWS)
@@ -89,7 +90,7 @@ def test_an_operator_aborts_many_and_the_history_says_who(
     page.goto("/admin/jobs/job/")
     page.fill("input[name=tagged]", tag)
     page.click("form.typed:has(input[name=tagged]) input[type=submit]")
-    assert page.locator("#result_list tbody tr").count() == 4
+    expect(page.locator("#result_list tbody tr")).to_have_count(4)
     page.check("#action-toggle")
     page.select_option("select[name=action]", "abort_jobs")
     page.click("button[name=index]")
@@ -134,7 +135,7 @@ def test_an_administrator_compares_the_host_keys_and_sees_the_form(
     page = enter("chief")
     open_cluster(page, zeus)
     page.click("text=Fetch the keys for comparison")
-    assert page.locator(".keys .badge.up").count() == 1
+    expect(page.locator(".keys .badge.up")).to_have_count(1)
     keep(page, "host-keys")
     page.click("text=Pin the chosen keys")
     assert "Nothing was pinned" in page.inner_text(".errornote")
