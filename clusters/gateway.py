@@ -43,9 +43,9 @@ class Submission:
         self._timeout = timeout
 
     def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
-        """Once the outcome is kept: call `done` with what is told of a new job, and have the traces removed.
+        """Once the outcome is kept: have the traces removed, and call `done` with what is told of a new job.
 
-        In the background, unless `wait`. Where it fails, the traces stay for a day.
+        In the background, unless `wait`. Where the cluster cannot be told, the traces stay for a day.
         """
         if wait:
             self._settle(done)
@@ -110,7 +110,7 @@ def reserve(cluster: Cluster, account: str) -> Place:
 
 
 def _submitting(cluster: Cluster) -> Script:
-    at_once = "at once" if cluster.download_url else ""  # then the answer has the paths
+    at_once = "at once" if cluster.names_files else ""
     return _script(cluster, scripts.SUBMIT, str(max(1, cluster.command_timeout - _SBATCH_MARGIN)), at_once)
 
 

@@ -148,6 +148,11 @@ class Cluster(models.Model):
         return {self.name.lower(), *(alias.lower() for alias in self.aliases)}
 
     @property
+    def names_files(self) -> bool:
+        """Return whether answers name output files by their paths, in the site's own download service."""
+        return bool(self.download_url)
+
+    @property
     def zone(self) -> zoneinfo.ZoneInfo:
         """Return the time zone in which its users read its times."""
         return zoneinfo.ZoneInfo(self.time_zone)

@@ -109,7 +109,8 @@ class Run:
         and every command on it.
         """
         with _without_noise(self.marker):
-            self._exchange.send(data, timeout, end=end)
+            if data or end:
+                self._exchange.send(data, timeout, end=end)
             exit_status = self._exchange.finish(timeout)
         return self._read(exit_status)
 

@@ -164,7 +164,7 @@ def _ask(place: Place, job: Job, order: Order) -> None:
     except DatabaseError as exc:
         asked.abandon()
         raise OutcomeUnknown(job.id, exc) from exc
-    if job.cluster.download_url:  # the answer needs the files' paths: the site's own service is named to users
+    if job.cluster.names_files:
         asked.settle(lambda new: _settled(job, new), wait=True)
     else:
         afterwards.do(lambda: asked.settle(lambda new: _settled(job, new), wait=False))
