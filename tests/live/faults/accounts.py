@@ -85,15 +85,16 @@ def remove_abandoned(slurm: dict[str, str]) -> None:
             Account(entry.pw_name, slurm).remove()
 
 
+def command_lines(words: str, accounts: Sequence[Account]) -> list[str]:
+    """Return the command lines with `words` that processes of `accounts` run now."""
+    uids = {pwd.getpwnam(account.name).pw_uid for account in accounts}
+    running = [_command_line(process) for uid in uids for process in processes.of_account(uid)]
+    return [line for line in running if words in line]
+
+
 def nothing_left_of(words: str, accounts: Sequence[Account]) -> None:
     """Wait until no process of `accounts` runs a command line with `words`."""
-    uids = {pwd.getpwnam(account.name).pw_uid for account in accounts}
-
-    def none() -> bool:
-        running = [process for uid in uids for process in processes.of_account(uid)]
-        return not any(words in _command_line(process) for process in running)
-
-    eventually(none, f"nobody runs {words}", seconds=20)
+    eventually(lambda: not command_lines(words, accounts), f"nobody runs {words}", seconds=20)
 
 
 def _command_line(process: processes.Process) -> str:

@@ -1,6 +1,7 @@
 """An own instance of the whole service on the sandbox's cluster, of which every part may be broken."""
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -15,7 +16,10 @@ from typing import Self
 import httpx
 from celery import Celery
 
+from clusters import scripts
+from clusters.session import Limits
 from sandbox.commands import run
+from submitter import server
 from tests.live.faults import accounts, census
 from tests.live.faults.backing import Postgres, Redis, free_port
 from tests.live.faults.census import Count
@@ -27,7 +31,7 @@ from tests.live.faults.lane import Lane
 from tests.live.faults.loginnode import LoginNode
 from tests.live.faults.registry import Registry
 from tests.live.faults.relay import Relay
-from tests.live.faults.waiting import eventually
+from tests.live.faults.waiting import NotInTime, eventually
 
 
 class Instance:
@@ -116,6 +120,29 @@ class Instance:
         """Let the service know `lane`'s cluster, with other values in some of its columns."""
         self.registry.change(lane.host, enabled=True, **columns)
         lane.relay.start()
+
+    def make_ready(self, lane: Lane) -> list[Posted]:
+        """Submit until every web process has a session with `lane` and all the scripts waiting there that it keeps."""
+        posts: list[Posted] = []
+
+        def ready() -> bool:
+            posts.extend(self.caller.post_many(lane, 8))
+            try:
+                eventually(lambda: self._waiting_scripts(lane) == wanted, "all wait", seconds=3)
+            except NotInTime:
+                return False
+            return True
+
+        wanted = server.workers * Limits().standby
+        eventually(ready, f"{wanted} scripts wait for submissions to {lane.host}")
+        return posts
+
+    def _waiting_scripts(self, lane: Lane) -> int:
+        """Count the caller's scripts at `lane` whose directory is there, and no job in it."""
+        lines = accounts.command_lines(str(lane.bin), self.accounts[:1])
+        tokens = {token for line in lines for token in re.findall(r"--([0-9a-f]{32})--", line)}
+        places = [self.accounts[0].home / scripts.DIRECTORY / token for token in tokens]
+        return sum(place.is_dir() and not (place / "job.sh").exists() for place in places)
 
     def recover(self, posts: Sequence[Posted], *, seconds: float = 60) -> None:
         """Have the worker find out, as if minutes had passed already, what became of `posts`; wait until it has.

@@ -55,7 +55,7 @@ def test_a_stall_at_any_byte_costs_no_job_and_doubles_none_however_late_the_rest
 
     sizes = {direction: bytes_of_a_post(caller, cases[0][2], direction) for direction in Direction}
     for _, _, lane in cases:
-        warm = caller.post_many(lane, 4)  # each web process has a session now, and scripts that wait
+        warm = instance.make_ready(lane)
         assert set(answers(warm)) == {201}, answers(warm)
     with ThreadPoolExecutor(len(cases)) as crowd:
         posts = list(crowd.map(post, cases))
@@ -70,16 +70,13 @@ def test_a_connection_that_falls_silent_costs_each_web_process_one_submission(
     caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
 ) -> None:
     lane = take_lane(command_timeout=10)
-    warm = caller.post_many(lane, 8)
+    warm = instance.make_ready(lane)
     assert set(answers(warm)) == {201}, answers(warm)
-    connections = lane.relay.accepted
     lane.relay.stall()  # what is open says nothing more, without being closed; what is new is carried
     posts = [caller.post(lane) for _ in range(6)]
     codes = [posted.code for posted in posts]
-    # A process with a script that waits loses what it sends to that; one without finds out before it sends anything.
-    assert set(codes) <= {201, 408}, answers(posts)
+    assert set(codes) == {201, 408}, answers(posts)
     assert codes.count(408) <= server.workers, codes
-    assert lane.relay.accepted > connections, "nobody has met the silence"
     instance.recover(posts)
     instance.let_arrive([lane])
     settled([*warm, *posts])

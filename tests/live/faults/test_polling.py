@@ -106,6 +106,7 @@ def test_ten_minutes_without_beat_are_followed_by_one_look_and_no_burst(
     eventually(lambda: asked() > before, "squeue is asked again")
     time.sleep(6)
     assert asked() - before <= 5, "every two seconds at most"
+    eventually(lambda: asked() - before >= 2, "it goes on")
     assert instance.beat.log.read_text().count("poll-clusters") - orders <= 15, "every second"
 
 
@@ -198,6 +199,7 @@ def test_two_beats_do_not_ask_twice(caller: Client, lane: Lane, instance: Instan
         before = asked()
         time.sleep(10)
         times = asked() - before
+        eventually(lambda: asked() - before >= 2, "it goes on")
     finally:
         instance.second_beat.kill()
-    assert 1 <= times <= 6, times  # every two seconds at most
+    assert times <= 6, "every two seconds at most"
