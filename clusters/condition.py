@@ -49,7 +49,11 @@ def conditions(busy: set[int]) -> list[Condition]:
 
 
 def of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> Condition:
-    """Return the condition of `cluster`. Of several accounts, one that fails decides."""
+    """Return the condition of `cluster`.
+
+    Where its owners ask for themselves, one of them who was answered lately tells that it is up: whoever's login fails
+    has a fault of their own.
+    """
     if cluster.poll_account:
         polls = [poll for poll in polls if poll.account == cluster.poll_account]
     failing = sorted((poll for poll in polls if poll.failures), key=lambda poll: not poll.error.startswith("Refused"))
@@ -74,11 +78,16 @@ _NEVER = datetime.min.replace(tzinfo=timezone.get_default_timezone())
 def _state(cluster: Cluster, polls: Sequence[Poll], failing: Sequence[Poll], *, late: bool) -> State:
     if not cluster.enabled:
         return State.DISABLED
-    if failing:
+    if failing and not _answers_others(polls):
         return State.REFUSED if failing[0].error.startswith("Refused") else State.BACKING_OFF
     if late:
         return State.LATE
-    return State.UP if polls else State.NEVER_ASKED
+    return State.UP if any(poll.succeeded_at for poll in polls) else State.NEVER_ASKED
+
+
+def _answers_others(polls: Sequence[Poll]) -> bool:
+    recently = timezone.now() - LATE_AFTER
+    return any(poll.succeeded_at and poll.succeeded_at > recently for poll in polls if not poll.failures)
 
 
 def _error(failing: Sequence[Poll], accounts: int) -> str:

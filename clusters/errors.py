@@ -13,8 +13,27 @@ class NoRoom(Unreachable):
     """The connection is alive, but the login node opens no further channel on it now."""
 
 
+class Busy(Unreachable):
+    """Too many calls, of this account or of all, are under way already; the login node was not asked."""
+
+
+class Unresponsive(Unreachable):
+    """The login was accepted, and the account's shell ran no command in time: nothing was started for the caller."""
+
+
 class Refused(ClusterError):
     """The login node does not let this account in, or it is an account that this service never becomes."""
+
+
+class BrokenOff(Refused):
+    """The login node broke the login off after it had shown its host key, as it does where PAM refuses the account.
+
+    `explained`: it said why.
+    """
+
+    def __init__(self, message: str, *, explained: bool) -> None:
+        super().__init__(message)
+        self.explained = explained
 
 
 class TimedOut(ClusterError):

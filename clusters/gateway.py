@@ -10,9 +10,10 @@ import paramiko
 import structlog
 
 from clusters import files, pool, sbatch, scripts, slurm, ssh
+from clusters.calls import call, remote
+from clusters.database import release_connection
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
 from clusters.files import OutputFile
-from clusters.metrics import call, counted
 from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
@@ -50,7 +51,7 @@ class Submission:
         if wait:
             self._settle(done)
         else:
-            pool.current().later(lambda: self._settle(done))
+            pool.current().later(self._lease.connection, lambda: self._settle(done))
 
     def abandon(self) -> None:
         """Leave the traces to whoever looks for this submission."""
@@ -65,6 +66,7 @@ class Submission:
                 done(sbatch.parse_new_job(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
             else:
                 done(None)
+            release_connection()  # `done` has written
             run.result(timeout=self._timeout)
         except ClusterError as exc:
             log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}")
@@ -152,7 +154,7 @@ def _submit(lease: Lease, place: Place, directory: str, script: str) -> Accepted
     return sbatch.parse_submission(place.token.hex, found[1:])
 
 
-@counted
+@remote
 def lookup(
     cluster: Cluster, account: str, tokens: Sequence[str], since: int, *, sbatch_is_over: bool
 ) -> dict[str, Accepted | Rejected | NotSubmitted]:
@@ -168,13 +170,13 @@ def lookup(
     return sbatch.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
 
 
-@counted
+@remote
 def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
     """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
     return sbatch.parse_new_job(job, _run(cluster, account, scripts.DESCRIBE, [str(job)]).sections)
 
 
-@counted
+@remote
 def tidy(cluster: Cluster, account: str) -> None:
     """Remove what submissions left in the account's home more than a day ago. Raises Unreachable, Refused, TimedOut."""
     _run(cluster, account, scripts.TIDY, [])
@@ -188,7 +190,7 @@ def _accepted_before(exc: TimedOut) -> Accepted:
     return Accepted(int(ids[0]))
 
 
-@counted
+@remote
 def cancel(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
     """Cancel `job` as `account`, and return what SLURM then says of it; nothing if it no longer knows the job.
 
@@ -220,7 +222,7 @@ def _one(found: list[Section]) -> list[Record]:
     return told.records
 
 
-@counted
+@remote
 def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
     """Return what SLURM says of one job now: the controller, or accounting where that no longer knows it.
 
@@ -272,14 +274,14 @@ def _joined(ids: Sequence[int]) -> str:
     return ",".join(str(number) for number in ids)
 
 
-@counted
+@remote
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     """Return SLURM's version and what its controller answers. Raises Unreachable, Refused, TimedOut, Failed."""
     found = _run(cluster, account, scripts.PING, []).sections
     return slurm.checked(found, "sbatch").strip(), slurm.checked(found[1:], "scontrol ping").strip()
 
 
-@counted
+@remote
 def greet(cluster: Cluster) -> None:
     """Connect and compare the host key, without logging in. Raises Unreachable."""
     ssh.greet(cluster.endpoint)

@@ -1,18 +1,12 @@
-"""What is counted here for monitoring: each call of a cluster, and the SSH sessions of this process."""
+"""What is counted for monitoring: each call of a cluster, and those that failed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
 
 from prometheus_client import Counter, Histogram
 
 from clusters.errors import ClusterError
-from clusters.models import Cluster
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _CALLS = Histogram(
     "submitter_cluster_call_seconds",
@@ -28,24 +22,13 @@ _FAILURES = Counter(
 
 
 @contextmanager
-def call(cluster: Cluster, verb: str) -> Iterator[None]:
-    """Count one call, for as long as the block takes."""
+def counted(cluster: str, verb: str) -> Iterator[None]:
+    """Count one call of the cluster called `cluster`, for as long as the block takes."""
     began = time.perf_counter()
     try:
         yield
     except ClusterError as exc:
-        _FAILURES.labels(cluster.name, verb, type(exc).__name__).inc()
+        _FAILURES.labels(cluster, verb, type(exc).__name__).inc()
         raise
     finally:
-        _CALLS.labels(cluster.name, verb).observe(time.perf_counter() - began)
-
-
-def counted(verb: Callable[Concatenate[Cluster, P], T]) -> Callable[Concatenate[Cluster, P], T]:
-    """Count each call of `verb`, under its name."""
-
-    @wraps(verb)
-    def counting(cluster: Cluster, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with call(cluster, verb.__name__):
-            return verb(cluster, *args, **kwargs)
-
-    return counting
+        _CALLS.labels(cluster, verb).observe(time.perf_counter() - began)

@@ -183,6 +183,7 @@ class Poll(models.Model):
     quiet = models.PositiveIntegerField(default=0, help_text="polls in a row that changed nothing")
     took = models.FloatField(null=True, help_text="seconds that the last one took")
     due_at = models.DateTimeField(null=True, help_text="not asked again before")
+    ordered_at = models.DateTimeField(null=True, help_text="a worker was told to ask, and has not done so yet")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "account"], name="one_poll_per_account")]
@@ -198,3 +199,37 @@ class Poll(models.Model):
         with connection.cursor() as cursor:
             cursor.execute(_TIMES, [list(accounts)])
             return {(pk, account): time for pk, account, time in cursor.fetchall()}
+
+
+class Login(models.Model):
+    """How an account's logins at a login node go: all processes know whom it does not let in."""
+
+    address = models.CharField(max_length=253)
+    port = models.PositiveIntegerField()
+    account = models.CharField(max_length=32)
+    accepted_at = models.DateTimeField(null=True)
+    refusals = models.PositiveIntegerField(default=0, help_text="in a row")
+    message = models.TextField(blank=True, help_text="why the last one was refused")
+    refused_until = models.DateTimeField(null=True, help_text="not tried again before")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["address", "port", "account"], name="one_login_per_account")]
+
+    def __str__(self) -> str:
+        return f"{self.account} at {self.address} port {self.port}"
+
+
+class LoginNode(models.Model):
+    """What a login node holds against this service for logins that failed; see clusters.logins."""
+
+    address = models.CharField(max_length=253)
+    port = models.PositiveIntegerField()
+    penalty_until = models.DateTimeField(help_text="when it has forgiven all of them")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["address", "port"], name="one_penalty_per_login_node")]
+
+    def __str__(self) -> str:
+        return f"{self.address} port {self.port}"

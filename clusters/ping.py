@@ -2,7 +2,7 @@
 
 import time
 
-from clusters import gateway
+from clusters import gateway, logins
 from clusters.models import Cluster
 
 
@@ -13,6 +13,7 @@ def ping(cluster: Cluster, account: str) -> str:
 
 
 def _as_account(cluster: Cluster, account: str) -> str:
+    logins.forget(cluster.endpoint, account)  # whoever tries may have mended it
     gateway.ping(cluster, account)  # connects
     begin = time.perf_counter()
     version, controller = gateway.ping(cluster, account)

@@ -5,23 +5,20 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 
 import paramiko
-import structlog
-from django.db import close_old_connections
+from django.conf import settings
 
 from clusters import poolmetrics
-from clusters.errors import ClusterError, Unreachable
+from clusters.background import Background
+from clusters.errors import Busy, ClusterError
+from clusters.logins import SharedLogins
 from clusters.run import Script
-from clusters.session import Lease, Limits, Session
-from clusters.ssh import Endpoint
-
-log = structlog.get_logger(__name__)
+from clusters.session import Lease, Limits, Logins, Session
+from clusters.ssh import Connection, Endpoint
 
 
 @dataclass(frozen=True)
@@ -36,12 +33,14 @@ class Stats:
 class Pool:
     """All sessions of this process. Thread-safe; after a fork the child begins with an empty one."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: Limits | None = None, logins: Logins | None = None) -> None:
+        """Keep connections within `limits`, and try the logins that `logins` allows; by default the service's."""
+        self._limits = limits or Limits(lifetime=settings.SSH_CONNECTION_LIFETIME)
+        self._logins = logins or SharedLogins()
         self._sessions: dict[tuple[Endpoint, str], Session] = {}
         self._lock = threading.Lock()
         self._sweeper: threading.Thread | None = None
-        self._background = ThreadPoolExecutor(max_workers=8, thread_name_prefix="ssh-pool")
+        self._background = Background(threads=8, share=2)
 
     @contextmanager
     def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[paramiko.Channel]:
@@ -69,7 +68,7 @@ class Pool:
             return None
         try:
             session = self._enter(endpoint, account)
-        except Unreachable:
+        except Busy:
             return None
         lease = None
         if session.slots.acquire(blocking=False):
@@ -88,9 +87,12 @@ class Pool:
         """
         return self._lend(self._enter(endpoint, account), timeout, script, token)
 
-    def later(self, work: Callable[[], None]) -> None:
-        """Have `work` done in the background, after what is under way; what it raises is logged, under the same id."""
-        self._background.submit(copy_context().run, _logged, work)
+    def later(self, connection: Connection, work: Callable[[], None]) -> None:
+        """Have `work`, which waits for the login of `connection`, done in the background; what it raises is logged.
+
+        Each account has a share of the background's threads: a login that does not answer delays its own work.
+        """
+        self._background.do((connection.endpoint, connection.account), work)
 
     def stats(self) -> Stats:
         """Return what is open now."""
@@ -128,12 +130,12 @@ class Pool:
     def _lent(self, session: Session, lease: Lease, script: Script | None) -> Lease:
         """Have `lease`, which took one of the slots, count its caller out and make room when it is closed."""
         lease.count_out.append(lambda: self._leave(session))
-        prepare = [lambda: self._prepare(session, script)] if script else []
+        prepare = [lambda: self._prepare(session, lease, script)] if script else []
         lease.give_back += [session.slots.release, *prepare]
         return lease
 
-    def _prepare(self, session: Session, script: Script) -> None:
-        self.later(lambda: self._start_standby(session, script))
+    def _prepare(self, session: Session, lease: Lease, script: Script) -> None:
+        self.later(lease.connection, lambda: self._start_standby(session, script))
 
     def _start_standby(self, session: Session, script: Script) -> None:
         """Start a script for the next caller; where that fails, the next caller finds out for itself."""
@@ -141,12 +143,12 @@ class Pool:
             session.start_standby(script)
 
     def _enter(self, endpoint: Endpoint, account: str) -> Session:
-        """Count a caller in. Raises Unreachable where there are too many."""
+        """Count a caller in. Raises Busy where there are too many."""
         with self._lock:
             at_node = sum(s.callers for (node, _account), s in self._sessions.items() if node == endpoint)
-            session = self._sessions.get((endpoint, account)) or Session(endpoint, account, self._limits)
+            session = self._sessions.get((endpoint, account)) or Session(endpoint, account, self._limits, self._logins)
             if session.callers >= endpoint.callers_per_account or at_node >= endpoint.callers:
-                raise Unreachable(f"too many calls to {endpoint.address} port {endpoint.port} are under way already")
+                raise Busy(f"too many calls to {endpoint.address} port {endpoint.port} are under way already")
             self._sessions[endpoint, account] = session
             session.callers += 1
             poolmetrics.entered(len(self._sessions), session.callers)
@@ -162,44 +164,51 @@ class Pool:
             session.last_used = time.monotonic()
 
     def _sweep(self) -> None:
-        """Close idle sessions until none is left."""
+        """Close idle sessions, and what is too old of the others, until none is left."""
         while True:
             time.sleep(self._limits.idle / 4)
             with self._lock:
                 oldest = time.monotonic() - self._limits.idle
                 idle = [key for key, s in self._sessions.items() if not s.callers and s.last_used < oldest]
                 closing = [self._sessions.pop(key) for key in idle]
+                kept = list(self._sessions.values())
                 poolmetrics.SESSIONS.set(len(self._sessions))
                 if not self._sessions:
                     self._sweeper = None
             for session in closing:
                 session.close()
+            for session in kept:
+                session.drop_old()
             if self._sweeper is not threading.current_thread():
                 return
 
 
-def _logged(work: Callable[[], None]) -> None:
-    close_old_connections()
-    try:
-        work()
-    except Exception:
-        log.exception("background-work-failed")
-    finally:
-        close_old_connections()
+class _Processwide:
+    """The pool of this process, made when it is first asked for: settings can be read by then."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+
+    def get(self) -> Pool:
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool()
+            return self._pool
 
 
-_of_this_process = Pool()
+_of_this_process = _Processwide()
 
 
 def current() -> Pool:
     """Return the pool of this process."""
-    return _of_this_process
+    return _of_this_process.get()
 
 
 def _forget_inherited_sessions() -> None:
     """Leave the parent's sockets to the parent: the threads that serve them did not survive the fork."""
     global _of_this_process  # noqa: PLW0603 - the one place that replaces it
-    _of_this_process = Pool()
+    _of_this_process = _Processwide()
 
 
 os.register_at_fork(after_in_child=_forget_inherited_sessions)

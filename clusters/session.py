@@ -7,11 +7,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import paramiko
 
 from clusters import poolmetrics
-from clusters.errors import Interrupted, NoRoom, Refused, TimedOut, Unreachable
+from clusters.errors import BrokenOff, Busy, Interrupted, NoRoom, Refused, TimedOut, Unreachable
 from clusters.run import Run, Script
 from clusters.ssh import Connection, Endpoint
 
@@ -27,8 +28,35 @@ class Limits:
 
     standby: int = 2
     idle: float = 120.0
-    lifetime: float = 1800.0
-    refusal: float = 10.0  # how long a refused login is not tried again: sshd penalises who insists
+    lifetime: float = 240.0
+
+
+class Attempt(Protocol):
+    """A login that is being tried; one of its methods is called once, with what came of it.
+
+    `is_suspect`: the last one was refused.
+    """
+
+    is_suspect: bool
+
+    def accepted(self) -> None:
+        """The account was let in."""
+
+    def broken_off(self) -> None:
+        """The login was broken off, and is tried once more."""
+
+    def refused(self, message: str) -> None:
+        """It was not, and `message` says why."""
+
+    def unfinished(self) -> None:
+        """The login node could not be reached, or did not answer."""
+
+
+class Logins(Protocol):
+    """Decides which logins are tried: login nodes penalise an address from which too many fail."""
+
+    def attempt(self, endpoint: Endpoint, account: str, patience: float) -> Attempt:
+        """Return an attempt, after at most `patience` seconds. Raises Refused or Busy where none may be made now."""
 
 
 @dataclass
@@ -73,7 +101,7 @@ class Lease:
 class Session:
     """The connection of one account to one login node: opened when needed, replaced when dead, silent or old."""
 
-    def __init__(self, endpoint: Endpoint, account: str, limits: Limits) -> None:
+    def __init__(self, endpoint: Endpoint, account: str, limits: Limits, logins: Logins) -> None:
         standby = min(limits.standby, endpoint.channels - 1)
         self._channels = endpoint.channels - standby
         self.slots = threading.BoundedSemaphore(self._channels)
@@ -87,12 +115,12 @@ class Session:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._leases: Counter[Connection] = Counter()
-        self._refused: tuple[float, str] | None = None
+        self._logins = logins
 
     def wait_for_slot(self, timeout: float) -> None:
-        """Take the right to one channel, to be given back to `slots`. Raises Unreachable."""
+        """Take the right to one channel, to be given back to `slots`. Raises Busy."""
         if not self.slots.acquire(timeout=timeout):
-            raise Unreachable(f"all {self._channels} channels of {self._account} were busy for {timeout:g} s")
+            raise Busy(f"all {self._channels} channels of {self._account} were busy for {timeout:g} s")
 
     def open(self, deadline: float, start: Starting | None, *, in_advance: bool = False) -> Lease:
         """Open a channel and `start` a script on it, if one is given. Raises as `_open`, and what `start` raises."""
@@ -145,7 +173,7 @@ class Session:
         """Return a channel on which `script` waits for its input, if there is one."""
         while (waiting := self._pop_standby()) is not None:
             started, lease = waiting
-            if started == script and lease.connection.usable and lease.started.alive:
+            if started == script and self._is_good(lease.connection) and lease.started.alive:
                 return lease
             lease.close()
         return None
@@ -167,6 +195,25 @@ class Session:
         poolmetrics.STANDBY.dec()
         return waiting
 
+    def drop_old(self) -> None:
+        """Close what is older than a connection may be, and waits for nobody: scripts for the next caller included."""
+        if not self._lock.acquire(blocking=False):
+            return  # it is being replaced
+        try:
+            old = self._connection
+            if old is None or old.age <= self._limits.lifetime:
+                return
+            self._connection = None
+            unused = not self._leases[old]
+        finally:
+            self._lock.release()
+        for _ in range(len(self.standby)):
+            waiting = self._pop_standby()
+            if waiting:
+                waiting[1].close()
+        if unused:
+            old.close()
+
     def close(self) -> None:
         """Close everything, in use or not."""
         while self._drop_standby():
@@ -178,10 +225,10 @@ class Session:
     def _lease(self, timeout: float) -> Connection:
         """Return a live connection, to be released; one thread opens it while the others wait."""
         if not self._lock.acquire(timeout=timeout):
-            raise Unreachable("another request is still connecting")
+            raise Busy("another request is still connecting")
         try:
             connection = self._connection
-            if connection is None or not connection.usable or connection.age > self._limits.lifetime:
+            if connection is None or not self._is_good(connection):
                 connection = self._replace(connection)
             self._leases[connection] += 1
             return connection
@@ -206,11 +253,31 @@ class Session:
         self._connection = self._connect()
         return self._connection
 
+    def _is_good(self, connection: Connection) -> bool:
+        return connection.usable and connection.age <= self._limits.lifetime
+
     def _connect(self) -> Connection:
-        if self._refused and time.monotonic() - self._refused[0] < self._limits.refusal:
-            raise Refused(self._refused[1])
+        """Log in; once more where the login was broken off without a word, as it also is where the network was cut."""
         try:
-            return Connection(self._endpoint, self._account)
+            return self._log_in(again=True)
+        except BrokenOff as exc:
+            if exc.explained:
+                raise
+        return self._log_in()
+
+    def _log_in(self, *, again: bool = False) -> Connection:
+        """Try one login and report what came of it; `again`: one that was broken off without a word is tried again."""
+        attempt = self._logins.attempt(self._endpoint, self._account, self._endpoint.connect_timeout)
+        try:
+            connection = Connection(self._endpoint, self._account)
         except Refused as exc:
-            self._refused = (time.monotonic(), str(exc))
+            if again and isinstance(exc, BrokenOff) and not (exc.explained or attempt.is_suspect):
+                attempt.broken_off()
+            else:
+                attempt.refused(str(exc))
             raise
+        except BaseException:
+            attempt.unfinished()
+            raise
+        attempt.accepted()
+        return connection

@@ -10,13 +10,14 @@ import structlog
 from django.conf import settings
 
 from clusters import authority
-from clusters.errors import NoRoom, Refused, TimedOut, Unreachable
+from clusters.errors import BrokenOff, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
 from clusters.run import Script
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
 _SILENCE = 3.0  # seconds after which no channel means that nobody answers; a busy sshd refuses at once
 _UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
-_FIRST_USER_UID = 1000
+_UID_DIGITS = 10
+_LONGEST_BANNER = 500  # characters
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9._-]{0,31}\Z")
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key's type names another signature
 
@@ -40,8 +41,11 @@ class Endpoint:
 
 
 def check_account(account: str) -> None:
-    """Raise Refused for an account that this service never becomes, whatever a mapping says: root, odd characters."""
-    if account == "root" or not _ACCOUNT.match(account):
+    """Raise Refused for an account that this service never becomes, whatever a mapping says.
+
+    Those are root, whoever ACCOUNTS_NEVER_USED names, and names with odd characters.
+    """
+    if account == "root" or account in settings.ACCOUNTS_NEVER_USED or not _ACCOUNT.match(account):
         raise Refused(f"{account!r} is no account that jobs can run as")
 
 
@@ -71,7 +75,11 @@ class Connection:
     """An authenticated connection; thread-safe, as paramiko's transport is."""
 
     def __init__(self, endpoint: Endpoint, account: str) -> None:
-        """Connect and log in. Raises Unreachable, or Refused where the login node does not let `account` in."""
+        """Connect and log in.
+
+        Raises Unreachable, Unresponsive where the account's shell runs nothing, and Refused (also as BrokenOff) where
+        the login node does not let `account` in or it is an account that this service never becomes.
+        """
         check_account(account)
         self._opened_at = time.monotonic()
         self.account = account
@@ -131,11 +139,15 @@ class Connection:
         timeout = self.endpoint.connect_timeout
         try:
             answer = Script("id -u").start(self.open_channel(timeout)).result(timeout=timeout)
-        except TimedOut as exc:
-            raise Unreachable(f"the login of {self.account} answers no command: {exc}") from exc
+        except (TimedOut, NoRoom) as exc:
+            raise Unresponsive(f"the login of {self.account} runs no command: {exc}") from exc
         uid = answer.stdout.strip()
-        if not uid.isdigit() or int(uid) < _FIRST_USER_UID:
-            raise Refused(f"{self.account} is a system account (uid {uid.decode('utf-8', 'replace')})")
+        if not uid.isdigit() or len(uid) > _UID_DIGITS or not _may_be_used(int(uid)):
+            raise Refused(f"{self.account} is a system account (uid {uid[:32].decode('utf-8', 'replace')!r})")
+
+
+def _may_be_used(uid: int) -> bool:
+    return any(low <= uid <= high for low, high in settings.ACCOUNT_UIDS)
 
 
 def _handshake(endpoint: Endpoint) -> paramiko.Transport:
@@ -177,9 +189,22 @@ def _log_in(transport: paramiko.Transport, account: str) -> None:
     try:
         transport.auth_publickey(account, authority.issue(account, request_id, settings.SSH_CA_KEY))
     except paramiko.AuthenticationException as exc:
-        # paramiko's word for a lost connection and for one that stalls as well.
-        if not transport.is_active() or "timeout" in str(exc).lower():
-            raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc
-        raise Refused(f"the login node does not let {account} in: {exc}") from exc
-    except (paramiko.SSHException, OSError, EOFError) as exc:
+        # paramiko's class for a connection that was closed and for one that stalls as well.
+        if "timeout" in str(exc).lower():
+            raise Unreachable(f"the login of {account} got no answer: {exc}") from exc
+        if transport.is_active():
+            raise Refused(f"the login node does not let {account} in: {exc}") from exc
+        raise _broken_off(transport, account) from exc
+    except EOFError as exc:
+        raise _broken_off(transport, account) from exc
+    except (paramiko.SSHException, OSError) as exc:
         raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc
+
+
+def _broken_off(transport: paramiko.Transport, account: str) -> BrokenOff:
+    """Return what sshd makes of an account that PAM refuses: it shows PAM's message, if there is one, and closes."""
+    # paramiko's get_banner answers for a connection that is open only.
+    banner = getattr(transport.auth_handler, "banner", None) or b""
+    reason = " ".join(banner.decode("utf-8", "replace").replace("\0", " ").split())[:_LONGEST_BANNER]
+    message = f"the login node broke the login of {account} off: {reason or 'it gave no reason'}"
+    return BrokenOff(message, explained=bool(reason))

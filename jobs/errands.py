@@ -20,7 +20,7 @@ from jobs.models import Errand, Job, Source, Step, Verb
 
 log = structlog.get_logger(__name__)
 
-SLICE = 10.0  # seconds: polls wait behind an errand for no longer
+SLICE = 10.0  # seconds: another errand waits for no longer
 _FORGOTTEN = timedelta(days=7)
 
 
@@ -65,28 +65,33 @@ def forget() -> None:
 
 def work(pk: UUID, seconds: float = SLICE) -> bool:
     """Do a slice of the errand `pk`; say whether jobs are left for which nobody else is working."""
-    with locks.alone(locks.Subject.ERRAND, pk.int % 2**31) as free:
+    with locks.alone(locks.Subject.ERRAND, str(pk)) as free:
         if not free:
             return False
         deadline = time.monotonic() + seconds
-        waiting = Step.objects.filter(errand=pk, state=Step.State.WAITING).select_related(
-            "job__cluster", "errand__operator"
-        )
+        steps = Step.objects.filter(errand=pk, state=Step.State.WAITING).order_by("id")
+        steps = steps.select_related("job__cluster", "errand__operator")
+        slow: set[str] = set()  # accounts whose login did not answer: their other jobs come last
         while time.monotonic() < deadline:
-            step = waiting.order_by("id").first()
+            step = steps.exclude(job__account__in=slow).first() or steps.first()
             if step is None:
                 return False
-            _do(step)
+            if not _do(step):
+                slow.add(step.job.account)
         return True
 
 
-def _do(step: Step) -> None:
+def _do(step: Step) -> bool:
+    """Do one step and write it down; return False where the account's login did not answer."""
+    answered = True
     try:
         outcome = _abort(step) if step.errand.verb == Verb.ABORT else _refresh(step)
         step.state, step.outcome = Step.State.DONE, outcome
     except (ClusterError, ValueError) as exc:
+        answered = isinstance(exc, ValueError)
         step.state, step.outcome = Step.State.FAILED, f"{type(exc).__name__}: {exc}"
     _write_down(step)
+    return answered
 
 
 def _abort(step: Step) -> str:

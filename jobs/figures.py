@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from clusters.models import Poll
 from jobs.models import OPEN, Job, Submission
 from jobs.states import ACTIVE
 
 STUCK_AFTER = timedelta(minutes=3)
+_LATE, _LATE_INTERVALS = 90.0, 12  # a poll waits too long after so many seconds, and so many intervals
 
 _SUBMISSIONS = """
     SELECT date_bin(%(step)s, created_at, %(since)s), count(*), count(*) FILTER (WHERE submission = 'FAILED')
@@ -92,6 +95,16 @@ def stuck() -> list[Job]:
     """Return the oldest submissions whose outcome has been unknown for too long. Index: pending_submissions."""
     late = Job.objects.filter(submission=Submission.PENDING, created_at__lt=timezone.now() - STUCK_AFTER)
     return list(late.order_by("created_at").select_related("cluster")[:20])
+
+
+def late_polls() -> int:
+    """Return how many accounts with jobs wait too long to be polled although their last poll did not fail."""
+    since = timezone.now() - timedelta(seconds=max(_LATE, _LATE_INTERVALS * settings.POLL_INTERVAL))
+    whose = Q(account=OuterRef("account")) | Q(cluster__poll_account=OuterRef("account"))
+    jobs = Job.objects.open().filter(whose, cluster=OuterRef("cluster"), created_at__lt=since)
+    asking = Q(cluster__poll_account="") | Q(cluster__poll_account=F("account"))
+    polls = Poll.objects.filter(asking, cluster__enabled=True, failures=0, due_at__lt=since)
+    return polls.filter(Exists(jobs)).count()
 
 
 def submissions(window: Window) -> list[Share]:

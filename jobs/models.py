@@ -177,6 +177,22 @@ class Event(models.Model):
         return f"{self.status} at {self.at:%Y-%m-%d %H:%M:%S} UTC by {self.source}"
 
 
+class RecoveryAttempt(models.Model):
+    """When an account's lost submissions are looked for again; there is no row where the last attempt succeeded."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
+    account = models.CharField(max_length=32)
+    failures = models.PositiveIntegerField(default=0, help_text="in a row")
+    due_at = models.DateTimeField(default=timezone.now, help_text="not attempted again before")
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["cluster", "account"], name="one_recovery_per_account")]
+
+    def __str__(self) -> str:
+        return f"recovery for {self.account} on {self.cluster}"
+
+
 class Verb(models.TextChoices):
     """What operators have done to many jobs at once."""
 

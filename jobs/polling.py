@@ -1,14 +1,14 @@
-"""One look at a cluster: ask SLURM about all of its open jobs at once, and have the registry absorb the answers."""
+"""A poll: ask SLURM about all open jobs of a cluster or an account at once, and absorb its answers."""
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import structlog
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.errors import ClusterError, Refused
+from clusters.errors import Busy, ClusterError, Unreachable, Unresponsive
 from clusters.models import Cluster
 from clusters.slurm import Listing, Record, with_exit_codes
 from jobs import locks, reading, schedule
@@ -28,27 +28,6 @@ def clusters_to_poll(*, due: bool = False) -> list[Cluster]:
     return list(schedule.without_those_asked_lately(clusters) if due else clusters)
 
 
-def poll(cluster: Cluster, *, due: bool = False) -> int:
-    """Look at `cluster` once; return how many jobs changed. At once 0 where another worker is looking at it.
-
-    With `due` only as the accounts whose time has come. Where the login node or the controller does not answer, one
-    account has found that out for all of them.
-    """
-    with locks.alone(locks.Subject.POLL, cluster.pk) as free:
-        if not free:
-            return 0
-        everybody = accounts(cluster)
-        asked = schedule.due(cluster, everybody) if due else everybody
-        changed = 0
-        for account in asked:
-            answer = _poll_as(cluster, account)
-            changed += answer.changed
-            if answer.cluster_is_down:
-                schedule.put_off(cluster, everybody, like=account)
-                break
-        return changed
-
-
 def accounts(cluster: Cluster) -> list[str]:
     """Return as whom the cluster is asked: its poll account, or each owner of an open job."""
     if cluster.poll_account:
@@ -58,16 +37,65 @@ def accounts(cluster: Cluster) -> list[str]:
     )
 
 
-def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
-    """Ask as `account`; a failure changes no job, is kept with the cluster, and leaves the other accounts alone."""
+def orders() -> Iterator[tuple[Cluster, str]]:
+    """Yield the clusters and accounts that are due and not ordered to be polled already; now they are."""
+    for cluster in clusters_to_poll(due=True):
+        for account in schedule.order(cluster, accounts(cluster)):
+            yield cluster, account
+
+
+def poll(cluster: Cluster, *, due: bool = False) -> int:
+    """Poll `cluster` once as each account, with `due` as those whose time has come; return how many jobs changed.
+
+    One account after the other, for commands and tests; workers poll accounts side by side.
+    """
+    everybody = accounts(cluster)
+    asked = schedule.due(cluster, everybody) if due else everybody
+    changed = 0
+    for account in asked:
+        outcome = poll_as(cluster, account)
+        changed += outcome.changed
+        if outcome.unreachable:
+            break
+    return changed
+
+
+def poll_as(cluster: Cluster, account: str, *, due: bool = False) -> schedule.Outcome:
+    """Poll `cluster` once as `account`; nothing is done where another worker does, or with `due` where it is not due.
+
+    Whatever the login of `account` answers, or however it fails, is that account's own affair: it changes rows of its
+    own, and delays its own next poll. Only a login node that cannot be reached at all puts off the other accounts.
+    """
+    with locks.alone(locks.Subject.POLL, f"{cluster.pk}:{account}") as free:
+        if not free or (due and not schedule.is_due(cluster, account)):
+            return schedule.Outcome()
+        rows = _rows(cluster, account)
+        if not rows:
+            return schedule.Outcome()
+        try:
+            outcome = _ask(cluster, account, rows)
+        except Exception as exc:
+            log.exception("poll-crashed", cluster=cluster.name, account=account)
+            outcome = schedule.Outcome(
+                error=f"{type(exc).__name__} while its answer was read", failed=True, answered=False
+            )
+        schedule.note(cluster, account, outcome)
+        if outcome.unreachable:
+            schedule.put_off(cluster, accounts(cluster), like=account)
+        return outcome
+
+
+def _rows(cluster: Cluster, account: str) -> list[Row]:
     everybody = account == cluster.poll_account
-    rows = Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
-    if not rows:
-        return schedule.Outcome()
+    return Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
+
+
+def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
+    """Ask the controller and accounting about `rows`, and write what they say."""
     began = time.monotonic()
-    queue, history, failure, answered, refused = Listing([]), Listing([]), "", False, False
+    queue, history, failure, answered, unreachable = Listing([]), Listing([]), "", False, False
     try:
-        with gateway.look(cluster, account, everybody=everybody) as look:
+        with gateway.look(cluster, account, everybody=account == cluster.poll_account) as look:
             queue = look.queue()
             answered = True
             try:
@@ -75,16 +103,15 @@ def _poll_as(cluster: Cluster, account: str) -> schedule.Outcome:
             finally:
                 queue = Listing(with_exit_codes(queue.records, look.wait_statuses), queue.unread)
     except ClusterError as exc:
-        failure, refused = f"{type(exc).__name__}: {exc}", isinstance(exc, Refused)
+        failure = f"{type(exc).__name__}: {exc}"
+        unreachable = isinstance(exc, Unreachable) and not isinstance(exc, Busy | Unresponsive)
     error = "; ".join(filter(None, (failure, queue.complaint, history.complaint)))
     if error:
         log.warning("poll-failed" if failure else "poll-unclear", cluster=cluster.name, account=account, error=error)
     # What the controller said stands, also where accounting is away.
     changed = absorb(rows, queue.records, history.records)
-    took, failed = time.monotonic() - began, bool(failure)
-    outcome = schedule.Outcome(changed, took, error, failed=failed, answered=answered, refused=refused)
-    schedule.note(cluster, account, outcome)
-    return outcome
+    took = time.monotonic() - began
+    return schedule.Outcome(changed, took, error, failed=bool(failure), answered=answered, unreachable=unreachable)
 
 
 def _history(look: gateway.Look, rows: list[Row], queue: Listing) -> Listing:

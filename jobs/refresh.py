@@ -5,10 +5,10 @@ import time
 from uuid import UUID
 
 import structlog
-from django.db import connection
 from django.utils import timezone
 
 from clusters import gateway
+from clusters.database import release_connection
 from clusters.errors import ClusterError
 from jobs import locks
 from jobs.absorbing import CLOCK_SLACK, Row, absorb
@@ -33,7 +33,7 @@ def refresh(job: Job) -> None:
         if others is None:
             _asking[job.pk] = mine
     if others is not None:
-        _give_connection_back()
+        release_connection()
         others.wait(_PATIENCE)
         return
     try:
@@ -47,13 +47,13 @@ def refresh(job: Job) -> None:
 def _ask_once(job: Job) -> None:
     """Ask, unless another process is asking: then wait for its answer."""
     began = timezone.now()
-    with locks.alone(locks.Subject.REFRESH, job.pk.int % 2**31) as free:
+    with locks.alone(locks.Subject.REFRESH, str(job.pk)) as free:
         if free:
             _ask(job)
             return
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and not Job.objects.filter(pk=job.pk, checked_at__gte=began).exists():
-        _give_connection_back()
+        release_connection()
         time.sleep(0.1)
 
 
@@ -69,8 +69,3 @@ def _ask(job: Job) -> None:
     queue = [record for record in records if not record.from_accounting]
     absorb(Row.of(Job.objects.filter(pk=job.pk)), queue, [record for record in records if record.from_accounting])
     Job.objects.filter(pk=job.pk).update(checked_at=timezone.now())
-
-
-def _give_connection_back() -> None:
-    if not connection.in_atomic_block:
-        connection.close()

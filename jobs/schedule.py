@@ -4,8 +4,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -15,14 +17,27 @@ _LONGEST = 300.0  # seconds between two attempts at what is down
 _SHARE = 5.0  # a poll takes at most a fifth of the time
 _PATIENCE = 12  # polls in a row that changed nothing, after which the interval grows
 _GROWTH = 1.5  # from one attempt at what is down to the next: what is back is found within half of the time it was away
+_LONGEST_ERROR = 2_000  # characters
 _STRETCH = 4.0  # to at most so many times its length
+ORDERED_FOR = timedelta(seconds=30)  # an order to poll that nobody has carried out by then is given again
+
+# Takes the accounts that are due and have no order to poll under way, whichever beat asks first.
+_ORDER = """
+    INSERT INTO clusters_poll AS poll (cluster_id, account, due_at, ordered_at, error, failures, quiet)
+    SELECT %(cluster)s, account, %(now)s, %(now)s, '', 0, 0 FROM unnest(%(accounts)s::text[]) AS account
+    ON CONFLICT (cluster_id, account) DO UPDATE SET ordered_at = %(now)s
+        WHERE (poll.due_at IS NULL OR poll.due_at <= %(now)s)
+          AND (poll.ordered_at IS NULL OR poll.ordered_at <= %(expired)s)
+    RETURNING account
+"""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of one poll: jobs that changed, seconds, and the error, which is a failure or some lines not read.
 
-    `answered`: the controller told of its jobs, whatever came of accounting; `refused`: the login was.
+    `answered`: the controller listed its jobs, whatever came of accounting. `unreachable`: the login node could not be
+    reached, which no other account could either; what comes after a login is that account's own affair.
     """
 
     changed: int = 0
@@ -30,12 +45,7 @@ class Outcome:
     error: str = ""
     failed: bool = False
     answered: bool = True
-    refused: bool = False
-
-    @property
-    def cluster_is_down(self) -> bool:
-        """Whether no other account would get an answer either."""
-        return not (self.answered or self.refused)
+    unreachable: bool = False
 
 
 def without_those_asked_lately(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]:
@@ -45,11 +55,45 @@ def without_those_asked_lately(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]
 
 
 def due(cluster: Cluster, accounts: Sequence[str]) -> list[str]:
-    """Return those of `accounts` whose time has come, the one that waits longest first."""
-    times = dict(Poll.objects.filter(cluster=cluster).values_list("account", "due_at"))
+    """Return those of `accounts` whose time has come: first those that answered last time, longest waiting first."""
+    polls = Poll.objects.filter(cluster=cluster).values_list("account", "due_at", "failures")
+    known = {account: (due_at, failures) for account, due_at, failures in polls}
     now = timezone.now()
-    ready = [account for account in accounts if (times.get(account) or now) <= now]
-    return sorted(ready, key=lambda account: times.get(account) or datetime.min.replace(tzinfo=now.tzinfo))
+    never = datetime.min.replace(tzinfo=now.tzinfo)
+    waiting = []
+    for account in accounts:
+        due_at, failures = known.get(account, (None, 0))
+        if due_at is None or due_at <= now:
+            waiting.append((failures > 0, due_at or never, account))
+    return [account for _failing, _due_at, account in sorted(waiting)]
+
+
+def is_due(cluster: Cluster, account: str) -> bool:
+    """Return whether the time of `account` has come."""
+    return not Poll.objects.filter(cluster=cluster, account=account, due_at__gt=timezone.now()).exists()
+
+
+def is_failing(cluster: Cluster, account: str) -> bool:
+    """Return whether the last poll as `account` failed."""
+    return Poll.objects.filter(cluster=cluster, account=account, failures__gt=0).exists()
+
+
+def order(cluster: Cluster, accounts: Sequence[str]) -> list[str]:
+    """Return those of `accounts` that are due and not ordered to be polled already; now they are."""
+    ready = due(cluster, accounts)
+    if not ready:
+        return []
+    now = timezone.now()
+    values: dict[str, Any] = {"cluster": cluster.pk, "accounts": ready, "now": now, "expired": now - ORDERED_FOR}
+    with connection.cursor() as cursor:
+        cursor.execute(_ORDER, values)
+        taken = {account for (account,) in cursor.fetchall()}
+    return [account for account in ready if account in taken]
+
+
+def dismiss(cluster: Cluster, account: str) -> None:
+    """Take an order back that could not be carried out: it is given again as soon as there is room."""
+    Poll.objects.filter(cluster=cluster, account=account).update(ordered_at=None)
 
 
 def note(cluster: Cluster, account: str, outcome: Outcome) -> None:
@@ -59,7 +103,8 @@ def note(cluster: Cluster, account: str, outcome: Outcome) -> None:
     last.failures = last.failures + 1 if outcome.failed else 0
     last.quiet = 0 if outcome.changed else last.quiet + 1
     last.took = outcome.took
-    last.error = outcome.error
+    last.error = outcome.error[:_LONGEST_ERROR]
+    last.ordered_at = None
     wait = seconds(outcome.took, last.quiet, 0 if outcome.answered else last.failures)
     # From one beginning to the next; after a failure from its end.
     last.due_at = now + timedelta(seconds=wait - outcome.took if outcome.answered else wait)

@@ -2,38 +2,27 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from clusters import gateway
 from clusters.errors import Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory, Place
-from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from jobs import afterwards, schedule
-from jobs.absorbing import CLOCK_SLACK
 from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
-from jobs.states import ACTIVE, Status
+from jobs.states import Status
 
 Outcome = Accepted | Rejected | NoDirectory | NotSubmitted
-
-# A request whose submission is younger is probably still at work on it.
-_PATIENCE = timedelta(seconds=45)
-# By then every sbatch has been ended, and SLURM has had the time to tell of the job.
-_CERTAINTY = timedelta(minutes=3)
 
 # Every caller waits for it; the ORM's compiler would double what it takes.
 _ACCEPTED = """
     UPDATE jobs_job SET submission = 'SUBMITTED', slurm_id = %s, job_id = %s, checked_at = %s
     WHERE id = %s AND submission IN ('PENDING', 'FAILED')
 """
-# Jobs whose output files nobody has told us: the process that took the submission did not come to it.
-_UNDESCRIBED = Q(submission=Submission.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
 
 
 @dataclass(frozen=True)
@@ -54,8 +43,8 @@ def submit(place: Place, owner_dn: str, order: Order) -> tuple[Job, bool]:
     """Run sbatch at `place`; return the registered job, and whether an earlier request had made it.
 
     The row, whose id is the place's token, is committed before the cluster is asked, and no transaction is open
-    meanwhile: whatever dies, the row stays, and `recover` finishes it. Raises SubmissionRefused, Unreachable or Refused
-    (there is no job), OutcomeUnknown (there may be one), KeyReused, StillInFlight.
+    meanwhile: whatever dies, the row stays, and jobs.recovery finishes it. Raises SubmissionRefused, Unreachable or
+    Refused (there is no job), OutcomeUnknown (there may be one), KeyReused, StillInFlight.
     """
     values = {
         "id": place.token,
@@ -67,9 +56,8 @@ def submit(place: Place, owner_dn: str, order: Order) -> tuple[Job, bool]:
         "idempotency_key": order.key,
         "request_digest": order.digest,
     }
-    try:
-        job = Job.objects.create(**values)
-    except IntegrityError:
+    job = Job(**values)
+    if not _register(job):
         return _replay(place.account, order), True
     _ask(place, job, order)
     return job, False
@@ -94,73 +82,29 @@ def first_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
     return first
 
 
-def recover(cluster: Cluster, account: str) -> int:
-    """Find out what became of this account's submissions whose answer was lost; return how many were resolved.
+def _register(job: Job) -> bool:
+    """Commit the row of a new submission; return False where its Idempotency-Key has one already.
 
-    Then ask about jobs that were never described. Raises ClusterError, and the rest stays as it was.
+    A conflict is asked for and not caused: PostgreSQL would write the whole row into its log as an error.
     """
-    resolved = _resolve(cluster, account)
-    undescribed = Job.objects.filter(_UNDESCRIBED, cluster=cluster, account=account)
-    for job in undescribed.filter(created_at__range=_recently(timezone.now())):
-        if job.slurm_id and (new := gateway.describe(cluster, account, job.slurm_id)):
-            _describe(job, new)
-    return resolved
-
-
-def accounts_to_recover() -> list[tuple[int, str]]:
-    """Return the clusters (keys) and accounts for which `recover` has something to do."""
-    now = timezone.now()
-    jobs = Job.objects.filter(_lost(now) | (_UNDESCRIBED & Q(created_at__range=_recently(now))), cluster__enabled=True)
-    return list(jobs.order_by().values_list("cluster", "account").distinct())
-
-
-def untidy_accounts() -> list[tuple[Cluster, str]]:
-    """Return where submissions of two days ago may have left traces: those that were recovered or abandoned."""
-    now = timezone.now()
-    jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
-    pairs = jobs.order_by().values_list("cluster", "account").distinct()
-    clusters = Cluster.objects.in_bulk([pk for pk, _account in pairs])
-    return [(clusters[pk], account) for pk, account in pairs]
-
-
-def _lost(now: datetime) -> Q:
-    return Q(submission=Submission.PENDING, created_at__lt=now - _PATIENCE)
-
-
-def _recently(now: datetime) -> tuple[datetime, datetime]:
-    return now - timedelta(days=1), now - _PATIENCE
-
-
-def _resolve(cluster: Cluster, account: str) -> int:
-    now = timezone.now()
-    jobs = {job.id.hex: job for job in Job.objects.filter(_lost(now), cluster=cluster, account=account)}
-    if not jobs:
-        return 0
-    oldest = now - min(job.created_at for job in jobs.values()) + CLOCK_SLACK
-    certain = [token for token, job in jobs.items() if job.created_at < now - _CERTAINTY]
-    resolved = 0
-    for tokens in (certain, [token for token in jobs if token not in certain]):
-        if tokens:
-            outcomes = gateway.lookup(
-                cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens is certain
-            )
-            resolved += sum(_keep(jobs[token], outcome) for token, outcome in outcomes.items())
-    return resolved
+    if job.idempotency_key is None:
+        job.save(force_insert=True)
+        return True
+    Job.objects.bulk_create([job], ignore_conflicts=True)
+    return Job.objects.filter(pk=job.pk).exists()
 
 
 def _ask(place: Place, job: Job, order: Order) -> None:
     """Have the cluster run it, and keep what comes of that."""
-    if not connection.in_atomic_block:
-        connection.close()  # others can use it while this thread waits
     try:
         asked = gateway.submit(place, order.directory, order.script)
     except (Unreachable, Refused) as exc:
-        _keep(job, NotSubmitted(str(exc)))
+        keep(job, NotSubmitted(str(exc)))
         raise
     except (TimedOut, Malformed) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     try:
-        _keep(job, asked.outcome)
+        keep(job, asked.outcome)
     except DatabaseError as exc:
         asked.abandon()
         raise OutcomeUnknown(job.id, exc) from exc
@@ -191,8 +135,8 @@ def _replay(account: str, order: Order) -> Job:
     return first
 
 
-def _keep(job: Job, outcome: Outcome) -> bool:
-    """Write the outcome of a submission that had none; False if it had one by now."""
+def keep(job: Job, outcome: Outcome) -> bool:
+    """Write the outcome of a submission that had none; return False if it had one by now."""
     match outcome:
         case Accepted(slurm_id):
             return _accept(job, slurm_id)
@@ -237,12 +181,13 @@ def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> 
 
 def _settled(job: Job, new: NewJob | None) -> None:
     """Write what the cluster says of a new job. May run in a thread of the pool."""
-    _describe(job, new, settled=True)
+    describe(job, new, settled=True)
     if new:
         schedule.wake(job.cluster, job.account)
 
 
-def _describe(job: Job, new: NewJob | None, **values: bool) -> None:
+def describe(job: Job, new: NewJob | None, **values: bool) -> None:
+    """Write what the controller says of a new job, where it said anything, and `values` of other columns."""
     described: dict[str, Any] = {}
     if new:
         described = {

@@ -1,5 +1,9 @@
-"""What Celery runs: beat orders a look at every cluster, and each cluster is looked at by a task of its own."""
+"""What Celery runs. Each task that asks a login node is about one account, and two of the same never run side by side.
 
+What beat starts looks at the database alone, and orders the rest; README names the queues.
+"""
+
+import threading
 from uuid import UUID
 
 import structlog
@@ -9,31 +13,43 @@ from django.conf import settings
 from clusters import gateway
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from jobs import auditing, errands, polling, submission
+from jobs import auditing, errands, locks, polling, recovery, schedule
 
 log = structlog.get_logger(__name__)
+
+# However many accounts do not answer, half of a worker's threads poll those that did.
+_for_failing = threading.BoundedSemaphore(max(1, settings.WORKER_THREADS // 2))
 
 
 @shared_task(expires=60)
 def poll_clusters() -> None:
-    """Order one look at each cluster with open jobs, so that none waits for another; who is not due is not asked."""
-    for cluster in polling.clusters_to_poll(due=True):
-        poll_cluster.apply_async((cluster.pk,), expires=settings.TICK)
+    """Order a poll for each account that is due, so that none waits for another."""
+    for cluster, account in polling.orders():
+        poll_account.apply_async((cluster.pk, account), expires=schedule.ORDERED_FOR.total_seconds())
 
 
 @shared_task
-def poll_cluster(pk: int) -> None:
-    """Look at the cluster with the key `pk`, if it is still there, as the accounts that are due."""
+def poll_account(pk: int, account: str) -> None:
+    """Poll the cluster with the key `pk` as `account`, if it is still there and due."""
     cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
-    if cluster:
-        polling.poll(cluster, due=True)
+    if cluster is None:
+        return
+    if not schedule.is_failing(cluster, account):
+        polling.poll_as(cluster, account, due=True)
+    elif _for_failing.acquire(blocking=False):
+        try:
+            polling.poll_as(cluster, account, due=True)
+        finally:
+            _for_failing.release()
+    else:
+        schedule.dismiss(cluster, account)
 
 
 @shared_task(expires=60)
 def recover_submissions() -> None:
-    """Order a search for each account that has submissions whose answer was lost."""
-    for pk, account in submission.accounts_to_recover():
-        recover_account.apply_async((pk, account), expires=30)
+    """Order a search for each account that has submissions whose answer was lost, unless the last one failed lately."""
+    for pk, account in recovery.orders():
+        recover_account.apply_async((pk, account), expires=recovery.ORDERED_FOR.total_seconds())
 
 
 @shared_task
@@ -41,18 +57,26 @@ def recover_account(pk: int, account: str) -> None:
     """Find out what became of the lost submissions of `account` on the cluster with the key `pk`."""
     cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
     if cluster:
-        try:
-            submission.recover(cluster, account)
-        except ClusterError as exc:
-            log.warning("recovery-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
+        recovery.attempt(cluster, account)
+
+
+@shared_task(expires=3600)
+def tidy_homes() -> None:
+    """Order the tidying of each home in which a submission may have left something a day ago."""
+    for pk, account in recovery.untidy_accounts():
+        tidy_home.apply_async((pk, account), expires=12 * 3600)
 
 
 @shared_task
-def tidy_homes() -> None:
-    """Have each home tidied in which a submission may have left something a day ago."""
-    for cluster, account in submission.untidy_accounts():
+def tidy_home(pk: int, account: str) -> None:
+    """Have the home of `account` tidied on the cluster with the key `pk`."""
+    cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
+    if cluster is None:
+        return
+    with locks.alone(locks.Subject.TIDYING, f"{pk}:{account}") as free:
         try:
-            gateway.tidy(cluster, account)
+            if free:
+                gateway.tidy(cluster, account)
         except ClusterError as exc:
             log.warning("tidying-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
 

@@ -119,7 +119,7 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
     schedule = own(layout.data / "beat", SERVICE, 0o700) / "schedule"
     commands = {
         "web": (str(python / "gunicorn"), "--config", "python:submitter.server", *tls, *address, "submitter.wsgi"),
-        "worker": (*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"),
+        "worker": (*celery, "worker", "--loglevel", "INFO"),
         "beat": (*celery, "beat", "--loglevel", "INFO", "--schedule", str(schedule), "--pidfile="),
     }
     ready = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Celery
 from celery.loaders.app import AppLoader
-from celery.signals import worker_process_shutdown
+from celery.signals import worker_shutdown
 
 from submitter import multiprocess, taskid
 
@@ -13,10 +13,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
 
 class Loader(AppLoader):
-    """Celery's own, which has a worker's processes count together, and with the web server's."""
+    """Celery's own, which has the workers count together, and with the web server's processes."""
 
     def init_worker(self) -> None:
-        """Join them before the tasks are imported, and with them the metrics; the children come here again."""
+        """Join them before the tasks are imported, and with them the metrics."""
         if not self.worker_initialized:
             multiprocess.join("worker")
         super().init_worker()
@@ -28,6 +28,6 @@ app.autodiscover_tasks()
 taskid.connect()
 
 
-@worker_process_shutdown.connect
-def _forget(pid: int, **_: Any) -> None:
-    multiprocess.forget(pid)
+@worker_shutdown.connect
+def _forget(**_: Any) -> None:
+    multiprocess.forget(os.getpid())

@@ -14,9 +14,9 @@ _OF_THE_CLIENT = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def join(kind: str) -> None:
-    """Have this process and its children write to the files of `kind` ("web", "worker"); old ones are removed.
+    """Have this process and its children write to the files of `kind` ("web", "worker"); those of dead ones go.
 
-    A worker without METRICS_DIR counts for nobody.
+    Several workers may share the directory. A worker without METRICS_DIR counts for nobody.
     """
     if not os.environ.get(VARIABLE):
         if kind != "web":
@@ -24,8 +24,9 @@ def join(kind: str) -> None:
         os.environ[VARIABLE] = tempfile.mkdtemp(prefix="job-submitter-metrics-")
     own = Path(os.environ[VARIABLE]) / kind
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in own.glob("*.db"):
-        old.unlink()
+    for old in own.glob("*_*.db"):
+        if not _is_alive(old.stem.rpartition("_")[2]):
+            old.unlink(missing_ok=True)
     os.environ[_OF_THE_CLIENT] = str(own)
 
 
@@ -44,6 +45,19 @@ def forget(pid: int) -> None:
     if os.environ.get(_OF_THE_CLIENT):
         for path in Path(os.environ[_OF_THE_CLIENT]).glob(f"gauge_live*_{pid}.db"):
             path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: str) -> bool:
+    """Return whether the process that has written a file of that name still runs, and is not this one."""
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another account's
+    return True
 
 
 def leave() -> None:

@@ -32,7 +32,7 @@ class Part:
 def parts() -> list[Part]:
     """Look at each part; nothing here waits for long, and no cluster is asked."""
     found = [database(), ssh_ca_key(), *trust(), broker(), beat()]
-    return [*found, *(clusters() if found[0].ok else [])]
+    return [*found, *([polls(), *clusters()] if found[0].ok else [])]
 
 
 def database() -> Part:
@@ -74,6 +74,13 @@ def broker() -> Part:
 def beat() -> Part:
     """Whether beat orders and a worker works."""
     return _asked("beat", _beat)
+
+
+def polls() -> Part:
+    """Whether jobs are followed in time, as far as their logins answer."""
+    late = figures.late_polls()
+    reason = f"{late} accounts wait too long to be polled: are there enough workers?" if late else "none is late"
+    return Part("polls", ok=not late, reason=reason)
 
 
 def clusters() -> list[Part]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 import structlog
+from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min
 from django.utils import timezone
@@ -27,7 +28,6 @@ from submitter import heartbeat
 log = structlog.get_logger(__name__)
 
 _HOUR = timedelta(hours=1)
-QUEUE = "celery"
 
 
 def now() -> Iterator[Metric]:
@@ -82,6 +82,7 @@ def _clusters(busy: set[int]) -> Iterator[Metric]:
         "took": GaugeMetricFamily("submitter_poll_seconds", "How long the last poll took", labels=["cluster"]),
         "failures": GaugeMetricFamily("submitter_poll_failures", "Failed polls in a row", labels=["cluster"]),
     }
+    yield _gauge("submitter_polls_late", "Accounts that wait too long to be polled", figures.late_polls())
     for condition in conditions(busy):
         name = [condition.cluster.name]
         for state in State:
@@ -99,9 +100,11 @@ def _clusters(busy: set[int]) -> Iterator[Metric]:
 
 def _redis() -> list[Metric]:
     with heartbeat.client() as client:
-        waiting, beaten = client.llen(QUEUE), heartbeat.last(client)
+        waiting = {queue.name: client.llen(queue.name) for queue in settings.CELERY_TASK_QUEUES}
+        beaten = heartbeat.last(client)
     length = GaugeMetricFamily("submitter_celery_queue_length", "Tasks that wait for a worker", labels=["queue"])
-    length.add_metric([QUEUE], waiting)
+    for name, tasks in waiting.items():
+        length.add_metric([name], tasks)
     age = [] if beaten is None else [max(0.0, time.time() - beaten)]
     return [length, *(_gauge("submitter_beat_age_seconds", "Since beat was last heard of", value) for value in age)]
 

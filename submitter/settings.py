@@ -5,6 +5,7 @@ from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 from submitter import contentpolicy, logs
 
@@ -22,6 +23,15 @@ def secret(name: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as exc:
         raise ImproperlyConfigured(f"{name}_FILE cannot be read: {exc}") from exc
+
+
+def ranges(name: str, default: str) -> list[tuple[int, int]]:
+    """Return the ranges of whole numbers that the variable `name` lists, such as 1000-59999,70000."""
+    pairs = [part.strip().partition("-") for part in env.str(name, default=default).split(",")]
+    try:
+        return [(int(low), int(high if dash else low)) for low, dash, high in pairs]
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name} has to be ranges of numbers such as 1000-59999,70000") from exc
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -198,6 +208,13 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
 
 # The clusters: how the service becomes the user there.
 SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
+# Seconds after which a connection is replaced, as long as its certificate is good: whom a login node no longer lets in
+# is out by then.
+SSH_CONNECTION_LIFETIME = env.float("SSH_CONNECTION_LIFETIME", default=240.0)
+# Whom the service never becomes, whatever a mapping says: by uid (Debian's system accounts end at 999 and go on from
+# 60000 to 65535), and by name.
+ACCOUNT_UIDS = ranges("ACCOUNT_UIDS", default="1000-59999,65536-4294967293")
+ACCOUNTS_NEVER_USED = env.list("ACCOUNTS_NEVER_USED", default=["root", "slurm", "munge", "nobody", "postgres", "mysql"])
 
 # Seconds between two looks at a cluster that has active jobs.
 POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0)
@@ -209,6 +226,20 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
+# Tasks wait for login nodes: threads wait side by side. What waits in one queue keeps nobody in another one waiting:
+# `celery -A submitter worker --queues polling` serves one of them, without `--queues` a worker serves all.
+WORKER_THREADS = env.int("WORKER_THREADS", default=16)
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = WORKER_THREADS
+CELERY_TASK_QUEUES = [Queue(name) for name in ("polling", "recovery", "bulk", "housekeeping", "heartbeat")]
+CELERY_TASK_DEFAULT_QUEUE = "heartbeat"  # of what looks at the database alone, and orders the rest
+CELERY_TASK_ROUTES = {
+    "jobs.tasks.poll_account": {"queue": "polling"},
+    "jobs.tasks.recover_account": {"queue": "recovery"},
+    "jobs.tasks.run_errand": {"queue": "bulk"},
+    "jobs.tasks.tidy_home": {"queue": "housekeeping"},
+    "jobs.tasks.complete_audit_log": {"queue": "housekeeping"},
+}
 CELERY_BEAT_SCHEDULE = {
     "note-heartbeat": {
         "task": "submitter.tasks.note_heartbeat",

@@ -21,7 +21,7 @@ from clusters.gateway import Place
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
-from jobs import waiting
+from jobs import locks, waiting
 from tests.pki import grid
 from tests.pki.mint import Form, crl
 
@@ -165,9 +165,10 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, b
 
 @pytest.fixture(scope="session", autouse=True)
 def no_listener_outlives_the_database(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - asked for its order
-    """End the session that waits for moves before the test database is dropped."""
+    """End the sessions that wait for moves, and hold locks, before the test database is dropped."""
     yield
     waiting.moves.close()
+    locks.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from tests.api.remote import Remote
 from tests.bench import one_cycle
 
 WORKERS = 8
-STATEMENTS = 5  # lock, rows, the poll's own line read and written, unlock
+STATEMENTS = 3  # rows, the poll's own line read and written; the lock has a session of its own
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def owners(zeus: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def orders(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What beat has ordered: the keys of clusters to look at."""
-    given: list[int] = []
-    monkeypatch.setattr(tasks.poll_cluster, "apply_async", lambda words, **_: given.extend(words))
+def orders(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    """What beat has ordered: the clusters (keys) to poll, and as which accounts."""
+    given: list[tuple[int, str]] = []
+    monkeypatch.setattr(tasks.poll_account, "apply_async", lambda words, **_: given.append(words))
     return given
 
 
@@ -85,14 +85,14 @@ def test_a_cycle_is_one_remote_command_for_each_owner_where_they_ask_for_themsel
 @pytest.mark.django_db
 @pytest.mark.parametrize("mode", ["zeus", "owners"])
 def test_jobs_that_are_over_cost_no_remote_command(
-    remote: Remote, mode: str, request: pytest.FixtureRequest, orders: list[int]
+    remote: Remote, mode: str, request: pytest.FixtureRequest, orders: list[tuple[int, str]]
 ) -> None:
     cluster = request.getfixturevalue(mode)
     active(cluster, remote, 1_000, 50)
     Job.objects.update(status="FINISHED", confirmed=True)
     tasks.poll_clusters()
     assert orders == []
-    tasks.poll_cluster(cluster.pk)
+    tasks.poll_account(cluster.pk, cluster.poll_account or "user1")
     assert remote.commands == []
 
 
@@ -132,15 +132,15 @@ def test_a_job_that_somebody_else_has_moved_meanwhile_is_left_to_the_next_look(r
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("mode", "commands"), [("zeus", 1), ("owners", 50)])
 def test_eight_workers_and_two_beats_ask_no_more_than_one(
-    remote: Remote, mode: str, commands: int, request: pytest.FixtureRequest, orders: list[int]
+    remote: Remote, mode: str, commands: int, request: pytest.FixtureRequest, orders: list[tuple[int, str]]
 ) -> None:
     cluster = request.getfixturevalue(mode)
     active(cluster, remote, 1_000, 50)
-    for _beat in range(2):
-        for _tick in range(WORKERS):  # nobody has taken the orders yet
-            tasks.poll_clusters()
-    assert orders == [cluster.pk] * 2 * WORKERS
-    for _round in range(2):  # the second one comes after the look
-        at_once(lambda: tasks.poll_cluster(orders.pop()))
+    for _tick in range(WORKERS):  # nobody has taken the orders yet
+        at_once(tasks.poll_clusters, workers=2)
+    assert len(orders) == commands, "each account is ordered once"
+    twice = [*orders, *orders]  # a broker may deliver an order again
+    shares = [twice[start::WORKERS] for start in range(WORKERS)]
+    at_once(lambda: [tasks.poll_account(*order) for order in shares.pop()])
     assert len(remote.commands) == commands
     assert Job.objects.filter(slurm_state="PENDING").count() == 1_000

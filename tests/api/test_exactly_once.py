@@ -11,7 +11,7 @@ from django.utils import timezone
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NotSubmitted, Rejected
-from jobs import submission, tasks
+from jobs import recovery, submission, tasks
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway
 
@@ -119,7 +119,7 @@ def test_a_lost_answer_is_found_and_then_replayed(cast: Cast, fake: FakeGateway,
     assert post(cast.alice).status_code == 409
     fake.outcome, fake.lost = None, {uuid.UUID(lost["Submission-Id"]).hex: Accepted(77)}
     grow_old(seconds=50)
-    assert submission.recover(zeus, "plgalice") == 1
+    assert recovery.recover(zeus, "plgalice") == 1
     answer = post(cast.alice)
     assert (answer.status_code, answer.json()["job_id"]) == (201, "77.batch.grid.cyf-kr.edu.pl")
     assert answer["Idempotency-Replayed"] == "true"
@@ -139,7 +139,7 @@ def test_a_submission_tells_what_became_of_it(cast: Cast, fake: FakeGateway, zeu
     assert told(cast, lost)["status"] == "pending"
     fake.outcome, fake.lost = None, {uuid.UUID(lost["Submission-Id"]).hex: Accepted(77)}
     grow_old(seconds=50)
-    submission.recover(zeus, "plgalice")
+    recovery.recover(zeus, "plgalice")
     assert (told(cast, lost)["status"], told(cast, lost)["job_id"]) == ("submitted", "77.batch.grid.cyf-kr.edu.pl")
     listed = cast.alice("GET", "/api/jobs").json()
     assert [(job["job_id"], job["tag"]) for job in listed] == [("77.batch.grid.cyf-kr.edu.pl", "t1")]
@@ -165,10 +165,10 @@ def test_a_strangers_submission_is_not_found(cast: Cast, fake: FakeGateway) -> N
 def test_a_young_submission_is_left_to_its_request(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:
     fake.outcome = TimedOut("30 s")
     cast.alice("POST", "/api/jobs", ORDER)
-    assert submission.accounts_to_recover() == []
-    assert submission.recover(zeus, "plgalice") == 0
+    assert recovery.accounts_to_recover() == []
+    assert recovery.recover(zeus, "plgalice") == 0
     grow_old(seconds=50)
-    assert submission.accounts_to_recover() == [(zeus.pk, "plgalice")]
+    assert recovery.accounts_to_recover() == [(zeus.pk, "plgalice")]
 
 
 @pytest.mark.parametrize(("age", "certain"), [({"seconds": 50}, False), ({"minutes": 4}, True)])
@@ -179,7 +179,7 @@ def test_missing_is_final_only_when_sbatch_is_over(
     cast.alice("POST", "/api/jobs", ORDER)
     fake.outcome = None
     grow_old(**age)
-    submission.recover(zeus, "plgalice")
+    recovery.recover(zeus, "plgalice")
     assert f"lookup sbatch_is_over={certain}" in fake.calls
 
 
@@ -188,7 +188,7 @@ def test_what_is_not_certain_stays_pending(cast: Cast, fake: FakeGateway, zeus: 
     cast.alice("POST", "/api/jobs", ORDER)
     fake.outcome = None
     grow_old(minutes=4)
-    assert submission.recover(zeus, "plgalice") == 0
+    assert recovery.recover(zeus, "plgalice") == 0
     assert Job.objects.get().submission == Submission.PENDING
 
 
@@ -197,7 +197,7 @@ def test_what_was_not_submitted_gives_its_key_back(cast: Cast, fake: FakeGateway
     lost = post(cast.alice)
     fake.outcome, fake.lost = None, {uuid.UUID(lost["Submission-Id"]).hex: NotSubmitted("Socket timed out")}
     grow_old(minutes=4)
-    assert submission.recover(zeus, "plgalice") == 1
+    assert recovery.recover(zeus, "plgalice") == 1
     assert told(cast, lost)["status"] == "failed"
     assert "Socket timed out" in told(cast, lost)["error_message"]
     assert post(cast.alice).status_code == 201
@@ -232,7 +232,7 @@ def test_a_recovery_and_its_own_request_do_not_undo_each_other(cast: Cast, fake:
         fake.during = lambda: None
         grow_old(minutes=4)
         fake.lost = {Job.objects.get().id.hex: Accepted(100)}
-        submission.recover(zeus, "plgalice")
+        recovery.recover(zeus, "plgalice")
 
     fake.during = recovered
     assert cast.alice("POST", "/api/jobs", ORDER).json()["job_id"] == "100.batch.grid.cyf-kr.edu.pl"

@@ -13,8 +13,8 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters import metrics as cluster_metrics
 from clusters import poolmetrics
+from clusters.calls import remote
 from clusters.errors import Interrupted, Refused
 from clusters.models import Cluster, Poll
 from clusters.sbatch import Rejected
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("zeus")
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n"}
 ZEUS = {"cluster": "zeus.cyfronet.pl"}
+QUEUES = ("polling", "recovery", "bulk", "housekeeping", "heartbeat")
 
 
 def read(**options: Any) -> dict[tuple[str, str], float]:
@@ -97,7 +98,7 @@ def test_proxies_are_counted_by_rule(cast: Cast, change: Any) -> None:
 
 
 def test_calls_that_a_cluster_does_not_answer_are_counted_by_kind(zeus: Cluster, change: Any) -> None:
-    @cluster_metrics.counted
+    @remote
     def probe(_cluster: Cluster, error: Exception | None = None) -> str:
         if error:
             raise error
@@ -166,21 +167,22 @@ def test_polls_are_told_by_cluster(zeus: Cluster) -> None:
     assert found[key("submitter_cluster_state", **ZEUS, state="never asked")] == 0
 
 
-def test_tasks_that_wait_and_beats_last_sign_are_told(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_tasks_that_wait_and_beats_last_sign_are_told(settings: Any) -> None:
     url = settings.CELERY_BROKER_URL.rsplit("/", 1)[0] + "/15"  # a database of Redis that nobody else uses
     settings.CELERY_BROKER_URL = url
     with heartbeat.client() as client:
         try:
             client.delete(heartbeat._KEY)
             assert key("submitter_beat_age_seconds") not in read()
-            monkeypatch.setattr(scrape, "QUEUE", "test-queue")
-            client.rpush("test-queue", "a", "b", "c")
+            client.rpush("polling", "a", "b", "c")
+            client.rpush("bulk", "a")
             client.set(heartbeat._KEY, time.time() - 30)
             found = read()
-            assert found[key("submitter_celery_queue_length", queue="test-queue")] == 3
+            waiting = {queue: found[key("submitter_celery_queue_length", queue=queue)] for queue in QUEUES}
+            assert waiting == {"polling": 3, "recovery": 0, "bulk": 1, "housekeeping": 0, "heartbeat": 0}
             assert 30 <= found[key("submitter_beat_age_seconds")] < 60
         finally:
-            client.delete("test-queue", heartbeat._KEY)
+            client.delete("polling", "bulk", heartbeat._KEY)
 
 
 def test_without_redis_the_rest_is_told(settings: Any) -> None:

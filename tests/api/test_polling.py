@@ -35,7 +35,7 @@ def test_a_second_look_that_says_the_same_writes_nothing(
     registered(zeus)
     fake.queued = [record("RUNNING")]
     polling.poll(zeus)
-    with django_assert_num_queries(5):  # lock, rows, the poll's own line read and written, unlock
+    with django_assert_num_queries(3):  # rows, the poll's own line read and written
         assert polling.poll(zeus) == 0
 
 
@@ -194,15 +194,16 @@ def test_only_enabled_clusters_with_open_jobs_are_polled(zeus: Cluster) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_do_not_look_at_the_same_cluster_at_once(fake: FakeGateway, zeus: Cluster) -> None:
+def test_poll_as_asks_nobody_whom_another_process_asks(fake: FakeGateway, zeus: Cluster) -> None:
     registered(zeus)
+    number = locks.key(locks.Subject.POLL, f"{zeus.pk}:plgpoll")
     other = connections.create_connection("default")
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [locks.Subject.POLL, zeus.pk])
+            cursor.execute("SELECT pg_advisory_lock(%s)", [number])
             assert polling.poll(zeus) == 0
             assert fake.calls == []
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [locks.Subject.POLL, zeus.pk])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
     finally:
         other.close()
     fake.queued = [record("RUNNING")]

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from clusters.models import Cluster, Poll
+from jobs.models import Job
 from submitter import heartbeat
 from tests.api.conftest import Cast
 from tests.pki import grid
@@ -48,7 +49,8 @@ def test_all_is_well_and_every_part_says_what_is_known() -> None:
     code, status, parts = ask()
     assert (code, status) == (200, "ok")
     assert set(parts) == {
-        "database", "ssh-ca-key", "trust-directory", "trust-files", "broker", "beat", "cluster zeus.cyfronet.pl",
+        "database", "ssh-ca-key", "trust-directory", "trust-files", "broker", "beat", "polls",
+        "cluster zeus.cyfronet.pl",
     }  # fmt: skip
     assert all(part["reason"] for part in parts.values())
 
@@ -152,3 +154,29 @@ def test_the_reasons_are_not_for_everybody() -> None:
     answer = Client().get("/readyz", REMOTE_ADDR="192.0.2.1")
     assert answer.json()["parts"]["database"] == {"ok": True, "vital": True}
     assert "reason" not in answer.content.decode()
+
+
+def test_a_poll_that_waits_too_long_is_told_and_is_not_503(zeus: Cluster) -> None:
+    assert ask()[2]["polls"]["reason"] == "none is late"
+    then = timezone.now() - timedelta(minutes=3)
+    job = Job.objects.create(cluster=zeus, account="plgalice", submission="SUBMITTED", slurm_id=7, created_at=then)
+    poll = Poll.objects.create(cluster=zeus, account="plgpoll", due_at=then)
+    code, status, parts = ask()
+    assert (code, status, parts["polls"]["ok"]) == (200, "degraded", False)
+    assert "1 accounts wait too long" in parts["polls"]["reason"]
+    Poll.objects.filter(pk=poll.pk).update(failures=1)
+    assert ask()[2]["polls"]["ok"], "its login does not answer: its cluster's part tells of that"
+    Poll.objects.filter(pk=poll.pk).update(failures=0)
+    Job.objects.filter(pk=job.pk).update(created_at=timezone.now())
+    assert ask()[2]["polls"]["ok"], "there was no job to ask about"
+
+
+def test_a_cluster_that_answers_one_owner_is_up_whoever_else_fails(zeus: Cluster) -> None:
+    Cluster.objects.filter(pk=zeus.pk).update(poll_account="")
+    now = timezone.now()
+    Poll.objects.create(cluster=zeus, account="plgalice", failed_at=now, failures=5, error="TimedOut: no answer")
+    assert ask()[2]["cluster zeus.cyfronet.pl"]["reason"].startswith("backing off")
+    Poll.objects.create(cluster=zeus, account="plgbob", succeeded_at=now)
+    part = ask()[2]["cluster zeus.cyfronet.pl"]
+    assert part["ok"]
+    assert part["reason"].startswith("up; last asked with success 0 s ago; as plgalice (1 of 2 accounts): TimedOut")

@@ -1,6 +1,7 @@
 """When a cluster is asked again."""
 
 import datetime as dt
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -9,9 +10,9 @@ from celery.beat import Scheduler
 from django.db.models import F
 from django.utils import timezone
 
-from clusters.errors import Failed, Refused, Unreachable
+from clusters.errors import Busy, Failed, Malformed, Refused, TimedOut, Unreachable, Unresponsive
 from clusters.models import Cluster, Poll
-from jobs import polling, schedule
+from jobs import polling, schedule, tasks
 from submitter.celery import app
 from tests.api.conftest import FakeGateway
 from tests.api.test_end import record
@@ -61,18 +62,86 @@ def test_a_cluster_that_was_just_asked_is_not_due(fake: FakeGateway, zeus: Clust
     assert fake.calls
 
 
-@pytest.mark.parametrize("exc", [Unreachable("no route"), Failed("squeue: Unable to contact slurm controller")])
-def test_a_dead_cluster_is_found_dead_by_one_account_for_all(
-    fake: FakeGateway, owners: Cluster, exc: Exception
-) -> None:
+def three_owners(owners: Cluster) -> None:
     for number, account in enumerate(["plgalice", "plgbob", "plgcarol"]):
         registered(owners, 100 + number, account)
-    fake.outcome = exc
+
+
+def test_a_login_node_out_of_reach_is_found_by_one_account_for_all(fake: FakeGateway, owners: Cluster) -> None:
+    three_owners(owners)
+    fake.outcome = Unreachable("no route")
     polling.poll(owners, due=True)
     assert len(fake.calls) == 1
     assert Poll.objects.filter(due_at__gt=timezone.now()).count() == 3
     polling.poll(owners, due=True)
     assert len(fake.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "exc",
+    [
+        TimedOut("no answer within 30 s"), Unresponsive("runs no command"), Busy("all channels were busy"),
+        Failed("squeue: Unable to contact slurm controller"), Malformed("squeue: '?'"), Refused("account expired"),
+        ValueError("whatever else came of what it printed"),
+    ],
+    ids=lambda exc: type(exc).__name__,
+)  # fmt: skip
+def test_what_comes_after_a_login_puts_off_that_account_alone(
+    fake: FakeGateway, owners: Cluster, exc: Exception
+) -> None:
+    three_owners(owners)
+
+    def first_one_fails() -> None:
+        if len(fake.calls) == 1:
+            raise exc
+
+    fake.during = first_one_fails
+    polling.poll(owners, due=True)
+    assert len([call for call in fake.calls if call.startswith("queue")]) == 3
+    failures = dict(Poll.objects.values_list("account", "failures"))
+    assert failures == {"plgalice": 1, "plgbob": 0, "plgcarol": 0}
+    assert type(exc).__name__ in Poll.objects.get(account="plgalice").error
+
+
+def test_due_lists_those_who_failed_after_all_others(owners: Cluster) -> None:
+    now = timezone.now()
+    for account, minutes, failures in (("plgalice", 9, 1), ("plgbob", 1, 0), ("plgcarol", 3, 0)):
+        due_at = now - dt.timedelta(minutes=minutes)
+        Poll.objects.create(cluster=owners, account=account, due_at=due_at, failures=failures)
+    assert schedule.due(owners, ["plgalice", "plgbob", "plgcarol"]) == ["plgcarol", "plgbob", "plgalice"]
+
+
+def test_order_gives_an_order_once_until_it_is_carried_out_or_expires(fake: FakeGateway, owners: Cluster) -> None:
+    three_owners(owners)
+    everybody = polling.accounts(owners)
+    assert schedule.order(owners, everybody) == everybody
+    assert schedule.order(owners, everybody) == []
+    Poll.objects.filter(account="plgbob").update(ordered_at=timezone.now() - schedule.ORDERED_FOR)
+    assert schedule.order(owners, everybody) == ["plgbob"]
+    fake.queued = [record("RUNNING")]
+    polling.poll_as(owners, "plgalice")
+    assert schedule.order(owners, everybody) == [], "it was just polled"
+    Poll.objects.filter(account="plgalice").update(due_at=timezone.now())
+    assert schedule.order(owners, everybody) == ["plgalice"]
+
+
+def test_accounts_that_fail_leave_half_of_a_workers_threads_to_the_others(
+    fake: FakeGateway, owners: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_owners(owners)
+    everybody = polling.accounts(owners)
+    Poll.objects.create(cluster=owners, account="plgalice", failures=1)
+    monkeypatch.setattr(tasks, "_for_failing", threading.BoundedSemaphore(1))
+    assert tasks._for_failing.acquire(blocking=False), "another one that fails is being polled"
+    schedule.order(owners, everybody)
+    tasks.poll_account(owners.pk, "plgalice")
+    assert fake.calls == []
+    tasks.poll_account(owners.pk, "plgbob")
+    assert fake.calls[:1] == ["queue everybody=False"]
+    assert schedule.order(owners, everybody) == ["plgalice"], "it is ordered again"
+    tasks._for_failing.release()
+    tasks.poll_account(owners.pk, "plgalice")
+    assert fake.calls.count("queue everybody=False") == 2
 
 
 def test_a_dead_cluster_is_tried_less_and_less_often(fake: FakeGateway, zeus: Cluster) -> None:

@@ -270,7 +270,7 @@ def test_a_database_that_is_away_is_503(cast: Cast, fake: FakeGateway, monkeypat
     def away(*_args: Any, **_values: Any) -> Job:
         raise OperationalError("the database restarts")
 
-    monkeypatch.setattr(Job.objects, "create", away)
+    monkeypatch.setattr(Job, "save", away)
     answer = cast.alice("POST", "/api/jobs", ORDER)
     assert (answer.status_code, answer.has_header("Retry-After")) == (503, True)
     assert "restarts" not in answer.json()["error_message"]

@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         folder / "web.log", environment | {"WEB_WORKERS": "2", "WEB_THREADS": "4"}, lambda: _answers(url),
     )  # fmt: skip
     worker = Daemon(
-        [sys.executable, "-m", "celery", "-A", "submitter", "worker", "--concurrency", "1", "--loglevel", "INFO",
+        [sys.executable, "-m", "celery", "-A", "submitter", "worker", "--loglevel", "INFO",
          "--hostname", f"{uuid.uuid4().hex}@%h"],
         folder / "worker.log", environment, lambda: " ready." in (folder / "worker.log").read_text(),
     )  # fmt: skip

@@ -8,13 +8,16 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
-from clusters.errors import Unreachable
+from clusters import gateway
+from clusters.errors import TimedOut, Unreachable
+from clusters.models import Cluster
 from jobs import errands, tasks
 from jobs.models import Errand, Event, Job, Source, Step, Verb
 from jobs.states import Status
 from tests.api.admin.conftest import LIST, Enter
 from tests.api.conftest import FakeGateway
 from tests.api.test_end import record
+from tests.api.test_polling import registered
 
 # ruff: noqa: ARG001 - fixtures that make rows or stand in for the clusters are asked for their effect
 
@@ -82,6 +85,24 @@ def test_an_errand_goes_on_after_its_slice_and_after_its_worker_has_died(jobs: l
     assert errands.unfinished() == [errand.pk]
     assert errands.work(errand.pk) is False
     assert (errands.unfinished(), Step.objects.exclude(state="waiting").count()) == ([], 3)
+
+
+def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
+    fake: FakeGateway, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = ["plgalice"] * 3 + ["plgbob"] * 3
+    jobs = [registered(zeus, 100 + number, account) for number, account in enumerate(accounts)]
+    asked: list[str] = []
+
+    def cancel(_cluster: Cluster, account: str, job: int, since: int) -> object:
+        asked.append(account)
+        if account == "plgalice":
+            raise TimedOut("no answer within 30 s")
+        return fake.cancel(_cluster, account, job, since)
+
+    monkeypatch.setattr(gateway, "cancel", cancel)
+    assert errands.work(errands.order(Verb.ABORT, jobs, User.objects.create_user("op"), "").pk) is False
+    assert asked == ["plgalice", "plgbob", "plgbob", "plgbob", "plgalice", "plgalice"]
 
 
 def test_the_export_has_the_filtered_jobs_and_no_formula(enter: Enter, jobs: list[Job]) -> None:

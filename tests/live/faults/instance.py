@@ -66,7 +66,7 @@ class Instance:
         self.port = free_port()
         self.web = self.web_server(self.port, "submitter.wsgi")
         celery: list[str | Path] = [sys.executable, "-m", "celery", "-A", "submitter"]
-        self.worker = self._part("worker", [*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"])
+        self.worker = self._part("worker", [*celery, "worker", "--loglevel", "INFO"])
         self.beat, self.second_beat = (
             self._part(
                 name, [*celery, "beat", "--loglevel", "INFO", "--schedule", self._room(name) / "schedule", "--pidfile="]

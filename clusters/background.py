@@ -1,0 +1,58 @@
+"""Work that nobody waits for, done by a few threads of which no account gets more than its share."""
+
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import structlog
+from django.db import close_old_connections
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[], None]
+
+
+class Background:
+    """Threads that do the work of each `owner` in order, at most `share` pieces of it at once. Thread-safe."""
+
+    def __init__(self, threads: int, share: int) -> None:
+        self._share = share
+        self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="ssh-pool")
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, deque[Work]] = defaultdict(deque)
+        self._under_way: Counter[Hashable] = Counter()
+
+    def do(self, owner: Hashable, work: Work) -> None:
+        """Have `work` of `owner` done; its log lines carry the id of this request, and what it raises is logged."""
+        context = copy_context()
+        with self._lock:
+            if self._under_way[owner] >= self._share:
+                self._waiting[owner].append(lambda: context.run(_logged, work))
+                return
+            self._under_way[owner] += 1
+        self._executor.submit(self._run, owner, lambda: context.run(_logged, work))
+
+    def _run(self, owner: Hashable, work: Work) -> None:
+        """Do one piece, and put the owner's next one behind what others have ordered meanwhile."""
+        work()
+        with self._lock:
+            following = self._waiting[owner].popleft() if self._waiting[owner] else None
+            if following is None:
+                del self._waiting[owner]
+                self._under_way[owner] -= 1
+                if not self._under_way[owner]:
+                    del self._under_way[owner]
+        if following:
+            self._executor.submit(self._run, owner, following)
+
+
+def _logged(work: Work) -> None:
+    close_old_connections()
+    try:
+        work()
+    except Exception:
+        log.exception("background-work-failed")
+    finally:
+        close_old_connections()

@@ -1,0 +1,140 @@
+"""Submissions whose answer was lost: each account's are looked for until it is certain what became of them.
+
+An account whose login does not answer is asked less and less often, and no other account waits for it.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from clusters import gateway
+from clusters.errors import ClusterError
+from clusters.models import Cluster
+from jobs import locks, submission
+from jobs.absorbing import CLOCK_SLACK
+from jobs.models import Job, RecoveryAttempt, Submission
+from jobs.states import ACTIVE
+
+log = structlog.get_logger(__name__)
+
+ORDERED_FOR = timedelta(seconds=30)  # an order that nobody has carried out by then is given again
+
+# A request whose submission is younger is probably still at work on it.
+_STILL_AT_WORK = timedelta(seconds=45)
+# By then every sbatch has been ended, and SLURM has had the time to list the job.
+_CERTAINTY = timedelta(minutes=3)
+_TOKENS = 20  # submissions in one search: the answer holds up to 48 KiB for each
+_ATTEMPT = 60.0  # seconds after which an attempt leaves the rest to the next one
+_FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 15.0, 1.5, 300.0  # seconds between attempts that fail
+
+# Jobs whose output files nobody has told us: the process that took the submission did not come to it.
+_UNDESCRIBED = Q(submission=Submission.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
+
+_ORDER = """
+    INSERT INTO jobs_recoveryattempt AS attempt (cluster_id, account, failures, due_at)
+    VALUES (%(cluster)s, %(account)s, 0, %(until)s)
+    ON CONFLICT (cluster_id, account) DO UPDATE SET due_at = %(until)s WHERE attempt.due_at <= %(now)s
+    RETURNING account
+"""
+
+
+def orders() -> Iterator[tuple[int, str]]:
+    """Yield the clusters (keys) and accounts for which an attempt is due and not ordered already; now it is."""
+    now = timezone.now()
+    for cluster, account in accounts_to_recover():
+        values: dict[str, Any] = {"cluster": cluster, "account": account, "now": now, "until": now + ORDERED_FOR}
+        with connection.cursor() as cursor:
+            cursor.execute(_ORDER, values)
+            taken = cursor.fetchone()
+        if taken:
+            yield cluster, account
+
+
+def attempt(cluster: Cluster, account: str) -> None:
+    """Try to `recover` once, unless another worker does; after a failure the next attempt comes later each time."""
+    with locks.alone(locks.Subject.RECOVERY, f"{cluster.pk}:{account}") as free:
+        if not free:
+            return
+        attempts = RecoveryAttempt.objects.filter(cluster=cluster, account=account)
+        try:
+            recover(cluster, account)
+        except Exception as exc:
+            unexpected = None if isinstance(exc, ClusterError) else exc
+            error = f"{type(exc).__name__}: {exc}" if unexpected is None else type(exc).__name__
+            log.warning("recovery-failed", cluster=cluster.name, account=account, error=error, exc_info=unexpected)
+            _put_off(cluster, account)
+        else:
+            attempts.delete()
+
+
+def recover(cluster: Cluster, account: str) -> int:
+    """Find out what became of this account's submissions whose answer was lost; return how many were resolved.
+
+    Then ask about jobs that were never described. Raises ClusterError, and the rest stays as it was.
+    """
+    deadline = time.monotonic() + _ATTEMPT
+    resolved = _resolve(cluster, account, deadline)
+    undescribed = Job.objects.filter(_UNDESCRIBED, cluster=cluster, account=account)
+    for job in undescribed.filter(created_at__range=_recently(timezone.now())):
+        if time.monotonic() > deadline:
+            break
+        if job.slurm_id and (new := gateway.describe(cluster, account, job.slurm_id)):
+            submission.describe(job, new)
+    return resolved
+
+
+def accounts_to_recover() -> list[tuple[int, str]]:
+    """Return the clusters (keys) and accounts for which `recover` has something to do."""
+    now = timezone.now()
+    jobs = Job.objects.filter(_lost(now) | (_UNDESCRIBED & Q(created_at__range=_recently(now))), cluster__enabled=True)
+    return list(jobs.order_by().values_list("cluster", "account").distinct())
+
+
+def untidy_accounts() -> list[tuple[int, str]]:
+    """Return where submissions of two days ago may have left traces: those that were recovered or abandoned."""
+    now = timezone.now()
+    jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
+    return list(jobs.order_by().values_list("cluster", "account").distinct())
+
+
+def _put_off(cluster: Cluster, account: str) -> None:
+    last, _created = RecoveryAttempt.objects.get_or_create(cluster=cluster, account=account)
+    last.failures += 1
+    pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * _GROWTH ** min(last.failures, 16))
+    last.due_at = timezone.now() + timedelta(seconds=pause)
+    last.save()
+
+
+def _lost(now: datetime) -> Q:
+    return Q(submission=Submission.PENDING, created_at__lt=now - _STILL_AT_WORK)
+
+
+def _recently(now: datetime) -> tuple[datetime, datetime]:
+    return now - timedelta(days=1), now - _STILL_AT_WORK
+
+
+def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
+    now = timezone.now()
+    jobs = {job.id.hex: job for job in Job.objects.filter(_lost(now), cluster=cluster, account=account)}
+    certain = [token for token, job in jobs.items() if job.created_at < now - _CERTAINTY]
+    uncertain = [token for token in jobs if token not in certain]
+    resolved = 0
+    for tokens in (*_in_parts(certain), *_in_parts(uncertain)):
+        if resolved and time.monotonic() > deadline:
+            break
+        oldest = now - min(jobs[token].created_at for token in tokens) + CLOCK_SLACK
+        outcomes = gateway.lookup(
+            cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens[0] in certain
+        )
+        resolved += sum(submission.keep(jobs[token], outcome) for token, outcome in outcomes.items())
+    return resolved
+
+
+def _in_parts(tokens: Sequence[str]) -> list[Sequence[str]]:
+    return [tokens[start : start + _TOKENS] for start in range(0, len(tokens), _TOKENS)]

@@ -1,0 +1,165 @@
+"""Whoever waits for a cluster holds no database connection, in any verb of the gateway, request or task."""
+
+import inspect
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from clusters import gateway, pool, ssh
+from clusters.calls import call
+from clusters.errors import TimedOut
+from clusters.models import Cluster
+from jobs import errands, tasks
+from jobs.models import Job, Verb
+from tests.api.conftest import Cast, FakeGateway
+from tests.api.test_end import record
+from tests.api.test_polling import registered
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n"}
+SILENT = {"reserve"}  # asks nobody
+
+
+def holds_a_connection() -> bool:
+    """Whether this thread has taken a database connection and not given it back."""
+    return connection.connection is not None
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether a connection was held, for each time that the way to a login node was taken; nobody answers there."""
+    held: list[bool] = []
+
+    def silent(*_args: Any, **_options: Any) -> Any:
+        held.append(holds_a_connection())
+        raise TimedOut("no answer")
+
+    @contextmanager
+    def channel(*args: Any, **options: Any) -> Iterator[Any]:
+        yield silent(*args, **options)
+
+    monkeypatch.setattr(pool.Pool, "channel", channel)
+    monkeypatch.setattr(pool.Pool, "started", silent)
+    monkeypatch.setattr(ssh, "greet", silent)
+    return held
+
+
+def verbs() -> dict[str, Callable[..., Any]]:
+    """Return the gateway's public functions."""
+    mine = inspect.getmembers(gateway, lambda value: inspect.isfunction(value) and value.__module__ == gateway.__name__)
+    return {name: verb for name, verb in mine if not name.startswith("_")}
+
+
+ARGUMENTS: dict[str, Callable[[Cluster], tuple[Any, ...]]] = {
+    "submit": lambda zeus: (gateway.Place(zeus, "plgalice", uuid.uuid4()), "", "#!/bin/sh\n"),
+    "lookup": lambda zeus: (zeus, "plgalice", ["a" * 32], 60),
+    "describe": lambda zeus: (zeus, "plgalice", 7),
+    "tidy": lambda zeus: (zeus, "plgalice"),
+    "cancel": lambda zeus: (zeus, "plgalice", 7, 60),
+    "inspect": lambda zeus: (zeus, "plgalice", 7, 60),
+    "look": lambda zeus: (zeus, "plgalice"),
+    "ping": lambda zeus: (zeus, "plgalice"),
+    "greet": lambda zeus: (zeus,),
+    "open_file": lambda zeus: (zeus, "plgalice", "/home/plgalice/out"),
+}
+OPTIONS: dict[str, dict[str, Any]] = {"lookup": {"sbatch_is_over": True}, "look": {"everybody": False}}
+
+
+def test_every_verb_is_tried_here() -> None:
+    assert set(verbs()) - SILENT == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_a_verb_gives_the_connection_back_before_it_waits(zeus: Cluster, asked: list[bool], name: str) -> None:
+    assert Cluster.objects.count() == 1
+    assert holds_a_connection()
+    with ExitStack() as stack, pytest.raises(TimedOut):
+        begin(stack, verbs()[name](*ARGUMENTS[name](zeus), **OPTIONS.get(name, {})))
+    assert asked == [False]
+
+
+def begin(stack: ExitStack, answer: AbstractContextManager[object]) -> None:
+    """Enter what a verb has returned that asks only then."""
+    stack.enter_context(answer)
+
+
+@pytest.fixture
+def during(fake: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether a connection was held, for each call of the gateway; they pass through `call`, as the real ones do."""
+    held: list[bool] = []
+    fake.during = lambda: held.append(holds_a_connection())
+    say = fake._say
+
+    def through_call(verb: str, answer: Any) -> Any:
+        with call(Cluster.objects.all()[0], verb.split(maxsplit=1)[0]):
+            return say(verb, answer)
+
+    monkeypatch.setattr(fake, "_say", through_call)
+    return held
+
+
+def ask_for_output(cast: Cast, job: str) -> None:
+    answer = cast.alice("GET", f"/api/jobs/{job}/stdout")
+    for _piece in answer.streaming_content:
+        assert not holds_a_connection()
+
+
+REQUESTS: dict[str, Callable[[Cast, str], object]] = {
+    "submit": lambda cast, _job: cast.alice("POST", "/api/jobs", ORDER),
+    "inspect": lambda cast, job: cast.alice("GET", f"/api/jobs/{job}?refresh=true"),
+    "cancel": lambda cast, job: cast.alice("PUT", f"/api/jobs/{job}", {"action": "abort"}),
+    "cancel and remove": lambda cast, job: cast.alice("DELETE", f"/api/jobs/{job}"),
+    "open_file": ask_for_output,
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_holds_no_connection_while_a_cluster_answers(
+    cast: Cast, fake: FakeGateway, zeus: Cluster, during: list[bool], name: str
+) -> None:
+    job = registered(zeus, stdout="/home/plgalice/out")
+    fake.files = {"/home/plgalice/out": b"hello"}
+    REQUESTS[name](cast, job.job_id)
+    assert during == [False]
+    assert fake.calls[0].split()[0] == name.split(maxsplit=1)[0]
+
+
+def test_a_poll_holds_no_connection_while_a_cluster_answers(
+    fake: FakeGateway, zeus: Cluster, during: list[bool]
+) -> None:
+    registered(zeus)
+    fake.accounted = [record("COMPLETED")]
+    tasks.poll_account(zeus.pk, "plgpoll")
+    assert fake.calls == ["queue everybody=True", "history"]
+    assert during == [False, False]
+
+
+def test_a_recovery_holds_no_connection_while_a_cluster_answers(
+    fake: FakeGateway, zeus: Cluster, during: list[bool]
+) -> None:
+    before = timezone.now() - timedelta(minutes=4)
+    Job.objects.create(cluster=zeus, account="plgalice", created_at=before)
+    registered(zeus, created_at=before)
+    tasks.recover_account(zeus.pk, "plgalice")
+    assert fake.calls == ["lookup sbatch_is_over=True", "describe"]
+    assert during == [False, False]
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_a_bulk_operation_holds_no_connection_while_a_cluster_answers(
+    fake: FakeGateway, zeus: Cluster, during: list[bool], verb: Verb
+) -> None:
+    operator = User.objects.create_user("operator")
+    errand = errands.order(verb, [registered(zeus)], operator, "127.0.0.1")
+    fake.queued = [record("RUNNING")]
+    tasks.run_errand(str(errand.pk))
+    assert during == [False]
+    assert len(fake.calls) == 1
