@@ -282,9 +282,9 @@ def ping(cluster: Cluster, account: str) -> tuple[str, str]:
 
 
 @remote
-def greet(cluster: Cluster) -> None:
-    """Connect and compare the host key, without logging in. Raises Unreachable."""
-    ssh.greet(cluster.endpoint)
+def greet(cluster: Cluster) -> str:
+    """Connect and compare the host key, without logging in; return how the server names itself. Raises Unreachable."""
+    return ssh.greet(cluster.endpoint)
 
 
 @contextmanager

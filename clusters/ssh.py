@@ -18,6 +18,7 @@ _SILENCE = 3.0  # seconds after which no channel means that nobody answers; a bu
 _UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
 _UID_DIGITS = 10
 _LONGEST_BANNER = 500  # characters
+_LONGEST_VERSION = 255  # characters
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9._-]{0,31}\Z")
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key's type names another signature
 
@@ -49,11 +50,15 @@ def check_account(account: str) -> None:
         raise Refused(f"{account!r} is no account that jobs can run as")
 
 
-def greet(endpoint: Endpoint) -> None:
-    """Connect to `endpoint`, compare its host key, and leave. Raises Unreachable."""
+def greet(endpoint: Endpoint) -> str:
+    """Connect to `endpoint`, compare its host key, and leave; return how its server names itself. Raises Unreachable.
+
+    Such as `SSH-2.0-OpenSSH_10.0p2 Debian-7` (RFC 4253 section 4.2).
+    """
     transport = _handshake(endpoint)
     try:
         _check_host_key(transport, endpoint)
+        return str(transport.remote_version)[:_LONGEST_VERSION]
     finally:
         transport.close()
 

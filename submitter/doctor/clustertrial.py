@@ -1,5 +1,6 @@
 """Each cluster, tried as the service uses it: connection, host key, login, sbatch, squeue, sacct."""
 
+import re
 from collections.abc import Iterator
 
 from clusters import gateway
@@ -7,6 +8,9 @@ from clusters.errors import ClusterError, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.ping import ping
 from submitter.doctor.finding import Finding, Level
+
+_OPENSSH = re.compile(r"SSH-2\.0-OpenSSH_([0-9]{1,3})\.([0-9]{1,3})")
+_WITH_PENALTIES = (9, 8)
 
 _REMEDIES: dict[type[ClusterError], str] = {
     Unreachable: "compare address, port and host keys with the cluster's page in the admin; is a firewall in between?",
@@ -35,11 +39,21 @@ def _try(cluster: Cluster) -> Iterator[Finding]:
     name = f"cluster {cluster}"
     try:
         yield Finding(Level.OK, name, ping(cluster, ""))
+        yield from _penalties(name, gateway.greet(cluster))
         if cluster.poll_account:
             yield Finding(Level.OK, name, _ask(cluster))
     except ClusterError as exc:
         remedy = next(words for kind, words in _REMEDIES.items() if isinstance(exc, kind))
         yield Finding(Level.FAIL, name, f"{type(exc).__name__}: {exc}", remedy)
+
+
+def _penalties(name: str, server: str) -> Iterator[Finding]:
+    """Tell of a server that drops addresses from which logins fail: whether it exempts this one, it alone knows."""
+    version = _OPENSSH.match(server)
+    if version and (int(version[1]), int(version[2])) >= _WITH_PENALTIES:
+        message = f"its server is OpenSSH {version[1]}.{version[2]}, which drops addresses from which logins fail"
+        remedy = "name this machine in PerSourcePenaltyExemptList in the sshd_config of the login node"
+        yield Finding(Level.NOTE, name, message, remedy)
 
 
 def _ask(cluster: Cluster) -> str:

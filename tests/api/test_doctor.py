@@ -213,6 +213,7 @@ def _look(*_: Any, **__: Any) -> Iterator[_Look]:
 def test_a_cluster_that_answers_is_fine(zeus: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert zeus.poll_account
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
+    monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
     monkeypatch.setattr(gateway, "look", _look)
     assert [finding.level for finding in clustertrial.look()] == [Level.OK] * 2
 
@@ -244,9 +245,30 @@ def test_accounting_that_does_not_answer_is_found(monkeypatch: pytest.MonkeyPatc
         raise Failed("sacct: no connection")
 
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
+    monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
     monkeypatch.setattr(gateway, "look", _look)
     monkeypatch.setattr(_Look, "history", fail)
     assert [finding.level for finding in clustertrial.look()] == [Level.OK, Level.FAIL]
+
+
+@pytest.mark.parametrize(
+    ("server", "levels"),
+    [
+        ("SSH-2.0-OpenSSH_9.7p1", [Level.OK]),
+        ("SSH-2.0-OpenSSH_9.8p1 Ubuntu-1", [Level.OK, Level.NOTE]),
+        ("SSH-2.0-OpenSSH_10.0p2 Debian-7", [Level.OK, Level.NOTE]),
+        ("SSH-2.0-dropbear_2024.86", [Level.OK]),
+        (f"SSH-2.0-OpenSSH_{'9' * 200}", [Level.OK]),
+    ],
+)
+def test_a_server_that_drops_addresses_after_failed_logins_is_noted(
+    zeus: Cluster, monkeypatch: pytest.MonkeyPatch, server: str, levels: list[Level]
+) -> None:
+    Cluster.objects.filter(pk=zeus.pk).update(poll_account="")
+    monkeypatch.setattr(gateway, "greet", lambda *_: server)
+    found = list(clustertrial.look())
+    assert [finding.level for finding in found] == levels
+    assert ["PerSourcePenaltyExemptList" in finding.remedy for finding in found[1:]] == [True] * len(found[1:])
 
 
 def test_a_disabled_cluster_is_noted_and_none_at_all_is_found(zeus: Cluster) -> None:
