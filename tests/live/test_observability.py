@@ -182,14 +182,14 @@ def test_the_doctor_finds_the_sandbox_well() -> None:
 
 def test_what_the_worker_counts_is_in_the_web_servers_answer(place: Place, zeus: Cluster) -> None:
     name = 'submitter_cluster_call_seconds_count{cluster="zeus.cyfronet.pl",verb="look"}'
-    pk = _cluster_key(zeus)
+    pk, account = _cluster(zeus)
 
     def polled() -> bool:
         """The sandbox's own worker polls as well: make it due again until ours is the first."""
         with psycopg.connect(variable("DATABASE_URL")) as connection:
             connection.execute("UPDATE clusters_poll SET due_at = NULL WHERE cluster_id = %s", [pk])
         with app.connection_for_write(url=place.redis) as broker:
-            app.send_task("jobs.tasks.poll_cluster", (pk,), connection=broker)
+            app.send_task("jobs.tasks.poll_account", (pk, account), connection=broker, queue="polling")
         return place.metrics().get(name, 0) >= 1
 
     with calling(place) as alice:
@@ -197,11 +197,13 @@ def test_what_the_worker_counts_is_in_the_web_servers_answer(place: Place, zeus:
         eventually(polled, "a poll of the worker is counted")
 
 
-def _cluster_key(cluster: Cluster) -> int:
+def _cluster(cluster: Cluster) -> tuple[int, str]:
+    """Return the cluster's key and its poll account."""
     with psycopg.connect(variable("DATABASE_URL")) as connection:
-        row = connection.execute("SELECT id FROM clusters_cluster WHERE name = %s", [cluster.host]).fetchone()
+        columns = "SELECT id, poll_account FROM clusters_cluster WHERE name = %s"
+        row = connection.execute(columns, [cluster.host]).fetchone()
     assert row
-    return int(row[0])
+    return int(row[0]), str(row[1])
 
 
 def _line_with(log: Path, text: str) -> str | None:

@@ -35,7 +35,7 @@ def connection(zeus: Endpoint) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def sessions() -> Iterator[Pool]:
+def sessions(transactional_db: None) -> Iterator[Pool]:  # noqa: ARG001 - logins are counted in the database
     """The connections of a process."""
     sessions = Pool()
     yield sessions
