@@ -211,6 +211,7 @@ class Login(models.Model):
     refusals = models.PositiveIntegerField(default=0, help_text="in a row")
     message = models.TextField(blank=True, help_text="why the last one was refused")
     refused_until = models.DateTimeField(null=True, help_text="not tried again before")
+    tried_until = models.DateTimeField(null=True, help_text="a process tries it, or has died by then")
 
     class Meta:
         default_permissions = ()

@@ -32,7 +32,7 @@ class Limits:
 
 
 class Attempt(Protocol):
-    """A login that is being tried; one of its methods is called once, with what came of it.
+    """A login that is being tried; its methods are called with what came of it.
 
     `is_suspect`: the last one was refused.
     """
@@ -40,7 +40,7 @@ class Attempt(Protocol):
     is_suspect: bool
 
     def accepted(self) -> None:
-        """The account was let in."""
+        """The account was let in; `refused` may still follow, where the service itself does not use it."""
 
     def broken_off(self) -> None:
         """The login was broken off, and is tried once more."""
@@ -269,7 +269,7 @@ class Session:
         """Try one login and report what came of it; `again`: one that was broken off without a word is tried again."""
         attempt = self._logins.attempt(self._endpoint, self._account, self._endpoint.connect_timeout)
         try:
-            connection = Connection(self._endpoint, self._account)
+            return Connection(self._endpoint, self._account, attempt.accepted)
         except Refused as exc:
             if again and isinstance(exc, BrokenOff) and not (exc.explained or attempt.is_suspect):
                 attempt.broken_off()
@@ -279,5 +279,3 @@ class Session:
         except BaseException:
             attempt.unfinished()
             raise
-        attempt.accepted()
-        return connection

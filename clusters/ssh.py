@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import paramiko
@@ -79,8 +80,8 @@ def shown_key(address: str, port: int, key_type: str, timeout: float) -> str:
 class Connection:
     """An authenticated connection; thread-safe, as paramiko's transport is."""
 
-    def __init__(self, endpoint: Endpoint, account: str) -> None:
-        """Connect and log in.
+    def __init__(self, endpoint: Endpoint, account: str, accepted: Callable[[], None] = lambda: None) -> None:
+        """Connect and log in; `accepted` is called once the login node has let the account in.
 
         Raises Unreachable, Unresponsive where the account's shell runs nothing, and Refused (also as BrokenOff) where
         the login node does not let `account` in or it is an account that this service never becomes.
@@ -94,6 +95,7 @@ class Connection:
         try:
             _check_host_key(self._transport, endpoint)
             _log_in(self._transport, account)
+            accepted()
             self._check_uid()
         except BaseException:
             self._transport.close()
@@ -192,7 +194,7 @@ def _check_host_key(transport: paramiko.Transport, endpoint: Endpoint) -> None:
 def _log_in(transport: paramiko.Transport, account: str) -> None:
     request_id = structlog.contextvars.get_contextvars().get("request_id", "none")
     try:
-        transport.auth_publickey(account, authority.issue(account, request_id, settings.SSH_CA_KEY))
+        still_wanted = transport.auth_publickey(account, authority.issue(account, request_id, settings.SSH_CA_KEY))
     except paramiko.AuthenticationException as exc:
         # paramiko's class for a connection that was closed and for one that stalls as well.
         if "timeout" in str(exc).lower():
@@ -204,6 +206,8 @@ def _log_in(transport: paramiko.Transport, account: str) -> None:
         raise _broken_off(transport, account) from exc
     except (paramiko.SSHException, OSError) as exc:
         raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc
+    if still_wanted:
+        raise Refused(f"the login node asks {account} for more than a certificate: {', '.join(still_wanted)[:200]}")
 
 
 def _broken_off(transport: paramiko.Transport, account: str) -> BrokenOff:

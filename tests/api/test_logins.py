@@ -52,24 +52,58 @@ def test_at_most_two_logins_of_unknown_accounts_are_open_at_once() -> None:
     assert outstanding() == 0
 
 
-def test_an_account_that_was_let_in_waits_for_no_room() -> None:
-    attempt().accepted()
+def test_an_account_that_was_let_in_may_use_the_room_that_unknown_ones_leave() -> None:
+    for account in ("plgalice", "plgbob"):
+        attempt(account).accepted()
     for account in ("plg1", "plg2"):
         attempt(account)
-    attempt().accepted()
+    attempt("plgalice")
+    with pytest.raises(Busy):
+        attempt("plgbob", patience=0.01)
 
 
-@pytest.mark.parametrize("reserved", [True, False])
-def test_a_refused_login_counts_five_seconds_whether_it_was_expected_or_not(reserved: bool) -> None:
-    if not reserved:
+def test_an_unknown_account_is_tried_by_one_process_at_a_time() -> None:
+    first = attempt()
+    with pytest.raises(Busy):
+        attempt(patience=0.01)
+    assert 4 < outstanding() <= 5
+    first.unfinished()
+    attempt(patience=0.01)
+
+
+def test_an_attempt_of_a_process_that_died_keeps_the_account_from_no_other_for_long() -> None:
+    attempt()
+    Login.objects.update(tried_until=timezone.now() - timedelta(seconds=1))
+    attempt(patience=0.01)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_refused_login_counts_five_seconds_whether_the_account_was_known_or_not(known: bool) -> None:
+    if known:
         attempt().accepted()
     attempt().refused("not let in")
     assert 4 < outstanding() <= 5
 
 
+def test_an_account_that_the_service_itself_does_not_use_costs_the_login_node_nothing() -> None:
+    let_in = attempt()
+    let_in.accepted()
+    let_in.refused("plgalice is a system account")
+    assert outstanding() == 0
+    with pytest.raises(Refused, match="system account"):
+        attempt()
+
+
+def test_who_waits_for_room_hears_of_a_refusal_that_comes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = attempt()
+    monkeypatch.setattr(logins.time, "sleep", lambda _seconds: first.refused("expired"))  # type: ignore[attr-defined]
+    with pytest.raises(Refused, match="expired"):
+        attempt(patience=10)
+
+
 def test_a_refusal_is_remembered_by_every_process_for_longer_each_time() -> None:
     pauses = []
-    for _ in range(9):
+    for _ in range(6):
         attempt().refused("your account has expired")
         login = Login.objects.get()
         assert login.refused_until
@@ -77,7 +111,7 @@ def test_a_refusal_is_remembered_by_every_process_for_longer_each_time() -> None
         with pytest.raises(Refused, match="your account has expired"):
             SharedLogins().attempt(NODE, "plgalice", 10)
         pass_time(1000)
-    assert pauses == [10, 20, 40, 80, 160, 320, 600, 600, 600]
+    assert pauses == [10, 20, 40, 80, 120, 120]
 
 
 def test_a_refused_account_is_told_so_while_there_is_no_room_to_try_it_again() -> None:
@@ -128,11 +162,12 @@ def logs_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         tried: list[str] = []
         left = list(ends)
 
-        def connect(_endpoint: Endpoint, account: str) -> object:
+        def connect(_endpoint: Endpoint, account: str, accepted: Callable[[], None]) -> object:
             tried.append(account)
             end = left.pop(0)
             if end:
                 raise end
+            accepted()
             return object()
 
         monkeypatch.setattr(session, "Connection", connect)
@@ -179,4 +214,4 @@ def test_a_login_node_out_of_reach_says_nothing_of_an_account(logs_in: Callable[
     for _call in range(3):
         with pytest.raises(Unreachable):
             connect()
-    assert (len(tried), outstanding(), Login.objects.count()) == (3, 0, 0)
+    assert (len(tried), outstanding(), Login.objects.get().refusals) == (3, 0, 0)
