@@ -18,6 +18,8 @@ DIGITAL_SIGNATURE, KEY_CERT_SIGN = 0x80, 0x04
 EXTENDED_KEY_USAGE = "2.5.29.37"
 CLIENT_PURPOSES = frozenset({"1.3.6.1.5.5.7.3.2", "2.5.29.37.0"})  # clientAuth, and any
 
+_SERIAL_BITS = 160  # RFC 5280 section 4.1.2.2: 20 octets
+
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
@@ -103,7 +105,10 @@ class Certificate:
 
 
 def read(raw: bytes) -> Certificate:
-    """Read a caller's certificate, DER; raises Malformed, also for versions but 3 and for serial numbers below 1."""
+    """Read a caller's certificate, DER; raises Malformed, also for other versions than 3.
+
+    Its serial number has to be positive and of at most 20 octets.
+    """
     return _readable(raw, _expect_version_and_serial)
 
 
@@ -122,6 +127,8 @@ def _readable(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
         return _read(raw, expect)
     except der.NotDer as exc:
         raise Malformed("certificate-malformed", "a certificate is not of the form that RFC 5280 describes") from exc
+    except dn.TooLong as exc:
+        raise Malformed("name-too-long", "a name has too many values, or one that is too long") from exc
     except dn.BadName as exc:
         raise Malformed("name-unreadable", "a name holds a value that is not a string of its type") from exc
 
@@ -129,8 +136,8 @@ def _readable(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
 def _expect_version_and_serial(version: int, serial: int) -> None:
     if version != 3:  # noqa: PLR2004 - X.509 version 3
         raise Malformed("certificate-version", "a certificate is not X.509 version 3")
-    if serial <= 0:
-        raise Malformed("certificate-serial", "a certificate's serial number is not positive")
+    if serial <= 0 or serial.bit_length() > _SERIAL_BITS:
+        raise Malformed("certificate-serial", "a certificate's serial number is not positive, or longer than 20 octets")
 
 
 def _read(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
@@ -140,7 +147,7 @@ def _read(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
     expect(version, serial)
     issuer, subject = dn.decode(fields[2]), dn.decode(fields[4])
     extensions = _extensions(fields[6:])
-    parsed = _parse(raw)
+    parsed, not_before, not_after = _parse(raw)
     return Certificate(
         raw=raw,
         parsed=parsed,
@@ -148,8 +155,8 @@ def _read(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
         serial=serial,
         issuer=issuer,
         subject=subject,
-        not_before=parsed.not_valid_before_utc,
-        not_after=parsed.not_valid_after_utc,
+        not_before=not_before,
+        not_after=not_after,
         extensions=extensions,
         is_ca=_is_ca(extensions.get(BASIC_CONSTRAINTS)),
         key_usage=_key_usage(extensions.get(KEY_USAGE)),
@@ -172,11 +179,14 @@ def _fields(raw: bytes) -> tuple[list[der.Item], int]:
     return fields, version
 
 
-def _parse(raw: bytes) -> x509.Certificate:
+def _parse(raw: bytes) -> tuple[x509.Certificate, datetime, datetime]:
+    """The library's reading, and from when to when it is valid: the library takes a year 0, which datetime refuses."""
     try:
-        return x509.load_der_x509_certificate(raw)
+        parsed = x509.load_der_x509_certificate(raw)
+        validity = parsed.not_valid_before_utc, parsed.not_valid_after_utc
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as exc:
         raise der.NotDer("the library cannot read it") from exc
+    return parsed, *validity
 
 
 def _extensions(optional: list[der.Item]) -> dict[str, Extension]:

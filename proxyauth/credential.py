@@ -2,9 +2,9 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_uppercase, digits
 
 from proxyauth import certificate, possession
 from proxyauth.algorithms import check_key
@@ -17,13 +17,15 @@ MAX_CERTIFICATES = 10
 _KEYS = {"RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY"}
 _CERTIFICATES = {"CERTIFICATE", "X509 CERTIFICATE"}
 _IGNORED = {"EC PARAMETERS"}  # `openssl ecparam -genkey` writes the curve's name before the key
-_BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]+)-----")
+_BEGIN, _END, _DASHES = "-----BEGIN ", "-----END ", "-----"
+_LABEL = frozenset(ascii_uppercase + digits + " ")
 # The text that openssl, Globus, VOMS and MyProxy tools write around blocks: blank lines, indented dumps, and these
 # beginnings of lines.
-_PRINTABLE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
-_TOOL_TEXT = re.compile(
-    rf"(?:[ \t]{_PRINTABLE}|(?:Certificate:|Bag Attributes|Key Attributes|subject ?=|issuer ?=|#){_PRINTABLE})?"
-)
+_TOOL_TEXT = (
+    " ", "\t", "#", "Certificate:", "Bag Attributes", "Key Attributes", "subject=", "subject =", "issuer=", "issuer =",
+)  # fmt: skip
+_CONTROLS = frozenset(map(chr, [*range(0x20), 0x7F])) - {"\t"}
+_PKCS12_VERSION = b"\x02\x01\x03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,9 @@ def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
 
 def _text(data: bytes) -> str:
     if data[:1] == b"\x30" and data[1:2] >= b"\x80":
-        pkcs12 = re.match(rb"\x30(?:\x80|\x81.|\x82..|\x83...)\x02\x01\x03", data, re.DOTALL)
-        rule, what = ("pkcs12", "PKCS#12") if pkcs12 else ("der", "DER")
+        behind_length = 2 + (data[1] & 0x7F)
+        is_pkcs12 = data[behind_length : behind_length + len(_PKCS12_VERSION)] == _PKCS12_VERSION
+        rule, what = ("pkcs12", "PKCS#12") if is_pkcs12 else ("der", "DER")
         raise Malformed(rule, f"this is {what}; PEM is expected")
     if b"\x00" in data:
         raise Malformed("nul-byte", "there is a NUL byte")
@@ -97,15 +100,15 @@ def _blocks(text: str) -> Iterator[_Block]:
         raise Malformed("not-pem", "this is not PEM")
     label, lines = "", list[str]()
     for line in text.replace("\r\n", "\n").split("\n"):
-        boundary = _BOUNDARY.fullmatch(line.rstrip(" \t"))
+        boundary = _boundary(line.rstrip(" \t"))
         if boundary is None and not label:
             _expect_tool_text(line)
         elif boundary is None:
             lines.append(line.strip(" \t"))
-        elif (boundary[1] == "BEGIN") == bool(label) or label not in {"", boundary[2]}:
+        elif (boundary[0] == _BEGIN) == bool(label) or label not in {"", boundary[1]}:
             raise Malformed("pem-boundary", "the beginnings and ends of PEM blocks do not match")
-        elif boundary[1] == "BEGIN":
-            label = boundary[2]
+        elif boundary[0] == _BEGIN:
+            label = boundary[1]
         else:
             yield _Block(label, tuple(lines))
             label, lines = "", []
@@ -113,8 +116,17 @@ def _blocks(text: str) -> Iterator[_Block]:
         raise Malformed("pem-boundary", "the last PEM block has no end")
 
 
+def _boundary(line: str) -> tuple[str, str] | None:
+    """_BEGIN or _END and the label, if the line begins or ends a block."""
+    for edge in (_BEGIN, _END):
+        label = line.removeprefix(edge).removesuffix(_DASHES)
+        if label and len(edge + label + _DASHES) == len(line) and _LABEL.issuperset(label):
+            return edge, label
+    return None
+
+
 def _expect_tool_text(line: str) -> None:
-    if not _TOOL_TEXT.fullmatch(line):
+    if line and not (line.startswith(_TOOL_TEXT) and _CONTROLS.isdisjoint(line)):
         raise Malformed("junk", "there is something besides PEM blocks and the text that tools write")
 
 

@@ -13,6 +13,9 @@ SEQUENCE, SET = 0x30, 0x31
 _LONG_FORM = 0x80
 _HIGH_TAG = 0x1F
 _LENGTH_OCTETS = 4
+# RFC 5280 appendix B asks for 20 arcs below 2^28; the longest in use is of 128 bits (X.667).
+_OID_OCTETS = 128
+_ARC_BITS = 128
 
 
 class NotDer(Exception):
@@ -93,15 +96,19 @@ def integer(item: Item | None) -> int:
 
 
 def oid(item: Item | None) -> str:
-    """The dotted form of an OBJECT IDENTIFIER (X.690 8.19); raises NotDer."""
+    """The dotted form of an OBJECT IDENTIFIER (X.690 8.19) of at most 128 octets; raises NotDer."""
     body = expect(item, OID).body
     if not body or body[-1] & 0x80:
         raise NotDer("an object identifier is cut off")
+    if len(body) > _OID_OCTETS:
+        raise NotDer("an object identifier is too long")
     arcs, value = [], 0
     for octet in body:
         if octet == 0x80 and value == 0:  # noqa: PLR2004 - a leading zero group
             raise NotDer("an arc is not in its shortest form")
         value = value << 7 | octet & 0x7F
+        if value >> _ARC_BITS:
+            raise NotDer("an arc is too large")
         if not octet & 0x80:
             arcs.append(value)
             value = 0

@@ -1,24 +1,37 @@
 """PURE: the grid-mapfile as Globus reads it: whose DN is which account, and which accounts nobody gets."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase, digits
+from typing import Protocol
 
 from proxyauth import dn
 from proxyauth.errors import NoAccount, Unreadable
 
-_LINE = re.compile(
-    r"""\s*(?:"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<plain>(?:[^\s"\\]|\\.)+))"""
-    r"""\s+(?P<accounts>[^\s,#"]+(?:\s*,\s*[^\s,#"]+)*)\s*(?:\#.*)?""",
-    re.DOTALL,
-)
-_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
+_HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
 # A leading dot means a pool of accounts to Globus, digits alone mean a uid to many tools.
-_ACCOUNT = re.compile(r"(?=.*[a-z])[a-z0-9_][a-z0-9._-]{0,31}")
+_LETTERS = frozenset(ascii_lowercase)
+_FIRST = _LETTERS | frozenset(digits + "_")
+_FOLLOWING = _FIRST | frozenset(".-")
+_LONGEST_ACCOUNT = 32
 _FIRST_USER = 1000
 _NOBODY = 65534
 
 UidOf = Callable[[str], int | None]
+
+
+class Match(Protocol):
+    """A DN that fits a pattern."""
+
+    def __getitem__(self, group: str, /) -> str | None:
+        """The text of the group, None where it took no part."""
+
+
+class Pattern(Protocol):
+    """A site's pattern for DNs, with a group `account`. Users' DNs reach it, so it must not backtrack."""
+
+    def fullmatch(self, text: str, /) -> Match | None:
+        """What fits, None if the text as a whole does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +72,60 @@ def parse(raw: bytes) -> Gridmap:
 
 
 def _read_line(line: bytes) -> tuple[str, Entry]:
-    match = _LINE.fullmatch(line.decode("utf-8"))
-    if match is None:
-        raise Unreadable("a DN (in quotes, if it has blanks) and an account are expected")
-    slashed = _unescape(match["quoted"] or match["plain"])
-    accounts = tuple(account.strip() for account in match["accounts"].split(","))
+    """Read `"DN" account,account # comment`; a DN without blanks needs no quotes, and a backslash escapes in it."""
+    written, rest = _take_dn(line.decode("utf-8").strip())
+    slashed, accounts = _unescape(written), tuple(_accounts(rest))
     return dn.key(dn.parse(slashed)), Entry(slashed, accounts)
+
+
+def _take_dn(text: str) -> tuple[str, str]:
+    """The DN as it is written, and what stands behind it."""
+    if text.startswith('"'):
+        written, quote, rest = _cut(text[1:], lambda character: character == '"')
+    else:
+        written, quote, rest = _cut(text, lambda character: character == '"' or character.isspace())
+        if not quote.isspace():
+            raise _not_understood()
+        return written, rest
+    if not written or not quote or not rest[:1].isspace():
+        raise _not_understood()
+    return written, rest
+
+
+def _cut(text: str, is_end: Callable[[str], bool]) -> tuple[str, str, str]:
+    """The text before the first character that ends it, that character, and the rest; "" twice if there is none."""
+    escaped = False
+    for position, character in enumerate(text):
+        if not escaped and is_end(character):
+            return text[:position], character, text[position + 1 :]
+        escaped = character == "\\" and not escaped
+    return text, "", ""
+
+
+def _accounts(text: str) -> Iterator[str]:
+    for written in text.partition("#")[0].split(","):
+        words = written.split()
+        if len(words) != 1 or '"' in words[0]:
+            raise _not_understood()
+        yield words[0]
+
+
+def _not_understood() -> Unreadable:
+    return Unreadable("a DN (in quotes, if it has blanks) and an account are expected")
 
 
 def _unescape(written: str) -> str:
     r"""Undo `\"`, `\\` and `\xHH`; the bytes together are UTF-8."""
-    raw = _ESCAPE.sub(lambda it: bytes.fromhex(it[1].decode()) if it[1] else it[2], written.encode("utf-8"))
-    return raw.decode("utf-8")
+    first, *escaped = written.encode("utf-8").split(b"\\")
+    raw, pieces = [first], iter(escaped)
+    for piece in pieces:
+        if not piece:
+            raw += [b"\\", next(pieces, b"")]
+        elif piece[:1] == b"x" and len(piece) > 2 and _HEXADECIMAL.issuperset(piece[1:3]):  # noqa: PLR2004 - xHH
+            raw += [bytes([int(piece[1:3], 16)]), piece[3:]]
+        else:
+            raw.append(piece)
+    return b"".join(raw).decode("utf-8")
 
 
 def _merged(first: Entry | None, second: Entry) -> Entry:
@@ -81,7 +136,7 @@ def _merged(first: Entry | None, second: Entry) -> Entry:
     return Entry(first.dn, first.accounts, is_disputed=disputed)
 
 
-def account_of(owner: dn.Name, gridmap: Gridmap, pattern: re.Pattern[str] | None, uid_of: UidOf) -> str:
+def account_of(owner: dn.Name, gridmap: Gridmap, pattern: Pattern | None, uid_of: UidOf) -> str:
     """The account of a DN: the grid-mapfile's, else the group `account` of the site's pattern; raises NoAccount.
 
     `uid_of` tells the uid that an account has on this machine, None for one that exists on the clusters only.
@@ -99,12 +154,22 @@ def account_of(owner: dn.Name, gridmap: Gridmap, pattern: re.Pattern[str] | None
     return account
 
 
-def _group(matched: re.Match[str] | None) -> str:
+def _group(matched: Match | None) -> str:
     return (matched["account"] or "") if matched else ""
 
 
 def _is_allowed(account: str, uid_of: UidOf) -> bool:
-    if account == "root" or not _ACCOUNT.fullmatch(account):
+    if account == "root" or not _is_account(account):
         return False
     uid = uid_of(account)
     return uid is None or (uid >= _FIRST_USER and uid != _NOBODY)
+
+
+def _is_account(word: str) -> bool:
+    """Whether it has the form of an account's name: small letters, with digits, dots, hyphens and underscores."""
+    return (
+        0 < len(word) <= _LONGEST_ACCOUNT
+        and word[0] in _FIRST
+        and _FOLLOWING.issuperset(word)
+        and not _LETTERS.isdisjoint(word)
+    )

@@ -10,6 +10,7 @@ from proxyauth.policy import Kind
 PROXY_CERT_INFO = {"1.3.6.1.5.5.7.1.14": Kind.RFC, "1.3.6.1.4.1.3536.1.222": Kind.DRAFT}
 INHERIT_ALL, INDEPENDENT = "1.3.6.1.5.5.7.21.1", "1.3.6.1.5.5.7.21.2"
 LIMITED = "1.3.6.1.4.1.3536.1.1.1.9"
+_LONGEST_PATH = 2**31 - 1  # what Globus and OpenSSL can hold; nobody has so many delegations
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ def _read(kind: Kind, extension: Extension) -> ProxyInfo:
         length = der.integer(parts.pop(0))
     elif kind is Kind.DRAFT and len(parts) > 1 and parts[-1].tag == der.context(1):
         length = der.integer(der.one(parts.pop().body, der.INTEGER))
-    if len(parts) != 1 or (length is not None and length < 0):
-        raise der.NotDer("one policy and at most one length are expected")
+    if len(parts) != 1 or (length is not None and not 0 <= length <= _LONGEST_PATH):
+        raise der.NotDer("one policy and at most one possible length are expected")
     return ProxyInfo(kind, extension.critical, length, _policy_language(parts[0]))
 
 

@@ -7,7 +7,6 @@ understood keeps its last good version.
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from proxyauth.follow import Followed, Stamp, Stamps, stamp
 from proxyauth.policy import Need, Policy
 from proxyauth.signing_policy import SigningPolicy
 
-_NAME = re.compile(r"[0-9a-f]{8}\.(?:r?\d+|signing_policy)")
+_STEM, _HEXADECIMAL = 8, frozenset("0123456789abcdef")
 _MAX_FILE = 64 * 1024 * 1024
 _SOON = timedelta(days=1)
 
@@ -121,9 +120,16 @@ def _look(directory: Path) -> Stamps:
     found = {}
     with os.scandir(directory) as entries:
         for entry in entries:
-            if _NAME.fullmatch(entry.name):
+            if _has_meaning(entry.name):
                 found[entry.name] = _stamp(entry)
     return found
+
+
+def _has_meaning(name: str) -> bool:
+    stem, _, kind = name.partition(".")
+    number = kind.removeprefix("r")
+    is_known = kind == "signing_policy" or (number.isascii() and number.isdecimal())
+    return is_known and len(stem) == _STEM and _HEXADECIMAL.issuperset(stem)
 
 
 def _stamp(entry: os.DirEntry[str]) -> Stamp:

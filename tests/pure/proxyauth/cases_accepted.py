@@ -163,6 +163,7 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
     "a draft OID in the RFC's order": lambda: of(
         grid.rfc(alice(), replace(grid.proxy_info(length=1), oid=grid.DRAFT)), alice()
     ),
+    "a serial number of 20 octets": lambda: of(grid.rfc(alice(), form=Form(serial=(1 << 160) - 1)), alice()),
     "a proxy with VOMS attributes": lambda: of(_voms(), alice()),
     "a proxy that outlives its user's certificate": lambda: of(
         grid.rfc(alice(), form=Form(end=NOW + 3 * YEAR)), alice()

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from proxyauth import der
 from tests.pki import asn1, grid, keys
 from tests.pki.mint import Extension, Form, Minted
-from tests.pki.names import name, rdn
+from tests.pki.names import Name, name, part, rdn, rdns
 from tests.pure.proxyauth.trial import Case, Trial, alice, of, the_ca
 
 _MORE = "MII" * 11_000
@@ -60,12 +61,12 @@ def _der(change: Callable[[bytes], bytes]) -> Callable[[], Trial]:
 
 def _named(value: bytes, tag: int) -> Callable[[], Trial]:
     """A user with a CN of these bytes."""
+    return lambda: _of_user((*name("/C=PL"), rdn("CN", value, tag)))
 
-    def make() -> Trial:
-        user = grid.user(the_ca(), (*name("/C=PL"), rdn("CN", value, tag)))
-        return of(grid.rfc(user), user)
 
-    return make
+def _of_user(subject: Name) -> Trial:
+    user = grid.user(the_ca(), subject)
+    return of(grid.rfc(user), user)
 
 
 def _leaf_key() -> keys.PrivateKey:
@@ -106,11 +107,25 @@ def _user_with(extension: Extension) -> Trial:
     return of(grid.rfc(user), user)
 
 
+def _purpose(identifier: bytes) -> Extension:
+    return Extension("2.5.29.37", asn1.seq(identifier), critical=True)
+
+
+def _from_year_0(raw: bytes) -> bytes:
+    """A certificate that is valid from the year 0 on, which the calendar of RFC 5280 does not have."""
+    contents, *behind = der.sequence(raw)
+    *before, _, subject, key, extensions = (field.raw for field in der.sequence(contents.raw))
+    validity = asn1.seq(asn1.tlv(0x18, b"00000101000000Z"), asn1.time(grid.LONG.end))
+    inner = asn1.seq(*before, validity, subject, key, extensions)
+    return asn1.seq(inner, *(each.raw for each in behind))
+
+
 def _old_user(version: int) -> Minted:
     return grid.user(the_ca(), extra=(), form=replace(grid.LONG, version=version))
 
 
 _EXTENSION = Extension("1.2.3.4", b"\x05\x00")
+_LONG_ARC = asn1.tlv(0x06, b"\x2a" + b"\xff" * 2500 + b"\x01")
 _POLICY = asn1.seq(asn1.oid(grid.INHERIT_ALL))
 
 _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
@@ -249,6 +264,9 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "basic constraints that are none": lambda: _user_with(Extension("2.5.29.19", b"\x02\x01\x01")),
         "a boolean that is neither": lambda: _user_with(Extension("2.5.29.19", asn1.seq(b"\x01\x01\x01"))),
         "extensions that are none": lambda: _user_with(Extension("2.5.29.19", asn1.seq(b"\x01\x02\xff\xff"))),
+        "a purpose with an arc of 5,000 digits": lambda: _user_with(_purpose(_LONG_ARC)),
+        "a purpose of 5,000 arcs": lambda: _user_with(_purpose(asn1.tlv(0x06, b"\x01" * 5000))),
+        "a beginning in the year 0": _der(_from_year_0),
     },
     "certificate-version": {
         "a proxy of version 1": lambda: of(grid.legacy(alice(), form=Form(version=1)), alice()),
@@ -262,6 +280,8 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a user's serial number of zero": lambda: of(
             grid.rfc(user := grid.user(the_ca(), form=replace(grid.LONG, serial=0))), user
         ),
+        "a serial number of 161 bits": lambda: of(grid.rfc(alice(), form=Form(serial=1 << 160)), alice()),
+        "a serial number of 10,000 octets": lambda: of(grid.rfc(alice(), form=Form(serial=1 << 79_999)), alice()),
     },
     "extension-duplicate": {"an extension twice": _with(_EXTENSION, _EXTENSION)},
     "proxy-info-duplicate": {
@@ -272,6 +292,8 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "an empty ProxyCertInfo": _info(b""),
         "a ProxyCertInfo without a policy": _info(asn1.seq()),
         "a ProxyCertInfo with a length alone": _info(asn1.seq(asn1.integer(1))),
+        "a path length that no counter holds": _info(asn1.seq(asn1.integer(1 << 31), _POLICY)),
+        "a path length of 5,000 octets": _info(asn1.seq(asn1.integer(1 << 39_999), _POLICY)),
         "a negative path length": _info(asn1.seq(asn1.integer(-1), _POLICY)),
         "a path length that is not in its shortest form": _info(asn1.seq(b"\x02\x02\x00\x01", _POLICY)),
         "a path length behind the policy": _info(asn1.seq(_POLICY, asn1.explicit(1, asn1.integer(1)))),
@@ -281,6 +303,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a policy text of another type": _info(asn1.seq(asn1.seq(asn1.oid("1.2.3"), asn1.integer(1)))),
         "a policy with three parts": _info(asn1.seq(asn1.seq(asn1.oid("1.2.3"), asn1.octets(b""), asn1.octets(b"")))),
         "a policy without a language": _info(asn1.seq(asn1.seq())),
+        "a language with an arc of 5,000 digits": _info(asn1.seq(asn1.seq(_LONG_ARC))),
         "a language that is cut off": _info(asn1.seq(asn1.seq(b"\x06\x01\x81"))),
         "a draft with its length untagged behind": lambda: of(
             grid.rfc(alice(), Extension(grid.DRAFT, asn1.seq(_POLICY, asn1.integer(1)), critical=True)), alice()
@@ -291,6 +314,13 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a PrintableString with a byte above ASCII": _named(b"Zo\xeb", asn1.PRINTABLE),
         "a BMPString of an odd length": _named(b"\0Z\0", asn1.BMP),
         "a value that is no string": _named(b"\x01", 0x02),
+    },
+    "name-too-long": {
+        "a value of 1,025 characters": _named(b"a" * 1025, asn1.UTF8),
+        "a value of 2,000 combining characters": _named(("\u0301" * 1000 + "\u0316" * 1000).encode(), asn1.UTF8),
+        "a value of 5,000 octets that are not of its type": _named(b"\xff" * 5000, asn1.UTF8),
+        "a name of 65 values": lambda: _of_user((*name("/C=PL"), *[rdn("CN", "a")] * 64)),
+        "a name of 65 values in one RDN": lambda: _of_user((rdns(*(part("CN", str(n)) for n in range(65))),)),
     },
 }
 

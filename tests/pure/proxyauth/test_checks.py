@@ -1,6 +1,5 @@
 """Settings, system checks and error reports."""
 
-import re
 from typing import Any
 
 import pytest
@@ -44,7 +43,10 @@ def test_every_setting_has_its_effect(site: Site, settings: Settings) -> None:
         crl=Need.REQUIRE,
         signing_policy=Need.IF_PRESENT,
     )
-    assert found.dn_pattern == re.compile("/CN=(?P<account>plg.*)")
+    assert found.dn_pattern is not None
+    assert (match := found.dn_pattern.fullmatch("/CN=plgalice")) is not None
+    assert match["account"] == "plgalice"
+    assert found.dn_pattern.fullmatch("/CN=alice") is None
     assert found.memory_seconds == 5
     assert site.gridmap.exists()
 
@@ -63,6 +65,8 @@ def test_every_setting_has_its_effect(site: Site, settings: Settings) -> None:
         ("PROXY_SIGNING_POLICY", ""),
         ("PROXY_DN_PATTERN", "("),
         ("PROXY_DN_PATTERN", "/CN=(.*)"),
+        ("PROXY_DN_PATTERN", r"/O=(.*)/CN=(?P<account>\1)"),
+        ("PROXY_DN_PATTERN", "(?=/CN=)(?P<account>.*)"),
         ("PROXY_MEMORY_SECONDS", -1),
         ("PROXY_MEMORY_SECONDS", 61),
         ("PROXY_MEMORY_SECONDS", None),

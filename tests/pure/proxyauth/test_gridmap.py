@@ -1,22 +1,21 @@
 """The grid-mapfile: whose DN is which account, and what never widens access."""
 
-import re
-
 import pytest
+import re2
 
 from proxyauth import dn, gridmap
 from proxyauth.errors import NoAccount
-from proxyauth.gridmap import Gridmap, account_of, parse
+from proxyauth.gridmap import Gridmap, Pattern, account_of, parse
 
 _ALICE = "/C=PL/O=Grid/CN=Alice"
-_PLGRID = re.compile(r"/C=PL/O=PL-Grid(?:/O=[^/]+)*(?:/CN=[^/]+)*/CN=(?P<account>plg[a-z0-9]+)")
+_PLGRID: Pattern = re2.compile(r"/C=PL/O=PL-Grid(?:/O=[^/]+)*(?:/CN=[^/]+)*/CN=(?P<account>plg[a-z0-9]+)")
 
 
 def _nobody(_: str) -> int | None:
     return None
 
 
-def _mapped(file: str | bytes, owner: str = _ALICE, pattern: re.Pattern[str] | None = None) -> str:
+def _mapped(file: str | bytes, owner: str = _ALICE, pattern: Pattern | None = None) -> str:
     """The account of `owner` by a file's text, or the rule that refuses."""
     raw = file if isinstance(file, bytes) else file.encode()
     try:
@@ -180,13 +179,13 @@ def test_the_file_is_asked_before_the_pattern() -> None:
 
 
 def test_a_pattern_cannot_name_a_forbidden_account() -> None:
-    pattern = re.compile("/CN=(?P<account>.*)")
+    pattern = re2.compile("/CN=(?P<account>.*)")
     assert _mapped("", "/CN=root", pattern) == "account-forbidden"
     assert _mapped("", "/CN=alice", pattern) == "alice"
 
 
 def test_a_pattern_whose_group_took_no_part_names_nobody() -> None:
-    assert _mapped("", "/CN=alice", re.compile("/CN=(?P<account>bob)?.*")) == "account-forbidden"
+    assert _mapped("", "/CN=alice", re2.compile("/CN=(?P<account>bob)?.*")) == "account-forbidden"
 
 
 def test_a_refusal_names_who_was_refused() -> None:
