@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from proxyauth.counters import Counters
+from proxyauth.network import counted_as
 
 # KEYS: what is counted. ARGV: requests per minute for each. Returns which key is too fast (0: none), and how many
 # seconds it has to wait. Times are microseconds, which a double holds exactly.
@@ -46,7 +47,7 @@ class Pace:
         self._script = self._counters.script(_SCRIPT)
 
     def seconds_to_wait(self, **callers: str) -> tuple[str, int]:
-        """Count a request of this `account` and `address` (either may be empty).
+        """Count a request of this `account` and `address` (either may be empty); of IPv6 addresses the network counts.
 
         Returns ("", 0) if it may go on, else which of the two is too fast and for how many seconds it has to wait;
         then nothing was counted.
@@ -54,7 +55,8 @@ class Pace:
         counted = [kind for kind, caller in callers.items() if caller and self._limits[kind] > 0]
         if not counted:
             return "", 0
-        keys = [f"proxyauth:pace:{kind}:{callers[kind]}" for kind in counted]
+        names = {**callers, "address": counted_as(callers.get("address", ""))}
+        keys = [f"proxyauth:pace:{kind}:{names[kind]}" for kind in counted]
         limits = [self._limits[kind] for kind in counted]
         which, seconds = self._counters.ask(lambda _: self._script(keys, limits), otherwise=(0, 0))
         return (counted[which - 1], seconds) if which else ("", 0)

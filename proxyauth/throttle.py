@@ -1,4 +1,7 @@
-"""Slows down addresses whose proxies are refused again and again: a count in Redis, shared by all processes."""
+"""Slows down addresses whose proxies are refused again and again: a count in Redis, shared by all processes.
+
+An IPv6 address counts as its network of 64 bits.
+"""
 
 from functools import lru_cache
 
@@ -8,6 +11,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 
 from proxyauth.counters import Counters
+from proxyauth.network import counted_as
 
 WINDOW = 60  # seconds in which refusals are counted
 
@@ -46,7 +50,7 @@ class Throttle:
 
 
 def _key(address: str) -> str:
-    return f"proxyauth:refused:{address}"
+    return f"proxyauth:refused:{counted_as(address)}"
 
 
 @lru_cache(maxsize=1)
