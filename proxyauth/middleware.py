@@ -13,10 +13,14 @@ from proxyauth.throttle import throttle
 # The seed's header, and its alias for sites whose front server drops `Proxy:` because of CVE-2016-5385 (httpoxy).
 HEADERS = ("HTTP_PROXY", "HTTP_X_PROXY_CERTIFICATE")
 _GUARDED = "/api/"
+OPEN = frozenset({"/api/docs", "/api/schema"})
+"""Pages about the API, for everybody, with and without a slash at the end: nobody is judged, or counted, there."""
 
 
 class ProxyMiddleware:
-    """Sets `request.proxy`: an Identity or a Refusal below /api/, None elsewhere. Must be the first middleware.
+    """Sets `request.proxy`: an Identity or a Refusal below /api/, None elsewhere and on pages about the API.
+
+    Must be the first middleware.
 
     Grants no Django session: a proxy opens the API and nothing else.
     """
@@ -38,7 +42,8 @@ def take_headers(request: HttpRequest) -> list[str]:
 
 
 def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
-    if not f"{request.path_info}/".startswith(_GUARDED):
+    path = request.path_info
+    if not f"{path}/".startswith(_GUARDED) or path.removesuffix("/") in OPEN:
         return None
     address = request.META.get("REMOTE_ADDR", "")
     verdict = _verdict(headers, address)
