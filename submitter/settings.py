@@ -117,6 +117,8 @@ AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", default=10)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCKOUT_MINUTES", default=15))
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # not the name: nobody locks an operator out from elsewhere
 AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "submitter.logins.Lockouts"
+AXES_CLIENT_IP_CALLABLE = "submitter.logins.client"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 
