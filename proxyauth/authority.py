@@ -74,7 +74,7 @@ class Authority:
 
     `policy` is None where none was found, or, with `policy_fault`, where what was found does not speak of this CA or
     cannot be read. `crl` is None without a list; `crl_fault` names why a list that is there cannot be used
-    ("crl-signature", "crl-unreadable"), else "".
+    ("crl-signature", "crl-unreadable"), else "". `policy_gone` and `crl_gone` say that no file holds it any more.
     """
 
     certificate: Certificate
@@ -82,10 +82,14 @@ class Authority:
     policy_fault: bool = False
     crl: Crl | None = None
     crl_fault: str = ""
+    policy_gone: bool = False
+    crl_gone: bool = False
 
     def lacks_policy(self, need: Need) -> bool:
         """Whether a signing policy is needed and not there; one that is there and cannot be read is needed, too."""
-        return self.policy is None and (need is Need.REQUIRE or (need is Need.IF_PRESENT and self.policy_fault))
+        if need is Need.REQUIRE:
+            return self.policy is None or self.policy_gone
+        return need is Need.IF_PRESENT and self.policy is None and self.policy_fault
 
     @property
     def is_root(self) -> bool:

@@ -2,13 +2,13 @@
 
 HASH is eight hexadecimal digits, computed by OpenSSL in one way before version 1.0 and in another since; both are
 only names here, since the files say themselves whom they are about. A file that is read again and cannot be
-understood keeps its last good version.
+understood keeps its last good version. A revocation list or a signing policy counts on when its file has gone.
 """
 
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,12 +21,14 @@ from proxyauth.authority import Anchors, Authority, Crl, choose_crl, read_crl
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Refused, Unreadable
 from proxyauth.follow import Followed, Stamp, Stamps, stamp
+from proxyauth.former import Former
 from proxyauth.policy import Need, Policy
 from proxyauth.signing_policy import SigningPolicy
 
 _STEM, _HEXADECIMAL = 8, frozenset("0123456789abcdef")
 _MAX_FILE = 64 * 1024 * 1024
 _SOON = timedelta(days=1)
+_LAST_COUNTS = "the last one counts until a file holds it again, or the service is restarted"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Trust:
     files: Mapping[str, TrustFile] = field(default_factory=dict)
     anchors: Anchors = field(default_factory=Anchors)
     digest: bytes = b""
+    former: Former = field(default_factory=Former)
 
     def problems(self, now: datetime, policy: Policy) -> list[str]:
         """What operators should know, a sentence each: what cannot be read, and what is or soon will be out of date."""
@@ -89,12 +92,16 @@ def _faults(authority: Authority, now: datetime, policy: Policy) -> Iterator[str
         yield "it has expired"
     if authority.lacks_policy(policy.signing_policy):
         yield "it has no signing policy that can be read"
+    elif authority.policy_gone and policy.signing_policy is not Need.IGNORE:
+        yield f"its signing policy has gone; {_LAST_COUNTS}"
     if policy.crl is not Need.IGNORE:
         yield from _crl_faults(authority, now, must=policy.crl is Need.REQUIRE)
 
 
 def _crl_faults(authority: Authority, now: datetime, *, must: bool) -> Iterator[str]:
     crl = authority.crl
+    if authority.crl_gone:
+        yield f"its revocation list has gone, or is older than before; {_LAST_COUNTS}"
     if authority.crl_fault:
         yield f"its revocation list cannot be used ({authority.crl_fault})"
     elif crl is None and must:
@@ -144,8 +151,11 @@ def _load(directory: Path, stamps: Stamps, before: Trust | None) -> Trust:
     known = before.files if before else {}
     files = {name: _read(directory / name, stamps[name], known.get(name)) for name in sorted(stamps)}
     digest = hashlib.sha256(b"".join(name.encode() + b"\0" + file.digest for name, file in files.items()))
-    anchors = before.anchors if before and before.digest == digest.digest() else Anchors(tuple(_authorities(files)))
-    return Trust(files, anchors, digest.digest())
+    if before and before.digest == digest.digest():
+        return replace(before, files=files)
+    former = before.former if before else Former()
+    authorities = tuple(_authorities(files, former))
+    return Trust(files, Anchors(authorities), digest.digest(), former.after(authorities))
 
 
 def _read(path: Path, now: Stamp, known: TrustFile | None) -> TrustFile:
@@ -195,7 +205,7 @@ def _read_certificates(raw: bytes) -> tuple[Certificate, ...]:
         raise Unreadable(f"it is not a certificate: {exc}") from exc
 
 
-def _authorities(files: Mapping[str, TrustFile]) -> Iterator[Authority]:
+def _authorities(files: Mapping[str, TrustFile], former: Former) -> Iterator[Authority]:
     """Bring CAs, lists and policies together. One CA is often there twice, under the names of both ways to hash."""
     stems: dict[bytes, set[str]] = {}
     certificates: dict[bytes, Certificate] = {}
@@ -205,21 +215,31 @@ def _authorities(files: Mapping[str, TrustFile]) -> Iterator[Authority]:
             certificates[each.raw] = each
     for raw, each in certificates.items():
         beside = [file for file in files.values() if file.stem in stems[raw]]
-        crl, fault = _crl(each, files.values(), beside)
-        policy = _policy(each, beside)
-        yield Authority(each, policy, policy is None and any(file.is_policy for file in beside), crl, fault)
+        yield _with_policy(_with_crl(Authority(each), files.values(), beside, former), beside, former)
 
 
-def _crl(ca: Certificate, files: Iterable[TrustFile], beside: Sequence[TrustFile]) -> tuple[Crl | None, str]:
-    """The list of a CA: found by its issuer under any name, so that a wrong name never hides a revocation."""
-    crl, fault = choose_crl(ca, [file.crl for file in files if file.crl])
-    unreadable = any(file.is_crl and file.crl is None for file in beside)
-    return crl, fault or ("crl-unreadable" if unreadable and crl is None else "")
+def _with_crl(
+    authority: Authority, files: Iterable[TrustFile], beside: Iterable[TrustFile], former: Former
+) -> Authority:
+    """Add the list of a CA: found by its issuer under any name, so that a wrong name never hides a revocation."""
+    crl, fault = choose_crl(authority.certificate, [file.crl for file in files if file.crl])
+    if fault:
+        return replace(authority, crl_fault=fault)
+    if last := former.newer_crl(authority.certificate, crl):
+        return replace(authority, crl=last, crl_gone=True)
+    if crl is None and any(file.is_crl and file.crl is None for file in beside):
+        return replace(authority, crl_fault="crl-unreadable")
+    return replace(authority, crl=crl)
 
 
-def _policy(ca: Certificate, beside: Iterable[TrustFile]) -> SigningPolicy | None:
-    """The policy of a CA: only under one of the CA's own names, so that no other file can widen it."""
-    named = [policy for file in beside for policy in file.policies if policy.authority == ca.subject_key]
-    return (
-        SigningPolicy(ca.subject_key, tuple(pattern for each in named for pattern in each.subjects)) if named else None
-    )
+def _with_policy(authority: Authority, beside: Iterable[TrustFile], former: Former) -> Authority:
+    """Add the policy of a CA: only under one of the CA's own names, so that no other file can widen it."""
+    key, files = authority.certificate.subject_key, [file for file in beside if file.is_policy]
+    named = [policy for file in files for policy in file.policies if policy.authority == key]
+    if named:
+        subjects = tuple(pattern for each in named for pattern in each.subjects)
+        return replace(authority, policy=SigningPolicy(key, subjects))
+    if files:
+        return replace(authority, policy_fault=True)
+    last = former.policies.get(key)
+    return replace(authority, policy=last, policy_gone=last is not None)

@@ -259,3 +259,17 @@ def test_a_verdict_for_no_time_is_not_kept(tmp_path: Path, site: Site, settings:
     assert _rule(door, header) == "plgalice"
     assert door._memory.recall(door._memory.digest(header), object(), site.now) is None
     assert tmp_path.exists()
+
+
+def test_who_was_revoked_stays_out_when_the_list_vanishes(site: Site) -> None:
+    fresh = crl(site.ca, [site.alice.serial], start=site.now - HOUR, end=site.now + timedelta(minutes=30))
+    (site.trust_dir / "0123abcd.r0").write_bytes(fresh)
+    clock = site.now
+    door, header = Gate(conf.read(), lambda: clock), site.header()
+    assert _rule(door, header) == "revoked"
+    (site.trust_dir / "0123abcd.r0").unlink()
+    assert _rule(door, header) == "revoked"
+    [problem] = door.problems()
+    assert "its revocation list has gone" in problem
+    clock += timedelta(minutes=31)
+    assert _rule(door, site.header()) == "crl-stale"

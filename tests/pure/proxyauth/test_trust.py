@@ -240,3 +240,95 @@ def test_the_digest_is_that_of_the_contents(directory: Path, followed: Followed[
         (directory / name).write_bytes(contents)
     assert followed.state().value.digest == before.digest
     assert replace(before, digest=b"") != before
+
+
+_LAST = "the last one counts until a file holds it again, or the service is restarted"
+_GONE = f"{_NAME}its revocation list has gone, or is older than before; {_LAST}"
+
+
+@pytest.fixture
+def revoking(directory: Path, followed: Followed[Trust]) -> Followed[Trust]:
+    """The directory, read once with a list that revokes the certificate 77."""
+    (directory / "0123abcd.r0").write_bytes(crl(the_ca(), [77]))
+    assert _revoked(followed) == {77}
+    return followed
+
+
+def _revoked(followed: Followed[Trust]) -> set[int] | None:
+    (authority,) = followed.state().value.anchors.authorities
+    return set(authority.crl.revoked) if authority.crl else None
+
+
+def test_a_list_that_vanishes_counts_on_and_is_reported(revoking: Followed[Trust], directory: Path) -> None:
+    (directory / "0123abcd.r0").unlink()
+    assert _revoked(revoking) == {77}
+    assert revoking.state().value.problems(NOW, Policy()) == [_GONE]
+    assert revoking.state().value.problems(NOW, Policy(crl=Need.IGNORE)) == []
+    (directory / "0123abcd.r0").write_bytes(crl(the_ca(), [78], start=NOW))
+    assert _revoked(revoking) == {78}
+    assert revoking.state().value.problems(NOW, Policy()) == []
+
+
+def test_a_list_that_vanished_grows_stale_like_any_other(revoking: Followed[Trust], directory: Path) -> None:
+    (directory / "0123abcd.r0").unlink()
+    problems = revoking.state().value.problems(NOW + 31 * DAY, Policy())
+    assert problems == [_GONE, f"{_NAME}its revocation list is out of date"]
+
+
+def test_an_older_list_does_not_replace_a_newer_one(revoking: Followed[Trust], directory: Path) -> None:
+    (directory / "0123abcd.r0").write_bytes(crl(the_ca(), [], start=NOW - 2 * DAY))
+    assert _revoked(revoking) == {77}
+    assert revoking.state().value.problems(NOW, Policy()) == [_GONE]
+
+
+def test_a_list_under_another_name_is_not_gone(revoking: Followed[Trust], directory: Path) -> None:
+    (directory / "0123abcd.r0").rename(directory / "ffffffff.r3")
+    assert _revoked(revoking) == {77}
+    assert revoking.state().value.problems(NOW, Policy()) == []
+
+
+def test_a_list_is_remembered_while_its_authority_or_a_usable_list_is_away(
+    revoking: Followed[Trust], directory: Path
+) -> None:
+    """As while a package is upgraded, which removes its files one by one and writes new ones."""
+    (directory / "0123abcd.0").unlink()
+    assert _names(revoking.state().value) == []
+    (directory / "0123abcd.r0").unlink()
+    assert revoking.state().value.problems(NOW, Policy()) == ["the trust directory holds no CA"]
+    (directory / "0123abcd.0").write_bytes(the_ca().pem)
+    assert _revoked(revoking) == {77}
+    (directory / "0123abcd.r0").write_bytes(crl(the_ca(), signed_with=keys.rsa_key("thief")))
+    assert _revoked(revoking) is None
+    assert revoking.state().value.problems(NOW, Policy()) == [
+        f"{_NAME}its revocation list cannot be used (crl-signature)"
+    ]
+    (directory / "0123abcd.r0").unlink()
+    assert _revoked(revoking) == {77}
+
+
+def test_a_list_of_another_key_is_nobody_s_memory(revoking: Followed[Trust], directory: Path) -> None:
+    (directory / "0123abcd.r0").unlink()
+    (directory / "0123abcd.0").write_bytes(grid.ca(label="another key").pem)
+    assert _revoked(revoking) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "problems"),
+    [
+        (Policy(signing_policy=Need.REQUIRE), [f"{_NAME}it has no signing policy that can be read"]),
+        (Policy(signing_policy=Need.IF_PRESENT), [f"{_NAME}its signing policy has gone; {_LAST}"]),
+        (Policy(signing_policy=Need.IGNORE), []),
+    ],
+    ids=["require", "if present", "ignore"],
+)
+def test_a_signing_policy_that_vanishes_widens_nothing_and_is_reported(
+    followed: Followed[Trust], directory: Path, policy: Policy, problems: list[str]
+) -> None:
+    (directory / "0123abcd.signing_policy").unlink()
+    (authority,) = followed.state().value.anchors.authorities
+    assert authority.policy is not None
+    assert not authority.policy.allows("/c=de/cn=a")
+    assert authority.lacks_policy(policy.signing_policy) == (policy.signing_policy is Need.REQUIRE)
+    assert followed.state().value.problems(NOW, policy) == problems
+    (directory / "0123abcd.signing_policy").write_text(grid.signing_policy(grid.CA_NAME, "*"))
+    assert followed.state().value.problems(NOW, policy) == []
