@@ -1,6 +1,7 @@
 """The filtered list as CSV, sent while it is read: a million rows need no memory."""
 
 import csv
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ COLUMNS = [
     "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds", "checked_at",
     "deleted_at",
 ]  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = frozenset("=+-@")
+# A spreadsheet may cut at any of these, whatever the file was written with: which one, its language decides.
+_SEPARATORS = frozenset(";,|\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 
 
 class _Echo:
@@ -35,7 +38,7 @@ def answer(jobs: QuerySet[Job]) -> StreamingHttpResponse:
 
 def lines(jobs: QuerySet[Job]) -> Iterator[str]:
     """Return the CSV line after line, its head first."""
-    writer = csv.writer(_Echo())
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     yield writer.writerow([column.replace("__name", "") for column in COLUMNS])
     for row in jobs.values_list(*COLUMNS).iterator(chunk_size=2000):
         yield writer.writerow([_cell(value) for value in row])
@@ -45,6 +48,22 @@ def _cell(value: Any) -> Any:
     """Write times in one form, and have no spreadsheet take a user's tag for a formula."""
     if hasattr(value, "isoformat"):
         return value.isoformat(timespec="seconds")
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return defused(value) if isinstance(value, str) else value
+
+
+def defused(text: str) -> str:
+    """Put an apostrophe before each sign with which a formula would begin: in the cell, or in what is cut out of it.
+
+    The sign may stand behind blanks, quotes and characters that nobody sees, and have another width or height.
+    """
+    pieces, begins = ["'"] if text[:1] in _SEPARATORS else [], True
+    for character in text:
+        if begins and unicodedata.normalize("NFKC", character)[:1] in _SIGNS:
+            pieces.append("'")
+        begins = character in _SEPARATORS or (begins and _is_passed_over(character))
+        pieces.append(character)
+    return "".join(pieces)
+
+
+def _is_passed_over(character: str) -> bool:
+    return character == '"' or character.isspace() or not character.isprintable()
