@@ -4,5 +4,5 @@
 set -eu
 umask 077
 trap 'rm -f "$1.part"' EXIT
-pg_dump --format=custom --no-owner --file="$1.part" "$DATABASE_URL"
+"$(dirname "$0")/pgclient.py" pg_dump --format=custom --no-owner --file="$1.part"
 mv "$1.part" "$1"

@@ -2,4 +2,4 @@
 # Reads a file of backup.sh into an empty database: restore.sh FILE, with the owner's DATABASE_URL in the environment.
 # Stop the service before. All of it is restored, or nothing.
 set -eu
-pg_restore --exit-on-error --single-transaction --no-owner --dbname="$DATABASE_URL" "$1"
+"$(dirname "$0")/pgclient.py" pg_restore --exit-on-error --single-transaction --no-owner "$1"

@@ -6,11 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
 
-from tests.deploy.registry import ROOT, Registry, registry
+from tests.deploy.registry import ROOT, Registry, registry, superuser
 from tests.deploy.rows import FILL, TELL
 
 
@@ -29,9 +30,9 @@ def told(one: Registry) -> Any:
     return json.loads(line.removeprefix("TOLD"))
 
 
-def run(script: str, file: Path, url: str) -> None:
+def run(script: str, file: Path, url: str, **environment: str) -> None:
     command = [str(ROOT / "deploy" / script), str(file)]
-    subprocess.run(command, env=os.environ | {"DATABASE_URL": url}, timeout=120, check=True)
+    subprocess.run(command, env=os.environ | {"DATABASE_URL": url} | environment, timeout=120, check=True)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,40 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         run("backup.sh", tmp_path / "dump", "postgres://127.0.0.1:1/none")
     assert list(tmp_path.iterdir()) == []
+
+
+SECRET = "a/b:c@d %e?f#g+h&i=\u017c'\"\\"  # noqa: S105 - of a role of this test alone
+WATCH = """#!/bin/sh
+# Writes down the arguments of every process of the machine, as any account can read them, and then does the work.
+for process in /proc/[0-9]*; do { cat "$process/cmdline" | tr '\\0' ' '; echo; } >> "$SEEN" 2>/dev/null; done
+PATH=${PATH#*:} exec "${0##*/}" "$@"
+"""
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> dict[str, str]:
+    """An environment in which PostgreSQL's programs tell who could be seen while they run."""
+    (tmp_path / "bin").mkdir()
+    for program in ("pg_dump", "pg_restore"):
+        (tmp_path / "bin" / program).write_text(WATCH)
+        (tmp_path / "bin" / program).chmod(0o755)
+    return {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "SEEN": str(tmp_path / "seen")}
+
+
+def test_no_password_is_among_the_arguments_of_a_process(
+    filled: Registry, tmp_path: Path, watched: dict[str, str]
+) -> None:
+    place = filled.owner.rpartition("@")[2]
+    superuser(f"alter role {filled.name}_owner password '{SECRET.replace(chr(39), chr(39) * 2)}'")
+    url = f"postgres://{filled.name}_owner:{quote(SECRET, safe='')}@{place}"
+    with pytest.raises(subprocess.CalledProcessError):
+        run("backup.sh", tmp_path / "dump", filled.owner)  # the former password: so the server asks for one
+    run("backup.sh", tmp_path / "dump", url, **watched)
+    filled.wipe()
+    run("restore.sh", tmp_path / "dump", url, **watched)
+    assert len(told(filled)[0]) == 25
+    seen = Path(watched["SEEN"]).read_text(errors="replace")
+    for program in ("pg_dump", "pg_restore"):
+        assert f"/bin/{program} --dbname=postgresql://{filled.name}_owner@{place} " in seen
+    assert SECRET not in seen
+    assert quote(SECRET, safe="") not in seen
