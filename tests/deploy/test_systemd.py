@@ -9,15 +9,20 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
-SERVICES = ["job-submitter-web.service", "job-submitter-worker.service", "job-submitter-beat.service"]
+QUEUES = ["polling", "recovery", "bulk", "housekeeping", "heartbeat"]
+WORKERS = [f"job-submitter-worker@{queue}.service" for queue in QUEUES]
+SERVICES = ["job-submitter-web.service", "job-submitter-beat.service", *WORKERS]
 
 
 @pytest.fixture
 def units(tmp_path: Path) -> Path:
     """The units as they would be installed with this Python environment's programs."""
-    for unit in UNITS.iterdir():
-        text = unit.read_text().replace("/opt/job-submitter/venv", sys.prefix)
-        (tmp_path / unit.name).write_text(text)
+    shutil.copytree(UNITS, tmp_path, dirs_exist_ok=True)
+    for unit in tmp_path.glob("*.*"):
+        if unit.is_file():
+            unit.write_text(unit.read_text().replace("/opt/job-submitter/venv", sys.prefix))
+    for worker in WORKERS:
+        (tmp_path / worker).symlink_to("job-submitter-worker@.service")
     return tmp_path
 
 
@@ -30,7 +35,8 @@ def analyze(units: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_systemd_understands_every_line(units: Path) -> None:
-    done = analyze(units, "verify", "--man=no", *(str(unit) for unit in sorted(units.iterdir())))
+    files = [unit for unit in sorted(units.iterdir()) if unit.is_file()]
+    done = analyze(units, "verify", "--man=no", *map(str, files))
     own = [line for line in done.stderr.splitlines() if "job-submitter" in line]
     assert (done.returncode, own) == (0, [])
 
@@ -39,3 +45,42 @@ def test_systemd_understands_every_line(units: Path) -> None:
 def test_a_service_is_open_to_little(units: Path, service: str) -> None:
     done = analyze(units, "security", "--offline=yes", "--threshold=20", str(units / service))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def directives(units: Path, service: str) -> dict[str, str]:
+    """What counts of a service's unit and of the files that add to it: the last line of each name."""
+    files = [units / service, *sorted(units.glob(f"{service}.d/*.conf"))]
+    lines = [line.partition("=") for file in files for line in file.read_text().splitlines()]
+    return {name: value for name, mark, value in lines if mark and not name.startswith("#")}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_bounded_and_leaves_no_memory_behind(units: Path, service: str) -> None:
+    found = directives(units, service)
+    assert (found["LimitCORE"], found["MemorySwapMax"]) == ("0", "0")
+    assert megabytes(found["MemoryMax"]) <= 2048
+    assert 0 < int(found["TasksMax"]) <= 2048
+
+
+def megabytes(size: str) -> int:
+    return int(size[:-1]) * {"M": 1, "G": 1024}[size[-1]]
+
+
+def test_polling_may_grow_more_than_the_other_workers(units: Path) -> None:
+    sizes = {worker: megabytes(directives(units, worker)["MemoryMax"]) for worker in WORKERS}
+    assert sizes.pop(WORKERS[0]) > 1024
+    assert set(sizes.values()) == {512}
+
+
+def test_the_target_starts_every_service_and_ends_it(units: Path) -> None:
+    text = (units / "job-submitter.target").read_text()
+    wanted = [name for line in text.splitlines() if line.startswith("Wants=") for name in line[6:].split()]
+    assert sorted(wanted) == sorted(SERVICES)
+    assert {directives(units, service)["PartOf"] for service in SERVICES} == {"job-submitter.target"}
+
+
+def test_workers_share_a_directory_that_none_of_them_takes_away(units: Path) -> None:
+    for worker in WORKERS:
+        found = directives(units, worker)
+        assert found["Environment"] == "METRICS_DIR=/run/job-submitter"
+        assert (found["RuntimeDirectory"], found["RuntimeDirectoryPreserve"]) == ("job-submitter/worker", "yes")
