@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.forms import model_to_dict
 
 from audit.models import Entry
@@ -17,6 +17,7 @@ from audit.models import Entry
 log = structlog.get_logger(__name__)
 
 _BATCH = 200
+_MOST = 10_000  # lines of a process that wait for the database; each takes a few KB at most
 _PATIENCE = 5.0  # seconds that the end of a process waits for lines that are not stored yet
 
 
@@ -31,18 +32,27 @@ def entry(action: str, outcome: str, **fields: Any) -> Entry:
 def store(lines: Iterable[Entry]) -> bool:
     """Insert `lines`. Where the database is away each goes to the log in full, at level error, and False is returned.
 
-    What was done is done, and was answered: a missing line must not turn into a failure of the call.
+    What was done is done, and was answered: a missing line must not turn into a failure of the call. A line that the
+    database does not take goes to the log alone, and takes none of the others along.
     """
     lines = list(lines)
     try:
-        Entry.objects.bulk_create(lines, ignore_conflicts=True)
-    except DatabaseError as exc:
+        with transaction.atomic():
+            Entry.objects.bulk_create(lines, ignore_conflicts=True)
+    except (DatabaseError, ValueError) as exc:  # the latter for a NUL
+        if len(lines) > 1 and not isinstance(exc, OperationalError | InterfaceError):
+            stored = [store([line]) for line in lines]
+            return all(stored)
         fault = str(exc).partition("\n")[0]
     else:
         return True
+    _log(lines, fault)
+    return False
+
+
+def _log(lines: Iterable[Entry], fault: str) -> None:
     for line in lines:
         log.error("audit-line-not-stored", error=fault, line=model_to_dict(line))
-    return False
 
 
 class Ledger:
@@ -56,9 +66,13 @@ class Ledger:
         self._empty = threading.Condition()
 
     def later(self, line: Entry) -> None:
-        """Have `line` stored within moments; nobody waits for it."""
+        """Have `line` stored within moments; nobody waits for it. It goes to the log where too many lines wait."""
         with self._empty:
-            self._left += 1
+            has_room = self._left < _MOST
+            self._left += has_room
+        if not has_room:
+            _log([line], "too many lines wait for the database")
+            return
         self._waiting.put(line)
         if self._thread is None:
             self._start()

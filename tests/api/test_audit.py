@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -179,6 +180,37 @@ def test_a_line_that_cannot_be_stored_goes_to_the_log_and_changes_no_answer(
     assert fake.calls
     assert "audit-line-not-stored" in caplog.text
     assert "plgalice" in caplog.text
+
+
+@pytest.mark.parametrize("bad", [{"account": "x" * 33}, {"cluster": "a\0b"}], ids=["too long", "a NUL"])
+def test_a_line_that_the_database_does_not_take_takes_no_other_along(
+    bad: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [ledger.entry("submit", "done", subject=f"{n}.x", **(bad if n == 2 else {})) for n in (1, 2, 3)]
+    assert ledger.store(lines) is False
+    assert set(Entry.objects.values_list("subject", flat=True)) == {"1.x", "3.x"}
+    assert [line.message.count("2.x") for line in caplog.records if "audit-line-not-stored" in line.message] == [1]
+
+
+def test_no_more_lines_wait_for_the_database_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    there, stored = threading.Event(), list[str]()
+
+    def slow(lines: list[Entry]) -> bool:
+        stored.extend(line.subject for line in lines)
+        return there.wait(30)
+
+    monkeypatch.setattr(ledger, "store", slow)
+    monkeypatch.setattr(ledger, "_MOST", 5)
+    waiting = ledger.Ledger()
+    for number in range(8):
+        waiting.later(ledger.entry("submit", "refused", subject=f"{number}.x"))
+    there.set()
+    assert waiting.flush(30)
+    assert stored == [f"{number}.x" for number in range(5)]
+    logged = [line.message for line in caplog.records if "too many lines wait" in line.message]
+    assert ["5.x" in logged[0], "6.x" in logged[1], "7.x" in logged[2], len(logged)] == [True, True, True, 3]
 
 
 @pytest.mark.django_db(transaction=True)

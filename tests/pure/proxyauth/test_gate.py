@@ -232,6 +232,16 @@ def test_the_oldest_verdict_goes_first() -> None:
     assert memory.recall(memory.digest("4096"), "state", now) is refusal
 
 
+def test_a_flood_of_refusals_fills_its_own_room_and_pushes_nobody_out() -> None:
+    memory, now = Memory(60), datetime.now(UTC)
+    alice = Identity("/CN=Alice", "plgalice", "rfc", False, 1, now + HOUR)
+    memory.keep(memory.digest("alice"), "state", alice, now + HOUR)
+    for number in range(10_000):
+        memory.keep(memory.digest(str(number)), "state", Refusal("rule", "message"), now + HOUR)
+    assert {kind: len(shelf) for kind, shelf in memory._shelves.items()} == {Identity: 1, Refusal: 4096}
+    assert memory.recall(memory.digest("alice"), "state", now) is alice
+
+
 def test_the_memory_holds_no_header(site: Site) -> None:
     header = site.header()
     door = Gate(conf.read())
