@@ -104,7 +104,7 @@ def test_who_is_not_let_in_leaves_no_line_and_neither_does_who_is_too_fast(
     cast.carol("POST", "/api/jobs", ORDER)
     cast.nobody("DELETE", JOB)
     settings.THROTTLE_PER_ADDRESS = 1
-    address = f"2001:db8::{uuid.uuid4().hex[:4]}"
+    address = f"2001:db8:{uuid.uuid4().hex[:4]}:{uuid.uuid4().hex[:4]}::1"
     codes = [cast.alice("DELETE", JOB, REMOTE_ADDR=address).status_code for _ in range(2)]
     assert codes == [404, 429]
     assert fake.calls == []
