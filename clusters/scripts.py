@@ -7,17 +7,20 @@ carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel an
 
 DIRECTORY = ".job-submitter"  # in the user's home
 
-FIRST = 4096  # bytes that SUBMIT reads at once
+FIRST = 8192  # bytes that SUBMIT reads at once: the longest directory has room in them, and most scripts
+LONGEST_DIRECTORY = 4095  # bytes; PATH_MAX (limits.h) without the NUL at its end
 _FIXED_WIDTH = 10_000_000  # is added to the number of bytes that follow, whose width would change it otherwise
+_EIGHT_DIGITS = "[123456789]" + "[0123456789]" * 7  # a shell's pattern for the sum
 _MANY = 64  # directories of submissions in one home, more than are at work at once
 _REMOVE_OLD = 'find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null'
 _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 
 # $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. $3: anything, if the job
-# is to be described at once and not after the answer. Standard input, as `submission` makes it: the working directory,
-# how many bytes come after the first FIRST, and the script with $0 at its end, as proof that it came whole. Whatever
-# needs another process and can be done before the input comes has been done by then: the token's directory is there,
-# and the `head` that reads those FIRST bytes.
+# is to be described at once and not after the answer. Standard input, as `submission` makes it: how many bytes come
+# after the first FIRST, the working directory, and the script with $0 at its end, as proof that it came whole. What is
+# no number never comes into $(( )), where bash and ksh run commands: `x[$(command)]`. Whatever needs another process
+# and can be done before the input comes has been done by then: the token's directory is there, and the `head` that
+# reads those FIRST bytes.
 # The script's file is created by whoever comes first, this script or LOOKUP: what that has found missing cannot be
 # submitted later. SLURM remembers sbatch's command line, and with it the token: where the home takes no file, the
 # script's is in the directory for temporary ones, which narrows how a lost submission can be found, as does standard
@@ -33,8 +36,10 @@ SUBMIT = f"""
     _js_at="$_js_home/$_js_token"; mkdir -m 700 "$_js_at" 2>/dev/null;
     _js_nl=$(echo; echo x); _js_nl="${{_js_nl%x}}";
     _js_script=$(head -c {FIRST}; echo x); _js_script="${{_js_script%x}}";
+    _js_more="${{_js_script%%"$_js_nl"*}}"; _js_script="${{_js_script#*"$_js_nl"}}";
+    case "$_js_more" in {_EIGHT_DIGITS}) ;; *) rmdir "$_js_at" 2>/dev/null; exit 65;; esac;
+    _js_more=$(($_js_more - {_FIXED_WIDTH:d}));
     _js_dir="${{_js_script%%"$_js_nl"*}}"; _js_script="${{_js_script#*"$_js_nl"}}";
-    _js_more=$((${{_js_script%%"$_js_nl"*}} - {_FIXED_WIDTH:d})); _js_script="${{_js_script#*"$_js_nl"}}";
     [ "$_js_more" = 0 ] || _js_script="$_js_script$(head -c "$_js_more")";
     case "$_js_script" in *"$0"*) _js_script="${{_js_script%"$0"*}}";; *) rmdir "$_js_at" 2>/dev/null; exit 65;; esac;
     cd; case "$_js_dir" in /*) ;; *) _js_dir="$PWD/$_js_dir";; esac;
@@ -126,11 +131,16 @@ LOOKUP = f"""
 
 
 def submission(directory: str, script: str, marker: str) -> bytes:
-    """Return what SUBMIT reads on standard input; `marker` is its $0."""
-    content = f"{script}{marker}".encode()
+    """Return what SUBMIT reads on standard input; `marker` is its $0.
+
+    Raises ValueError for a directory that no system call takes: longer than LONGEST_DIRECTORY.
+    """
     head = f"{directory}\n".encode()
-    more = max(0, len(head) + len(f"{_FIXED_WIDTH}\n") + len(content) - FIRST)
-    return (head + f"{_FIXED_WIDTH + more}\n".encode() + content).ljust(FIRST, b"\n")
+    if len(head) > LONGEST_DIRECTORY + 1:
+        raise ValueError(f"a directory's path has at most {LONGEST_DIRECTORY} bytes")
+    content = head + f"{script}{marker}".encode()
+    more = max(0, len(f"{_FIXED_WIDTH}\n") + len(content) - FIRST)
+    return (f"{_FIXED_WIDTH + more}\n".encode() + content).ljust(FIRST, b"\n")
 
 
 # $2: a job's id.

@@ -8,12 +8,14 @@ from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 
 from clusters.models import Cluster
+from clusters.scripts import LONGEST_DIRECTORY
 from jobs.errors import ClusterClosed
 from jobs.models import Event, Job, Source
 from jobs.states import Status
 
 SUBMISSION_STATUSES = ["pending", "submitted", "failed"]
 MAX_SCRIPT = 4 * 1024 * 1024  # bytes
+_LONGEST_NAME = 255  # bytes of each name in a path; NAME_MAX (limits.h)
 
 
 class StrictCharField(serializers.CharField):
@@ -69,8 +71,9 @@ class OrderSerializer(ClosedSerializer):
     working_directory = StrictCharField(
         required=False,
         allow_null=True,
-        help_text="absolute, or relative to the home directory, which is the default; it must exist",
-        form={"pattern": r"^[^\u0000\r\n]*$"},
+        help_text="absolute, or relative to the home directory, which is the default; at most 4095 bytes, 255 in each "
+        "of its names; it must exist",
+        form={"pattern": r"^(/|[^/\u0000\r\n]{1,255}(/|$))*$", "maxLength": LONGEST_DIRECTORY},
     )
     tag = StrictCharField(
         required=False,
@@ -99,10 +102,16 @@ class OrderSerializer(ClosedSerializer):
         return value
 
     def validate_working_directory(self, value: str | None) -> str:
-        """Refuse line breaks."""
-        if value and any(character in value for character in "\r\n"):
+        """Refuse line breaks, and what no directory can be called (path_resolution(7))."""
+        value = value or ""
+        if any(character in value for character in "\r\n"):
             raise serializers.ValidationError("must not contain line breaks")
-        return value or ""
+        path = value.encode()
+        if len(path) > LONGEST_DIRECTORY:
+            raise serializers.ValidationError(f"must not be longer than {LONGEST_DIRECTORY} bytes")
+        if max(map(len, path.split(b"/"))) > _LONGEST_NAME:
+            raise serializers.ValidationError(f"must not have a name of more than {_LONGEST_NAME} bytes")
+        return value
 
     def validate_tag(self, value: str | None) -> str | None:
         """Accept null, or 1 to 255 printable characters."""

@@ -8,12 +8,15 @@ from pathlib import Path
 from sandbox.commands import run, succeeds
 
 NEEDED = {
+    "busybox": (),
     "chromium": (),
     "curl": (),
     "globus-gsi-cert-utils-progs": (),
     "globus-proxy-utils": (),
     "globus-simple-ca": (),
+    "ksh93u+m": (),
     "mariadb-server": ("mariadb.service",),
+    "mksh": (),
     "munge": ("munge.service",),
     "nginx-light": ("nginx.service",),
     "openssh-client": (),

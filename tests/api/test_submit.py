@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection
 from django.test import RequestFactory
+from drf_spectacular.drainage import get_override
 
 from audit.models import Entry
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
@@ -18,6 +20,7 @@ from clusters.gateway import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, Rejected
 from jobs.models import Job, Submission
+from jobs.serializers import OrderSerializer
 from tests.api.conftest import Cast, FakeGateway
 
 SCRIPT = "#!/bin/bash\necho hello\n"
@@ -94,6 +97,10 @@ def test_an_alias_or_another_case_means_the_same_cluster(cast: Cast, fake: FakeG
         ({"working_directory": "/a\rb"}, "working_directory"),
         ({"working_directory": "/a\0b"}, "working_directory"),
         ({"working_directory": 1}, "working_directory"),
+        ({"working_directory": "/" + "a/" * 2_047 + "b"}, "working_directory: must not be longer than 4095 bytes"),
+        ({"working_directory": "ż/" * 1_365 + "a"}, "working_directory: must not be longer than 4095 bytes"),
+        ({"working_directory": "/tmp/" + "a" * 256}, "working_directory: must not have a name of more than 255 bytes"),  # noqa: S108 - no use of it
+        ({"working_directory": "ż" * 128}, "working_directory: must not have a name of more than 255 bytes"),
         ({"tag": ""}, "tag"),
         ({"tag": "x" * 256}, "tag"),
         ({"tag": "two\nlines"}, "tag"),
@@ -111,6 +118,15 @@ def test_bad_input_is_422_naming_the_field_and_submits_nothing(
     assert set(answer.json()) == ERROR_FIELDS
     assert fake.calls == []
     assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("directory", ["/" + "a/" * 2_047, "ż/" * 1_365, "a" * 255, f"/tmp/{'ż' * 127}", "//a///b/"])  # noqa: S108 - no use of it
+def test_a_directory_as_long_as_a_path_may_be_is_accepted(cast: Cast, fake: FakeGateway, directory: str) -> None:
+    assert cast.alice("POST", "/api/jobs", ORDER | {"working_directory": directory}).status_code == 201
+    assert fake.submitted[2] == directory
+    described = get_override(OrderSerializer().fields["working_directory"], "field")
+    assert re.search(described["pattern"], directory)
+    assert not re.search(described["pattern"], f"{directory}/{'a' * 256}")
 
 
 def test_every_wrong_field_is_named_at_once(cast: Cast, fake: FakeGateway) -> None:

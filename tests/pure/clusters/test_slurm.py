@@ -1,6 +1,7 @@
 """Scripts for the login node, and what SLURM has printed of jobs."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,11 +30,24 @@ def history() -> dict[tuple[int, str | None], slurm.Record]:
     return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt")).records}
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in dir(scripts) if name.isupper() and name not in {"DIRECTORY", "FIRST"} and name[0] != "_"]
-)
+SCRIPTS = [
+    name
+    for name in dir(scripts)
+    if name.isupper() and name not in {"DIRECTORY", "FIRST", "LONGEST_DIRECTORY"} and name[0] != "_"
+]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_each_script_can_be_quoted_for_every_login_shell(name: str) -> None:
     assert shell.script_line(getattr(scripts, name), ["/usr/bin", "7"], {}, "--0--")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_reckons_with_nothing_but_the_number_that_it_has_looked_at(name: str) -> None:
+    script = getattr(scripts, name)
+    assert not {"eval", "expr", "let", "source", "."} & set(script.replace(";", " ").split())
+    assert script.count("$((") == (name == "SUBMIT")
+    assert set(re.findall(r"(\S+) -(?:lt|le|gt|ge|eq|ne) (\S+)", script)) <= {('"$#"', f"{scripts._MANY}")}
 
 
 def test_every_recorded_line_is_read() -> None:

@@ -1,0 +1,161 @@
+"""The script that submits, run by every shell that may be /bin/sh on a login node: nothing of a caller is evaluated."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clusters import scripts, shell
+
+TOKEN = uuid.UUID("0123456789abcdef0123456789abcdef")
+MARKER = shell.marker(TOKEN)
+SCRIPT = "#!/bin/sh\necho zażółć\n"
+EVIL = "x[$(touch CANARY)]`touch CANARY`'\"; touch CANARY; $((x[$(touch CANARY)])) "
+SHELLS = ["dash", "bash", "busybox", "ksh93", "mksh"]
+every_shell = pytest.mark.parametrize("name", SHELLS)
+
+# Says where it runs, keeps the script, and takes the job.
+SBATCH = """#!/bin/sh
+stat -L -c %d:%i . > "$JS_OUT/directory"
+cat "$2" > "$JS_OUT/script"
+echo 77
+"""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login node of one directory: a home, and SLURM's programs, of which sbatch notes what it is given."""
+
+    root: Path
+
+    def submit(self, name: str, frame: bytes) -> subprocess.CompletedProcess[bytes]:
+        """Have the shell `name`, called sh as on a login node, run the script with `frame` on standard input."""
+        program = shutil.which(name)
+        assert program, f"{name} is missing: make up installs it"
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.root / "home"), "JS_OUT": str(self.root / "out")}
+        return subprocess.run(
+            ["sh", "-c", " ".join(scripts.SUBMIT.split()), MARKER, str(self.root / "bin"), "10", ""],  # noqa: S607 - argv[0]
+            executable=program,
+            input=frame + b"known\n",
+            env=environment | {"LC_ALL": "C.UTF-8"},
+            cwd=self.root,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+
+    def directory(self, length: int) -> Path:
+        """Make a directory whose path has `length` bytes, and evil names."""
+        path = str(self.root / "directories")
+        names = (EVIL * 4)[:254]
+        while length - len(path) > 300:
+            path += f"/{names}"
+        rest = length - len(path) - 1
+        path += "/" + names[: rest // 2] + "/" + (names * 2)[: rest - rest // 2 - 1]
+        assert len(path) == length
+        Path(path).mkdir(parents=True, exist_ok=True)
+        return Path(path)
+
+    @property
+    def ran_in(self) -> str | None:
+        """Which directory sbatch ran in, as its device and inode; None if it did not run."""
+        note = self.root / "out" / "directory"
+        return note.read_text().strip() if note.exists() else None
+
+    @property
+    def script(self) -> str:
+        """What sbatch was given."""
+        return (self.root / "out" / "script").read_text()
+
+    @property
+    def canaries(self) -> list[str]:
+        """The files that are there only if something of a caller was evaluated."""
+        return [
+            str(Path(folder) / name) for folder, _, names in os.walk(self.root) for name in names if name == "CANARY"
+        ]
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> Login:
+    """A login node where nothing has been submitted."""
+    for name in ("home", "out", "bin"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bin" / "sbatch").write_text(SBATCH)
+    (tmp_path / "bin" / "sbatch").chmod(0o755)
+    (tmp_path / "bin" / "scontrol").symlink_to("/bin/true")
+    return Login(tmp_path)
+
+
+def statuses(done: subprocess.CompletedProcess[bytes]) -> list[int]:
+    """Return how the commands ended whose end the script has told."""
+    return [section.status for section in shell.sections(b"\n" + done.stdout, MARKER)]
+
+
+def identity(path: Path) -> str:
+    return f"{path.stat().st_dev}:{path.stat().st_ino}"
+
+
+@every_shell
+@pytest.mark.parametrize("length", [1000, *range(4084, 4096)])
+def test_a_directory_of_any_length_is_the_jobs_and_no_text_of_it_is_evaluated(
+    login: Login, name: str, length: int
+) -> None:
+    directory = login.directory(length)
+    done = login.submit(name, scripts.submission(str(directory), SCRIPT, MARKER))
+    assert (done.returncode, statuses(done)[:2]) == (0, [0, 0]), done.stderr
+    assert (login.ran_in, login.script) == (identity(directory), SCRIPT)
+    assert login.canaries == []
+
+
+@every_shell
+def test_a_script_of_any_length_reaches_sbatch_whole(login: Login, name: str) -> None:
+    directory = login.directory(4095)
+    frame = len(scripts.submission(str(directory), "", MARKER).rstrip(b"\n"))
+    for room in (-70_000, *range(-3, 4), 3000):
+        script = "#!/bin/sh\n" + "ż" * 20 + "#" * (scripts.FIRST - frame - room - 50)
+        done = login.submit(name, scripts.submission(str(directory), script, MARKER))
+        assert (done.returncode, login.script) == (0, script), room
+
+
+@every_shell
+@pytest.mark.parametrize("length", [4096, 4097, 8100, 8181, 8182, 8183, 8184, 8192, 20_000])
+@pytest.mark.parametrize("text", ["/" + EVIL * 800, "x[$(touch CANARY)]" + "/" * 20_000])
+def test_a_directory_that_is_too_long_is_not_entered_and_no_text_of_it_is_evaluated(
+    login: Login, name: str, text: str, length: int
+) -> None:
+    directory = text[:length]
+    with pytest.raises(ValueError, match="at most 4095 bytes"):
+        scripts.submission(directory, SCRIPT, MARKER)
+    content = f"{directory}\n{SCRIPT}{MARKER}".encode()
+    frame = b"%d\n%s" % (10_000_000 + max(0, len(content) + 9 - scripts.FIRST), content)
+    done = login.submit(name, frame.ljust(scripts.FIRST, b"\n"))
+    assert login.canaries == []
+    assert 0 not in statuses(done)
+    assert login.ran_in is None
+
+
+@every_shell
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("", EVIL, "x[$(touch CANARY)]", "10000000+x[$(touch CANARY)]"),
+        *("1000000x", "-1000000", "1000000", "100000000", "00000000", "0x989680", " 1000000"),
+    ],
+)
+def test_what_is_no_number_is_not_reckoned_with(login: Login, name: str, number: str) -> None:
+    done = login.submit(name, f"{number}\n/tmp\n{SCRIPT}{MARKER}".encode().ljust(scripts.FIRST, b"\n"))
+    assert login.canaries == []
+    assert (done.returncode, statuses(done), login.ran_in) == (65, [], None)
+
+
+@every_shell
+def test_an_input_that_breaks_off_submits_nothing(login: Login, name: str) -> None:
+    frame = scripts.submission(str(login.directory(4095)), SCRIPT * 1000, MARKER)
+    for length in (0, 5, 9, 3000, 4104, 4105, scripts.FIRST, len(frame) - 1):
+        done = login.submit(name, frame[:length])
+        assert (done.returncode, statuses(done), login.ran_in) == (65, [], None), length
+    assert list((login.root / "home" / scripts.DIRECTORY).iterdir()) == []
