@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from clusters.bounds import COUNT
 from clusters.slurm import Record
 from jobs.states import Status, of_array, status_of
 
@@ -134,9 +135,9 @@ def _of_array(records: Sequence[Record]) -> Reading:
         submitted_at=min((task.submitted_at for task in tasks if task.submitted_at), default=None),
         started_at=started,
         ended_at=ended,
-        wall_seconds=int((ended - started).total_seconds()) if started and ended else None,
-        nodes=sum(task.nodes or 0 for task in tasks) or None,
-        cores=sum(task.cores or 0 for task in tasks) or None,
+        wall_seconds=max(0, int((ended - started).total_seconds())) if started and ended else None,
+        nodes=min(sum(task.nodes or 0 for task in tasks), COUNT) or None,
+        cores=min(sum(task.cores or 0 for task in tasks), COUNT) or None,
         from_accounting=all(task.from_accounting for task in tasks),
         is_array=True,
         tasks=_counts(records),
