@@ -1,8 +1,18 @@
 """What can go wrong on the way to a cluster and back: the question each answers is whether the command may have run."""
 
+from clusters.bounds import message as bounded
+
+_LONGEST = 2_000  # characters of a message
+
 
 class ClusterError(Exception):
-    """A cluster could not be asked, or its answer could not be had."""
+    """A cluster could not be asked, or its answer could not be had.
+
+    Messages repeat what a login node said. They go into answers, rows and logs, so they are bounded here, once for all.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(bounded(message, _LONGEST))
 
 
 class Unreachable(ClusterError):
@@ -58,3 +68,7 @@ class Malformed(ClusterError):
 
 class Failed(ClusterError):
     """A command ran and says that it failed; the message holds its own words."""
+
+
+class TooMuch(ClusterError):
+    """An answer would be larger than is read; the message says what there is too much of."""

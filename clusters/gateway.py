@@ -1,6 +1,5 @@
 """The door to the clusters: each verb is one script of `scripts` on one channel of `pool`."""
 
-import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 
 import paramiko
 import structlog
+from django.conf import settings
 
 from clusters import files, pool, sbatch, scripts, slurm, ssh
 from clusters.calls import call, remote
@@ -18,13 +18,13 @@ from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.session import Lease
-from clusters.shell import Section
+from clusters.shell import Section, decoded
 from clusters.slurm import Listing, Record
 
 log = structlog.get_logger(__name__)
 
-_POLL_LIMIT = 64 * 1024 * 1024  # bytes; squeue prints about 120 a job
 _SBATCH_MARGIN = 7  # seconds between the end that is set to sbatch and ours: 5 to kill it, 2 to hear of it
+_LONGEST_COMPLAINT = 8_192  # characters; cd names the directory
 _UNKNOWN_JOB = "Invalid job id specified"
 
 
@@ -140,16 +140,15 @@ def _submit(lease: Lease, place: Place, directory: str, script: str) -> Accepted
         answer = run.answer(2, timeout=timeout)
         if len(answer.sections) > 1 and answer.sections[1].status != 0:
             # sbatch's errors follow, and what scontrol says if there was an id all the same.
-            told = re.search(r"^[0-9]", answer.sections[1].text, re.MULTILINE)
-            answer = run.answer(4 if told else 3, timeout=timeout)
+            answer = run.answer(4 if sbatch.may_name_a_job(answer.sections[1].text) else 3, timeout=timeout)
     except TimedOut as exc:
         return _accepted_before(exc)
     found = answer.sections
     if found and found[0].status != 0:
-        return NoDirectory(answer.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip())
+        return NoDirectory(decoded(answer.stderr).replace(run.marker, "sh").strip()[:_LONGEST_COMPLAINT])
     if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
         words = run.result(timeout=timeout)  # raises Interrupted where the connection is what was lost
-        said = words.stderr.decode("utf-8", "replace").replace(run.marker, "sh").strip()[:300]
+        said = decoded(words.stderr).replace(run.marker, "sh").strip()[:300]
         raise Interrupted(f"the submission was given up on the cluster ({words.exit_status}): {said or 'no words'}")
     return sbatch.parse_submission(place.token.hex, found[1:])
 
@@ -164,9 +163,10 @@ def lookup(
     TimedOut, Failed, Malformed.
     """
     stdin = f"{' '.join(tokens)}\n".encode()
-    answer = _run(cluster, account, scripts.LOOKUP, [str(since), account], stdin=stdin, limit=_POLL_LIMIT)
+    limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
+    answer = _run(cluster, account, scripts.LOOKUP, [str(since), account], stdin=stdin, limit=limit)
     if answer.truncated:
-        raise Malformed("the search for lost submissions printed too much")
+        raise Malformed(f"the search for lost submissions printed more than {limit} bytes")
     return sbatch.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
 
 
@@ -184,10 +184,11 @@ def tidy(cluster: Cluster, account: str) -> None:
 
 def _accepted_before(exc: TimedOut) -> Accepted:
     """Return the submission whose id was already printed when `exc` came; raise `exc` where none was."""
-    ids = re.findall(rb"^([0-9]+)(?:;\S+)?\n", exc.stdout, re.MULTILINE)
+    whole_lines, _, _unfinished = decoded(exc.stdout).rpartition("\n")
+    ids = sbatch.job_ids(whole_lines)
     if len(ids) != 1:
         raise exc
-    return Accepted(int(ids[0]))
+    return Accepted(ids[0])
 
 
 @remote
@@ -234,9 +235,11 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
 class Look:
     """One look at a cluster on one channel: first the controller's answer, then what else is worth asking."""
 
-    def __init__(self, run: Run, timeout: float) -> None:
+    def __init__(self, run: Run, timeout: float, limit: int) -> None:
+        """`timeout` in seconds, `limit` in bytes: what `run` keeps of an answer."""
         self._run = run
         self._timeout = timeout
+        self._limit = limit
         self.wait_statuses: dict[str, int] = {}
 
     def queue(self) -> Listing:
@@ -248,7 +251,7 @@ class Look:
         if any(section.status != 0 for section in answer.sections):
             # Its words on standard error may come after its end.
             answer = self._run.result(timeout=self._timeout, end=True)
-        return slurm.parse_queue(_whole(answer, answer.sections, "squeue"))
+        return slurm.parse_queue(_whole(answer, answer.sections, "squeue", self._limit))
 
     def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
         """Return what accounting holds of `jobs`, submitted at most `since` seconds ago, every record of an id.
@@ -259,15 +262,19 @@ class Look:
         lines = [str(since), _joined(ended), _joined(jobs)]
         answer = self._run.result("\n".join(lines).encode(), timeout=self._timeout, end=True)
         self.wait_statuses = slurm.parse_exit_codes(answer.sections[1:2])
-        return slurm.parse_history(_whole(answer, answer.sections[2:], "sacct"))
+        return slurm.parse_history(_whole(answer, answer.sections[2:], "sacct", self._limit))
 
 
 @contextmanager
 def look(cluster: Cluster, account: str, *, everybody: bool) -> Iterator[Look]:
-    """Look at everybody's jobs as `account`, or at its own. Raises Unreachable, Refused; and what `Look` raises."""
+    """Look at everybody's jobs as `account`, or at its own. Raises Unreachable, Refused; and what `Look` raises.
+
+    An account that speaks for itself alone gets little room: what it prints is its owner's choice.
+    """
+    limit = settings.POLL_ANSWER_LIMIT if everybody else settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
     with call(cluster, "look"), _channel(cluster, account) as channel:
         script = _script(cluster, scripts.LOOK, "" if everybody else account)
-        yield Look(script.start(channel, limit=_POLL_LIMIT), cluster.command_timeout)
+        yield Look(script.start(channel, limit=limit), cluster.command_timeout, limit)
 
 
 def _joined(ids: Sequence[int]) -> str:
@@ -291,7 +298,8 @@ def greet(cluster: Cluster) -> str:
 def open_file(cluster: Cluster, account: str, path: str) -> Iterator[OutputFile]:
     """Open the output file `path` as `account`, to be read up to its present size.
 
-    Raises FileNotFoundError where `account` can read no such file; Unreachable, Refused, TimedOut, Failed.
+    Raises FileNotFoundError where `account` can read no such file; Unreachable, Refused, TimedOut, Failed, Malformed,
+    and TooMuch where there are too many files.
     """
     with (
         call(cluster, "open_file"),
@@ -326,7 +334,7 @@ def _channel(cluster: Cluster, account: str) -> Iterator[paramiko.Channel]:
         yield channel
 
 
-def _whole(answer: Answer, found: Sequence[Section], what: str) -> str:
+def _whole(answer: Answer, found: Sequence[Section], what: str, limit: int) -> str:
     if answer.truncated:
-        raise Malformed(f"{what} printed more than {_POLL_LIMIT} bytes")
+        raise Malformed(f"{what} printed more than {limit} bytes")
     return slurm.checked(found, what, answer.stderr)

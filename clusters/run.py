@@ -118,7 +118,7 @@ class Run:
         raw = self._exchange
         stdout = shell.after_marker(raw.stdout, self.marker)
         if stdout is None:
-            words = (raw.stdout + raw.stderr)[:500].decode("utf-8", "replace").strip()
+            words = shell.decoded((raw.stdout + raw.stderr)[:500]).strip()
             raise Refused(f"the login shell runs no command; it ended with {exit_status} and said {words!r}")
         stderr = shell.after_marker(raw.stderr, self.marker) or b""
         return Answer(exit_status, stdout, stderr, raw.truncated, shell.sections(stdout, self.marker))

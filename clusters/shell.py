@@ -7,9 +7,10 @@ quotes; whatever comes from outside (directories, scripts) travels on standard i
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from clusters import bounds
 from clusters.errors import Malformed
 
 # Inside single quotes: ' ends them everywhere, \ escapes in fish, ! recalls history in csh, which takes no line breaks.
@@ -49,6 +50,14 @@ def after_marker(stream: bytes, marker: str) -> bytes | None:
     return answer if found else None
 
 
+def decoded(output: bytes) -> str:
+    """Return what a login printed as text, whatever bytes came: U+FFFD for what is no UTF-8, and for NUL.
+
+    Everything from a login node becomes text here. PostgreSQL's text and jsonb take no NUL.
+    """
+    return output.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
 @dataclass(frozen=True)
 class Section:
     """What one command of a script printed, and its exit status."""
@@ -59,7 +68,7 @@ class Section:
     @property
     def text(self) -> str:
         """The output as text, whatever bytes came."""
-        return self.output.decode("utf-8", "replace")
+        return decoded(self.output)
 
 
 def sections(answer: bytes, marker: str) -> list[Section]:
@@ -67,17 +76,37 @@ def sections(answer: bytes, marker: str) -> list[Section]:
 
     A last piece without such a line is a command that did not end, and is left out. A command's output may lack its
     last line break; the script prints `marker` on a line of its own all the same, by beginning with a line break, which
-    is taken away here. Raises Malformed for a status that is no number.
+    is taken away here. Raises Malformed for a status that is no exit status.
     """
     found = []
-    *pieces, _rest = re.split(rb"\n" + re.escape(marker.encode()) + rb" ([^\n]*)\n", answer)
-    for output, status in zip(pieces[::2], pieces[1::2], strict=True):
-        if not status.isdigit():
-            raise Malformed(f"exit status {status!r}")
-        found.append(Section(output, int(status)))
+    begin = 0
+    for start, status, end in _marker_lines(answer, marker):
+        try:
+            found.append(Section(answer[begin:start], bounds.number(status, bounds.STATUS)))
+        except ValueError as exc:
+            raise Malformed(f"exit status {status[:100]!r}") from exc
+        begin = end
     return found
 
 
 def without_markers(answer: bytes, marker: str) -> bytes:
     """Return what the commands of an unfinished `answer` printed, without the lines between them."""
-    return re.sub(rb"\n" + re.escape(marker.encode()) + rb" [^\n]*\n", b"", answer)
+    kept = []
+    begin = 0
+    for start, _status, end in _marker_lines(answer, marker):
+        kept.append(answer[begin:start])
+        begin = end
+    return b"".join([*kept, answer[begin:]])
+
+
+def _marker_lines(answer: bytes, marker: str) -> Iterator[tuple[int, bytes, int]]:
+    """Find the whole lines `marker STATUS`: where the line break before each is, its status, and where it ends."""
+    begins = f"\n{marker} ".encode()
+    end = 0
+    while (start := answer.find(begins, end)) >= 0:
+        status = start + len(begins)
+        line_break = answer.find(b"\n", status)
+        if line_break < 0:
+            return
+        end = line_break + 1
+        yield start, answer[status:line_break], end

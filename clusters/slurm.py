@@ -1,16 +1,29 @@
 """PURE. What squeue and sacct print of jobs, read into values. Times are epochs there and aware UTC here.
 
+What is printed is the word of a login, so each value has bounds (`clusters.bounds`) that the registry's columns can
+hold, and is read by scans of linear time: a line that is beyond them is one that is not understood.
 Sources: the manual pages of squeue and sacct; what SLURM 20.11 to 26.05 has printed.
 """
 
 import datetime as dt
-import re
-from collections.abc import Callable, Iterable, Mapping
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from sys import intern
 
+from clusters import bounds, jobnames
+from clusters.bounds import number
 from clusters.errors import Failed, Malformed
-from clusters.shell import Section
+from clusters.shell import Section, decoded
+
+_LONGEST_USER = 256  # characters; LOGIN_NAME_MAX (limits.h)
+_LONGEST_STATE = 32
+_LONGEST_REASON = 200
+_WAIT_STATUS = 0xFFFF  # wait(2)
+_UNREAD_SHOWN = 10  # lines
+
+_OF_STATES = frozenset(string.ascii_uppercase + "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +59,25 @@ class Record:
     @property
     def tasks(self) -> int | None:
         """How many tasks of an array this stands for; None where SLURM has cut the list of them."""
-        return 1 if self.task is None else _count(self.task)
+        return 1 if self.task is None else jobnames.count(self.task)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What squeue or sacct printed: its records, and the lines of which no sense could be made."""
+    """What squeue or sacct printed: its records, and the lines of which no sense could be made.
+
+    Of these the first are in `unread`; there are `more`.
+    """
 
     records: list[Record]
     unread: tuple[str, ...] = ()
+    more: int = 0
 
     @property
     def complaint(self) -> str:
         """How many lines were not understood, and the first of them; empty if there is none."""
-        return f"{len(self.unread)} lines not understood, the first: {self.unread[0][:300]!r}" if self.unread else ""
+        lines = len(self.unread) + self.more
+        return f"{lines} lines not understood, the first: {self.unread[0][:300]!r}" if self.unread else ""
 
 
 def parse_queue(text: str) -> Listing:
@@ -95,44 +113,70 @@ def _with_status(record: Record, status: int) -> Record:
 def parse_exit_codes(found: Iterable[Section]) -> dict[str, int]:
     """Return the wait statuses (wait(2)) of ended jobs by their records' names; nothing where squeue failed.
 
-    What SLURM 20.11 and 22.05 print as the wait status `768` is `3:0` in 24.11, code and signal.
+    What SLURM 20.11 and 22.05 print as the wait status `768` is `3:0` in 24.11, code and signal. A line that is none
+    tells nothing (a long name is cut, and then no blank is between the two): accounting tells the exit code as well.
     """
-    text = "\n".join(section.text for section in found if section.status == 0)
-    lines = re.findall(r"^(\S+) +([0-9]+)(?::([0-9]+))? *$", text, re.MULTILINE)
-    return {
-        name.replace("+", "_"): int(code) << 8 | int(signal) if signal else int(code) for name, code, signal in lines
-    }
+    statuses = {}
+    for line in (line for section in found if section.status == 0 for line in _lines(section.text)):
+        with suppress(ValueError):
+            name, code = line.split(maxsplit=2)
+            statuses[name.replace("+", "_")] = _wait_status(code)
+    return statuses
+
+
+def _wait_status(code: str) -> int:
+    """Return the wait status of `768` or `3:0`. Raises ValueError."""
+    exit_code, colon, signal = code.partition(":")
+    if not colon:
+        return number(exit_code, _WAIT_STATUS)
+    return number(exit_code, 0xFF) << 8 | number(signal, 0x7F)
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Return the lines of `text` that are not empty, one after another: there may be 100,000."""
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin)
+        end = len(text) if end < 0 else end
+        if end > begin:
+            yield text[begin:end]
+        begin = end + 1
 
 
 def _listing(text: str, read: Callable[[str], Record]) -> Listing:
-    records, unread = [], []
-    for line in re.finditer(r"[^\n]+", text):  # one after another: there may be 100,000
+    records: list[Record] = []
+    unread: list[str] = []
+    more = 0
+    for line in _lines(text):
         try:
-            records.append(read(line[0]))
+            records.append(read(line))
         except Malformed as exc:
-            unread.append(str(exc))
-    return Listing(records, tuple(unread))
+            if len(unread) < _UNREAD_SHOWN:
+                unread.append(str(exc))
+            else:
+                more += 1
+    return Listing(records, tuple(unread), more)
 
 
 def _queue_record(line: str) -> Record:
     try:
         name, user, state, submit, start, end, used, nodes, cores, node_list, reason = line.split("|", 10)
-        job, task = _split_name(name)
+        job, task = jobnames.split(name)
         allocated = node_list != ""
         return Record(
             job=job,
             task=task,
-            user=intern(user),
+            user=intern(_user(user)),
             state=intern(word(state)),
             submitted_at=moment(submit),
             started_at=moment(start) if allocated else None,
             ended_at=moment(end),
             wall_seconds=_duration(used),
-            nodes=int(nodes) if allocated else None,
-            cores=int(cores) if allocated else None,
+            nodes=number(nodes, bounds.COUNT) if allocated else None,
+            cores=number(cores, bounds.COUNT) if allocated else None,
             exit_code=None,
             signal=None,
-            reason="" if reason == "None" else intern(reason[:200]),
+            reason="" if reason == "None" else intern(bounds.line(reason, _LONGEST_REASON)),
             from_accounting=False,
         )
     except ValueError as exc:
@@ -142,22 +186,22 @@ def _queue_record(line: str) -> Record:
 def _history_record(line: str) -> Record:
     try:
         name, user, state, exit_code, submit, start, end, elapsed, nodes, cores, node_list = line.split("|")
-        job, task = _split_name(name)
+        job, task = jobnames.split(name)
         code, _, signal = exit_code.partition(":")
         allocated = node_list not in {"", "None assigned"}
         return Record(
             job=job,
             task=task,
-            user=intern(user),
+            user=intern(_user(user)),
             state=intern(word(state)),
             submitted_at=moment(submit),
             started_at=moment(start) if allocated else None,
             ended_at=moment(end),
-            wall_seconds=int(elapsed or 0),
-            nodes=int(nodes) if allocated else None,
-            cores=int(cores) if allocated else None,
-            exit_code=int(code),
-            signal=int(signal or 0),
+            wall_seconds=number(elapsed or "0", bounds.SECONDS),
+            nodes=number(nodes, bounds.COUNT) if allocated else None,
+            cores=number(cores, bounds.COUNT) if allocated else None,
+            exit_code=number(code, bounds.COUNT),
+            signal=number(signal or "0", bounds.COUNT),
             reason=None,
             from_accounting=True,
         )
@@ -165,62 +209,51 @@ def _history_record(line: str) -> Record:
         raise Malformed(f"sacct: {line[:300]!r}") from exc
 
 
-def _split_name(name: str) -> tuple[int, str | None]:
-    """Split `1080_5`, `1080_[5-9%2]` (job arrays) and `93+1` (heterogeneous jobs) into the job's id and the rest."""
-    match = re.fullmatch(r"([0-9]+)(?:[_+](\S+))?", name)
-    if not match:
-        raise ValueError(name)
-    return int(match[1]), match[2]
-
-
-def _count(tasks: str) -> int | None:
-    """Count the tasks of `5` or `[1,3,5-9,20-30:2%4]`; None where that is cut with `...`."""
-    if not tasks.startswith("["):
-        return 1
-    total = 0
-    for part in tasks.strip("[]").partition("%")[0].split(","):
-        match = re.fullmatch(r"([0-9]+)(?:-([0-9]+)(?::([0-9]+))?)?", part)
-        if not match:
-            return None
-        first, last = int(match[1]), int(match[2] or match[1])
-        total += (last - first) // int(match[3] or 1) + 1
-    return total
+def _user(name: str) -> str:
+    if len(name) > _LONGEST_USER or not name.isprintable():
+        raise ValueError("not a user's name")
+    return name
 
 
 def word(state: str) -> str:
     """Return SLURM's state as one word: `CANCELLED by 1001` is CANCELLED, a trailing `+` is dropped.
 
-    Raises ValueError where there is none.
+    Raises ValueError where there is none, or one that is none of SLURM's by its letters or its length.
     """
-    words = state.split()
-    if not words:
+    first = state.strip().partition(" ")[0].removesuffix("+")
+    if not 1 <= len(first) <= _LONGEST_STATE or not _OF_STATES.issuperset(first):
         raise ValueError("no state")
-    return words[0].removesuffix("+")
+    return first
 
 
 def moment(epoch: str) -> dt.datetime | None:
     """Return the time of an epoch; None for any of SLURM's words for none. Raises ValueError."""
     if epoch in {"N/A", "Unknown", "None", "NONE", "0", ""}:
         return None
-    return dt.datetime.fromtimestamp(int(epoch), dt.UTC)
+    return dt.datetime.fromtimestamp(number(epoch, bounds.EPOCH, least=1), dt.UTC)
 
 
 def _duration(text: str) -> int:
     """Return the seconds of SLURM's `[D-]HH:MM:SS`, of which squeue leaves out leading zero parts."""
-    days, _, clock = text.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
+    days, dash, clock = text.rpartition("-")
+    parts = clock.split(":")
+    if len(parts) > 3:  # noqa: PLR2004 - hours, minutes, seconds
+        raise ValueError("not a duration")
     seconds = 0
     for part in parts:
-        seconds = seconds * 60 + part
-    return seconds + 86_400 * int(days or 0)
+        seconds = seconds * 60 + number(part, bounds.COUNT)
+    seconds += 86_400 * (number(days, bounds.COUNT) if dash else 0)
+    if seconds > bounds.SECONDS:
+        raise ValueError("longer than any job runs")
+    return seconds
 
 
 def checked(found: Iterable[Section], what: str, stderr: bytes = b"") -> str:
     """Return the output of the first section. Raises Failed with the command's words if it failed or never ended."""
     section = next(iter(found), None)
     if section is None:
-        raise Failed(f"{what} did not end: {stderr[:300].decode('utf-8', 'replace').strip()}")
+        raise Failed(f"{what} did not end: {decoded(stderr[:300]).strip()}")
     if section.status != 0:
-        words = section.text.strip() or stderr.decode("utf-8", "replace").strip()
+        words = section.text.strip() or decoded(stderr).strip()
         raise Failed(f"{what} ended with {section.status}: {words[:500]}")
     return section.text

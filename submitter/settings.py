@@ -220,6 +220,10 @@ ACCOUNTS_NEVER_USED = env.list("ACCOUNTS_NEVER_USED", default=["root", "slurm", 
 
 # Seconds between two looks at a cluster that has active jobs.
 POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0)
+# Bytes that are read of a poll's answer, given in MiB: the poll account's, which has everybody's jobs (squeue prints
+# about 120 bytes a job), and that of an account which is asked about its own.
+POLL_ANSWER_LIMIT = env.int("POLL_ANSWER_LIMIT", default=64) * 1024 * 1024
+POLL_ANSWER_LIMIT_PER_ACCOUNT = env.int("POLL_ANSWER_LIMIT_PER_ACCOUNT", default=4) * 1024 * 1024
 TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due
 
 CELERY_BROKER_URL = secret("REDIS_URL")

@@ -1,0 +1,101 @@
+"""The verbs of the gateway, where a login's start-up files answer instead of SLURM."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.test import override_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clusters import gateway
+from clusters.errors import ClusterError, Malformed
+from tests.pure.clusters.logins import CLUSTER, Printed, answering, place
+
+TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
+LINE = b"12|plgalice|RUNNING|1795518919|1795518919|N/A|0:01|1|1|n1|None\n"
+MIB = 1024 * 1024
+
+
+def look(*, everybody: bool) -> int:
+    with gateway.look(CLUSTER, "plgalice", everybody=everybody) as looking:
+        return len(looking.queue().records)
+
+
+def of_size(size: int) -> Callable[[bytes], Printed]:
+    """Have squeue print whole lines of at most `size` bytes."""
+    return lambda marker: (marker + b"\n" + LINE * (size // len(LINE)) + b"\n" + marker + b" 0\n", b"", 0)
+
+
+@override_settings(POLL_ANSWER_LIMIT=3 * MIB, POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
+def test_an_account_that_speaks_for_itself_has_less_room_than_one_that_speaks_for_everybody() -> None:
+    with answering(of_size(MIB // 2)):
+        assert look(everybody=False) == MIB // 2 // len(LINE)
+    with answering(of_size(2 * MIB)):
+        assert look(everybody=True) == 2 * MIB // len(LINE)
+        with pytest.raises(Malformed, match="more than 1048576 bytes"):
+            look(everybody=False)
+    with answering(of_size(4 * MIB)), pytest.raises(Malformed, match="more than 3145728 bytes"):
+        look(everybody=True)
+
+
+@override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
+def test_a_search_for_lost_submissions_has_the_room_of_an_account() -> None:
+    with answering(of_size(2 * MIB)), pytest.raises(Malformed, match="more than 1048576 bytes"):
+        gateway.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)
+
+
+def submit(prints: Callable[[bytes], Printed]) -> None:
+    asked = gateway.submit(place(prints), "", "#!/bin/sh\n")
+    asked.settle(lambda _new: None, wait=True)
+
+
+def history(prints: Callable[[bytes], Printed]) -> None:
+    with answering(prints), gateway.look(CLUSTER, "plgalice", everybody=False) as looking:
+        looking.history([12], 60, [12])
+
+
+def within(verb: Callable[[], object]) -> Callable[[Callable[[bytes], Printed]], None]:
+    def asked(prints: Callable[[bytes], Printed]) -> None:
+        with answering(prints):
+            verb()
+
+    return asked
+
+
+VERBS: dict[str, Callable[[Callable[[bytes], Printed]], None]] = {
+    "submit": submit,
+    "history": history,
+    "queue": within(lambda: look(everybody=False)),
+    "lookup": within(lambda: gateway.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),
+    "describe": within(lambda: gateway.describe(CLUSTER, "plgalice", 12)),
+    "cancel": within(lambda: gateway.cancel(CLUSTER, "plgalice", 12, 60)),
+    "inspect": within(lambda: gateway.inspect(CLUSTER, "plgalice", 12, 60)),
+    "ping": within(lambda: gateway.ping(CLUSTER, "plgalice")),
+    "tidy": within(lambda: gateway.tidy(CLUSTER, "plgalice")),
+}
+
+MARKER = b"<marker>"
+pieces = st.sampled_from(
+    [b"\n" + MARKER + b" 0\n"] * 20
+    + [MARKER + b"\n", b"\n" + MARKER + b" 1\n", b"\n" + MARKER + b" 124\n"]
+    + [b"\n" + MARKER + b" " + status + b"\n" for status in (b"", b"x", b"9" * 5_000, "٣".encode(), b"-1", b"0 0")]
+    + [b"12\n", b"12;zeus\n", b"9" * 5_000 + b"\n", b"0\n", "٣\n".encode(), b"\0", b"\xff\n", b"fenced\n", b"claimed\n"]
+    + [LINE, LINE.replace(b"1795518919", b"9" * 20), b"JobId=12 JobName=x\n   StdOut=/a\n   SubmitTime=yesterday\n"]
+    + [b"12 " + b"9" * 5_000 + b"\n", b"12|/" + TOKEN.encode() + b"/x\n", b"9" * 30 + b"|/" + TOKEN.encode() + b"/x\n"]
+)
+stream = st.one_of(st.lists(pieces, max_size=10).map(b"".join).map(lambda said: MARKER + b"\n" + said), st.binary())
+
+
+@pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
+@settings(max_examples=200, deadline=None)
+@given(stream, stream, st.sampled_from([0, 1, 255]))
+def test_whatever_a_login_prints_nothing_but_a_cluster_error_leaves_the_gateway(
+    verb: Callable[[Any], None], out: bytes, err: bytes, status: int
+) -> None:
+    def prints(marker: bytes) -> Printed:
+        return out.replace(MARKER, marker), err.replace(MARKER, marker), status
+
+    with suppress(ClusterError):
+        verb(prints)
