@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import structlog
 from django.utils import timezone
@@ -101,7 +102,7 @@ def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
             try:
                 history = _history(look, rows, queue)
             finally:
-                queue = Listing(with_exit_codes(queue.records, look.wait_statuses), queue.unread)
+                queue = replace(queue, records=with_exit_codes(queue.records, look.wait_statuses))
     except ClusterError as exc:
         failure = f"{type(exc).__name__}: {exc}"
         unreachable = isinstance(exc, Unreachable) and not isinstance(exc, Busy | Unresponsive)
