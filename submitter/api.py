@@ -15,7 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
-from clusters.errors import Failed, Malformed, Refused, TimedOut, Unreachable
+from clusters.errors import Failed, Malformed, Refused, TimedOut, TooMuch, Unreachable
+from clusters.shell import decoded
 from jobs.errors import (
     ClusterClosed,
     JobNotFound,
@@ -49,6 +50,7 @@ _CODES: dict[type[Exception], int] = {
     OperationalError: 503,
     InterfaceError: 503,
     Malformed: 500,
+    TooMuch: 422,
     exceptions.ValidationError: 422,
     exceptions.ParseError: 422,
 }
@@ -101,7 +103,7 @@ def _command(exc: Exception) -> dict[str, Any]:
     if isinstance(exc, SubmissionRefused):
         return {"exit_code": exc.exit_code, "stdout": exc.stdout, "stderr": exc.stderr}
     if isinstance(exc, TimedOut | OutcomeUnknown):
-        streams = {"stdout": exc.stdout.decode("utf-8", "replace"), "stderr": exc.stderr.decode("utf-8", "replace")}
+        streams = {"stdout": decoded(exc.stdout), "stderr": decoded(exc.stderr)}
         return {"exit_code": -1, **streams}
     return {}
 
