@@ -9,11 +9,13 @@ from select import POLLIN, poll
 
 import paramiko
 
-from clusters.errors import Interrupted, TimedOut
+from clusters.errors import Interrupted, Malformed, TimedOut
 
 _PIECE = 64 * 1024
+_PIECES = 64  # are taken in a row: an output without end leaves time to look at the clock
 _LOST_WAKE_UP = 0.1  # seconds
 _NOISE = 500  # bytes of what a login prints that are worth showing; more than a marker has
+_MOST_WASTE = 16 * 1024 * 1024  # bytes of noise, and of what is beyond the limit; who prints more prints without end
 
 
 @dataclass
@@ -25,13 +27,20 @@ class _Capture:
     kept: bytearray = field(default_factory=bytearray)
     begun: bool = False
     truncated: bool = False
+    taken: int = 0
 
     def take(self, piece: bytes) -> None:
+        self.taken += len(piece)
         if not self.begun:
             piece = self._look_for_marker(piece)
         room = self.limit - len(self.kept)
         self.kept += piece[:room]
         self.truncated |= self.begun and len(piece) > room
+
+    @property
+    def wasted(self) -> int:
+        """How many bytes have come and are not kept."""
+        return self.taken - len(self.kept)
 
     def _look_for_marker(self, piece: bytes) -> bytes:
         """Return what there is to keep: from the marker on, or what may be the beginning of it."""
@@ -43,7 +52,11 @@ class _Capture:
 
 
 class Exchange:
-    """A command on `channel`: started, fed, read. Each step raises TimedOut or Interrupted with what had come."""
+    """A command on `channel`: started, fed, read. Each step raises TimedOut or Interrupted with what had come.
+
+    One that reads raises Malformed where much more is printed than is kept: nobody decrypts that for as long as the
+    step may take.
+    """
 
     def __init__(self, channel: paramiko.Channel, *, limit: int, marker: bytes) -> None:
         """Keep at most `limit` bytes of each stream, from the first `marker` on."""
@@ -98,6 +111,9 @@ class Exchange:
         poller = poll()
         poller.register(self._channel.fileno(), POLLIN)
         while not (self._drain() or enough(self._out.kept)):
+            if self._out.wasted + self._err.wasted > _MOST_WASTE:
+                self._channel.close()
+                raise Malformed(f"the login prints without end: more than {_MOST_WASTE} bytes that are no answer")
             left = deadline - time.monotonic()
             if left <= 0:
                 self._expire()
@@ -115,14 +131,18 @@ class Exchange:
         return self._channel.exit_status
 
     def _drain(self) -> bool:
-        """Take what has come; True if nothing more can come."""
+        """Take what has come, or much of it; True if nothing more can come."""
         channel = self._channel
         ended = bool(channel.eof_received or channel.closed)
-        while channel.recv_ready():
-            self._out.take(channel.recv(_PIECE))
-        while channel.recv_stderr_ready():
-            self._err.take(channel.recv_stderr(_PIECE))
-        return ended
+        for _ in range(_PIECES):
+            out, err = channel.recv_ready(), channel.recv_stderr_ready()
+            if out:
+                self._out.take(channel.recv(_PIECE))
+            if err:
+                self._err.take(channel.recv_stderr(_PIECE))
+            if not (out or err):
+                return ended
+        return False
 
     @contextmanager
     def _within(self, timeout: float) -> Iterator[None]:

@@ -1,10 +1,15 @@
 """How much of a stream is kept: bounded, whatever comes and however it is cut."""
 
+from dataclasses import dataclass
+from typing import cast
+
+import paramiko
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.channel import _NOISE, _Capture
+from clusters.channel import _NOISE, Exchange, _Capture
+from clusters.errors import Malformed, TimedOut
 
 MARKER = b"--0123456789abcdef0123456789abcdef--"
 
@@ -35,3 +40,48 @@ def test_of_endless_noise_the_end_is_kept() -> None:
     assert len(capture.kept) == _NOISE
     assert capture.kept.endswith(b"last words")
     assert not capture.truncated
+
+
+@dataclass
+class Endless:
+    """A channel whose command prints `text` again and again, on each of its streams, and never ends."""
+
+    text: bytes
+    taken: int = 0
+    closed: bool = False
+    eof_received: bool = False
+
+    def recv_ready(self) -> bool:
+        return not self.closed
+
+    def recv_stderr_ready(self) -> bool:
+        return not self.closed
+
+    def recv(self, _size: int) -> bytes:
+        self.taken += len(self.text)
+        return self.text
+
+    recv_stderr = recv
+
+    def fileno(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("first", [b"", MARKER])
+def test_a_login_that_prints_without_end_is_left_as_soon_as_that_is_plain(first: bytes) -> None:
+    channel = Endless(first + b"y\n" * 20_000)
+    exchange = Exchange(cast("paramiko.Channel", channel), limit=64 * 1024, marker=MARKER)
+    with pytest.raises(Malformed, match="without end"):
+        exchange.read_until(lambda _output: False, 3600)
+    assert channel.closed
+    assert channel.taken < 24 * 1024 * 1024
+
+
+def test_an_output_without_end_leaves_time_to_look_at_the_clock() -> None:
+    channel = Endless(b"y\n" * 20_000)
+    with pytest.raises(TimedOut):
+        Exchange(cast("paramiko.Channel", channel), limit=64 * 1024, marker=MARKER).read_until(lambda _output: False, 0)
+    assert channel.taken < 8 * 1024 * 1024
