@@ -1,98 +1,116 @@
-"""Output files over SFTP, as the account that owns the channel."""
+"""Output files on a cluster, read over SFTP as the account that owns the channel."""
 
-import errno
-import re
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import paramiko
 
-from clusters.errors import Interrupted, TimedOut
+from clusters.errors import Interrupted, Malformed, TooMuch
+from clusters.filenames import Template
+from clusters.packets import Attributes
+from clusters.sftp import Client
 
-_PIECE = 256 * 1024
-_AHEAD = 64  # read requests under way at once, 32 KiB each
+_MOST_TASKS = 10_000  # files that are read one after another
+_LARGEST = 2**63 - 1  # bytes
 
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A file on a cluster as it was when it was opened: its size in bytes, and its content in pieces."""
+    """A file on a cluster as it was when it was opened: its size in bytes, and its content in pieces.
+
+    The pieces are `size` bytes, or end with a ClusterError: what reads them may not take a part for the whole.
+    """
 
     size: int
     pieces: Iterator[bytes]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A file of which `size` bytes are read: with them it can be found and read on, on any channel."""
+
+    path: bytes
+    size: int
+
+
 @contextmanager
-def client(channel: paramiko.Channel, timeout: float) -> Iterator[paramiko.SFTPClient]:
-    """Speak SFTP on an unused `channel`; each answer has `timeout` seconds. Raises TimedOut, Interrupted."""
+def client(channel: paramiko.Channel, timeout: float) -> Iterator[Client]:
+    """Speak SFTP on an unused `channel`; each answer has `timeout` seconds. Raises TimedOut, Interrupted, Malformed."""
     watchdog = threading.Timer(timeout, channel.close)  # paramiko waits for the subsystem without limit
     watchdog.daemon = True
     watchdog.start()
     try:
-        channel.settimeout(timeout)
         channel.invoke_subsystem("sftp")
-        sftp = paramiko.SFTPClient(channel)
-        watchdog.cancel()
-        with closing(sftp):
-            yield sftp
-    except TimeoutError as exc:
-        raise TimedOut(f"no answer to a file request within {timeout:g} s") from exc
-    except (paramiko.SSHException, EOFError) as exc:
-        raise Interrupted(f"the file transfer broke off: {exc}") from exc
+    except (paramiko.SSHException, OSError, EOFError) as exc:
+        raise Interrupted(f"the file transfer did not begin: {exc}") from exc
     finally:
         watchdog.cancel()
+    yield Client(channel, timeout)
 
 
 @contextmanager
-def opened(sftp: paramiko.SFTPClient, path: str) -> Iterator[OutputFile]:
+def opened(sftp: Client, path: str) -> Iterator[OutputFile]:
     """Open the regular file `path`, or with `%a` in its name the files of all tasks of a job array one after another.
 
-    Each is read up to its present size. Raises FileNotFoundError where the account can read no such file.
+    Each is read up to its present size. Raises FileNotFoundError where the account can read no such file, TooMuch where
+    there are too many, and what `sftp` raises.
     """
-    with _missing_is_not_found(path):
-        found = _tasks(sftp, path) if "%a" in PurePosixPath(path).name else [(path, sftp.stat(path))]
-        # Opening a pipe would wait for its writer, and reading a device might never end.
-        files = [(name, entry.st_size or 0) for name, entry in found if stat.S_ISREG(entry.st_mode or 0)]
-        if not files:
-            raise FileNotFoundError(path)
-        with ExitStack() as stack:
-            first = stack.enter_context(closing(sftp.open(files[0][0], "rb")))
-            yield OutputFile(sum(size for _name, size in files), _pieces(sftp, first, files))
+    directory, _, name = path.encode().rpartition(b"/")
+    template = Template.of(name)
+    if template:
+        parts = _tasks(sftp, directory or b"/", template)
+    else:
+        parts = list(_regular(path.encode(), sftp.stat(path.encode())))
+    if not parts:
+        raise FileNotFoundError(path)
+    size = sum(part.size for part in parts)
+    if size > _LARGEST:
+        raise Malformed(f"the login node claims that the files {path} have {size} bytes")
+    yield OutputFile(size, _pieces(sftp, sftp.open(parts[0].path), parts))
 
 
-def _tasks(sftp: paramiko.SFTPClient, path: str) -> list[tuple[str, paramiko.SFTPAttributes]]:
-    """Return the files whose names have a number where `path` has `%a`, in the order of these numbers."""
-    directory, name = PurePosixPath(path).parent, PurePosixPath(path).name
-    before, _, after = (re.escape(part) for part in name.partition("%a"))
-    pattern = re.compile(f"{before}([0-9]+){after.replace('%a', r'[0-9]+')}")
-    entries = sftp.listdir_attr(str(directory))
-    found = [(int(match[1]), entry) for entry in entries if (match := pattern.fullmatch(entry.filename))]
-    return [(str(directory / entry.filename), entry) for _number, entry in sorted(found, key=lambda pair: pair[0])]
+def _tasks(sftp: Client, directory: bytes, template: Template) -> list[_Part]:
+    """Return the files in `directory` that are those of tasks by their names, in the order of the tasks' numbers."""
+    found: list[tuple[int, bytes, Attributes]] = []
+    for name, attributes in sftp.names(directory):
+        number = template.task(name)
+        if number is not None:
+            found.append((number, name, attributes))
+        if len(found) > _MOST_TASKS:
+            raise TooMuch(f"more than {_MOST_TASKS} tasks have output files, too many to be joined")
+    return [
+        part
+        for _number, name, attributes in sorted(found, key=lambda each: each[:2])
+        for part in _regular(directory + b"/" + name, attributes)
+    ]
 
 
-def _pieces(sftp: paramiko.SFTPClient, first: paramiko.SFTPFile, files: Sequence[tuple[str, int]]) -> Iterator[bytes]:
-    """Read as many bytes of each file as it had: what is appended meanwhile belongs to the next request."""
-    yield from _content(first, files[0][1])
-    for name, size in files[1:]:
-        with closing(sftp.open(name, "rb")) as file:
-            yield from _content(file, size)
+def _regular(path: bytes, attributes: Attributes) -> Iterator[_Part]:
+    """Return the file with its size, unless it is none: a pipe would wait for its writer, a device might never end."""
+    if not stat.S_ISREG(attributes.mode):
+        return
+    if attributes.size is None:
+        raise Malformed("the login node tells no size of a file")
+    yield _Part(path, attributes.size)
 
 
-def _content(file: paramiko.SFTPFile, size: int) -> Iterator[bytes]:
-    file.prefetch(size, _AHEAD)
-    while size > 0 and (piece := file.read(min(_PIECE, size))):
-        size -= len(piece)
-        yield piece
+def _pieces(sftp: Client, handle: bytes, parts: Sequence[_Part]) -> Iterator[bytes]:
+    """Read as many bytes of each file as it had: what is appended meanwhile belongs to the next request.
+
+    `handle` is that of the first, which is open already.
+    """
+    for part in parts:
+        if part is not parts[0]:
+            handle = _opened_later(sftp, part)
+        yield from sftp.read(handle, 0, part.size)
+        sftp.close(handle)
 
 
-@contextmanager
-def _missing_is_not_found(path: str) -> Iterator[None]:
+def _opened_later(sftp: Client, part: _Part) -> bytes:
     try:
-        yield
-    except OSError as exc:
-        if exc.errno in {errno.ENOENT, errno.EACCES, errno.ENOTDIR}:
-            raise FileNotFoundError(path) from exc
-        raise
+        return sftp.open(part.path)
+    except FileNotFoundError as exc:
+        raise Interrupted(f"a task's output file is not there any more: {exc}") from exc

@@ -1,0 +1,60 @@
+"""Output files that have evil names, or are read through a login that answers in the server's place."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.live.faults.client import Client, Posted
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.test_login import configured, start_up_file
+from tests.live.faults.waiting import eventually
+
+Settled = Callable[[Sequence[Posted]], None]
+
+
+@pytest.fixture
+def output(
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, request: pytest.FixtureRequest
+) -> Iterator[tuple[str, Path]]:
+    """The URL of a held job's output, and where on the cluster it is; the directive `output` names the file."""
+    name = getattr(request, "param", "out")
+    posted = caller.post(lane, lines=[f"#SBATCH --output={name}"])
+    assert posted.code == 201, posted.body
+    query = "SELECT stdout FROM jobs_job WHERE job_id = %s"
+    [[path]] = eventually(
+        lambda: [row for row in instance.registry.execute(query, posted.body["job_id"]) if row[0]],
+        "the job is described",
+    )
+    yield f"/api/jobs/{posted.body['job_id']}/stdout", Path(str(path))
+    settled([posted])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["echo welcome\n", "printf '\\377\\377\\377\\377'\n", "case $BASH_EXECUTION_STRING in *sftp*) exec yes;; esac\n"],
+)
+def test_a_start_up_file_in_the_place_of_the_server_is_an_error_with_a_reason(
+    caller: Client, output: tuple[str, Path], instance: Instance, text: str
+) -> None:
+    url, _path = output
+    # Debian's default; sshd starts this one through the login shell, and so behind the start-up files.
+    external = "Subsystem sftp /usr/lib/openssh/sftp-server"
+    with configured(instance, external), start_up_file(instance, text):
+        answer = caller.call("GET", url)
+    assert answer.status_code == 500
+    assert "start-up files" in answer.json()["error_message"]
+
+
+@pytest.mark.parametrize("output", ["4294967294" * 20 + "x"], indirect=True)
+def test_a_name_in_which_the_tasks_number_stands_often_is_looked_up(
+    caller: Client, output: tuple[str, Path], instance: Instance
+) -> None:
+    url, path = output
+    assert path.name == "%a" * 20 + "x"
+    instance.accounts[0].write("1" * 250, "another file")
+    instance.accounts[0].write("1" * 250 + "y", "another file")
+    assert caller.call("GET", url).status_code == 404
+    instance.accounts[0].write("12" * 20 + "x", "the task's own file")
+    assert caller.call("GET", url).text == "the task's own file"

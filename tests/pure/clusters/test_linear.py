@@ -1,0 +1,79 @@
+"""Whatever a login prints and however files are called: reading it takes steps in proportion to its length, no more."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from clusters import sbatch, shell, slurm
+from clusters.errors import TimedOut
+from clusters.filenames import Template
+from clusters.gateway import _accepted_before
+from tests.pure.clusters.steps import Bytes, Heard, Text, steps_of
+
+TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
+MARKER = f"--{TOKEN}--"
+REPETITIONS = 1_000
+STEPS_A_CHARACTER = 60
+
+# What the readers look for, and what lies beside it.
+PIECES = [
+    "1", "0", "9" * 11, " ", "\t", "|", "\n", "_", "+", "[", "]", ",", "-", "%", "%a", "%3a", "=", "/", ":", ";", ".",
+    "a", "A", "\0", "٣", "\ud7ff", "...", "JobId=12 ", "\nJobId=12 ", "ArrayJobId=12 ", "   StdOut=", "   StdErr=/",
+    "   SubmitTime=", "timed ", "send", MARKER, f"\n{MARKER} ", f"\n{MARKER} 0\n", f"/{TOKEN}/", "12|", "12|a|PENDING|",
+    "fenced", "claimed\n", "4294967294",
+]  # fmt: skip
+
+
+def found(*texts: str) -> list[shell.Section]:
+    return [Heard(text.encode(), 0) for text in texts]
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "squeue": lambda text: slurm.parse_queue(Text(text)),
+    "sacct": lambda text: slurm.parse_history(Text(text)),
+    "exit codes": lambda text: slurm.parse_exit_codes(found(text)),
+    "a failed command": lambda text: slurm.checked([Heard(text.encode(), 1)], "squeue", Bytes(text.encode())),
+    "sbatch": lambda text: sbatch.parse_submission(TOKEN, found(text)),
+    "sbatch's errors": lambda text: sbatch.parse_submission(TOKEN, [Heard(text.encode(), 1), *found(text, text)]),
+    "scontrol": lambda text: sbatch.parse_new_job(12, found(text)),
+    "scontrol's fields": lambda text: sbatch.parse_new_job(12, found(f"JobId=12 JobName=x\n{text}")),
+    "a trace": lambda text: sbatch.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),
+    "what SLURM remembers": lambda text: sbatch.parse_lookup([TOKEN], found("", "", text, text), sbatch_is_over=True),
+    "whether there is an id": lambda text: sbatch.may_name_a_job(Text(text)),
+    "an unfinished submission": lambda text: _accepted_before(TimedOut("", stdout=Bytes(text.encode()))),
+    "sections": lambda text: shell.sections(Bytes(text.encode()), MARKER),
+    "an unfinished answer": lambda text: shell.without_markers(Bytes(text.encode()), MARKER),
+    "a pattern of names": lambda text: Template.of(Bytes(text.encode())),
+    "a name": lambda text: Template((b"1", b"", b"x"), (0, 3)).task(Bytes(b"1" + text.encode())),
+    "a name of many numbers": lambda text: _template(text).task(Bytes(text.replace("%a", "1").encode())),
+}
+
+
+def _template(text: str) -> Template:
+    return Template.of(f"{text}%a".encode()) or pytest.fail("there is a placeholder")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def uncounted_words() -> object:
+    """`intern` takes no text that counts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slurm, "intern", str)
+        yield
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+@settings(max_examples=60, deadline=None)
+@given(*3 * [st.lists(st.sampled_from(PIECES), max_size=3).map("".join)])
+@example("", "1", "y")
+@example("   StdOut=/", " ", "x")
+@example("", "%a", "x")
+@example("12|", f"/{TOKEN}", "")
+def test_reading_takes_steps_in_proportion_to_the_length_of_the_text(
+    read: Callable[[str], object], begin: str, again: str, end: str
+) -> None:
+    text = begin + REPETITIONS * again + end
+    steps = steps_of(lambda: read(text))
+    assert steps.patterns == []
+    assert steps.taken <= STEPS_A_CHARACTER * len(text) + 2_000
