@@ -36,6 +36,34 @@ def test_a_new_array_is_read_with_a_place_for_the_task() -> None:
     assert (new.stdout_path, new.is_array) == ("/home/plgalice/slurm-19_%a.out", True)
 
 
+def array(*descriptions: str) -> sbatch.NewJob | None:
+    """Read descriptions of tasks of the array 12, each the first line and the path of its output."""
+    lines = [
+        f"JobId={first} JobName=x\n   StdOut={path} \n   SubmitTime=1795518919 \n\n"
+        for first, path in map(str.split, descriptions)
+    ]
+    return sbatch.parse_new_job(12, [Section("".join(lines).replace(",", " ").encode(), 0)])
+
+
+def test_padding_stays_in_the_place_for_the_task() -> None:
+    new = array("12,ArrayJobId=12 /home/plgalice/%3a/4294967294-%5a.out")
+    assert new
+    assert (new.stdout_path, new.stderr_path) == ("/home/plgalice/%3a/%a-%5a.out", "/home/plgalice/%3a/%a-%5a.out")
+
+
+def test_an_array_is_read_from_the_tasks_that_wait_whatever_comes_first() -> None:
+    new = array("13,ArrayJobId=12 /home/1.out", "112,ArrayJobId=112 /other", "12,ArrayJobId=12 /home/4294967294.out")
+    assert new
+    assert (new.stdout_path, new.is_array) == ("/home/%a.out", True)
+
+
+def test_an_array_of_which_no_task_has_its_id_any_more_is_read_from_another() -> None:
+    new = array("13,ArrayJobId=12 /home/1.out")
+    assert new
+    assert (new.stdout_path, new.is_array) == ("/home/1.out", True)
+    assert array("13,ArrayJobId=112 /home/1.out") is None
+
+
 def test_a_job_that_scontrol_does_not_show_is_not_described() -> None:
     failed = Section(b"slurm_load_jobs error: Invalid job id specified\n", 1)
     assert sbatch.parse_new_job(20, [failed]) is None
