@@ -18,7 +18,7 @@ from clusters.errors import ClusterError
 from clusters.models import Cluster
 from jobs import locks, submission
 from jobs.absorbing import CLOCK_SLACK
-from jobs.models import Job, RecoveryAttempt, Submission
+from jobs.models import Job, JobQuerySet, RecoveryAttempt, Submission
 from jobs.states import ACTIVE
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,10 @@ def attempt(cluster: Cluster, account: str) -> None:
             log.warning("recovery-failed", cluster=cluster.name, account=account, error=error, exc_info=unexpected)
             _put_off(cluster, account)
         else:
-            attempts.delete()
+            if _undescribed(cluster, account).exists():
+                _put_off(cluster, account)  # SLURM names no file that can be kept: it is asked less and less often
+            else:
+                attempts.delete()
 
 
 def recover(cluster: Cluster, account: str) -> int:
@@ -80,8 +83,7 @@ def recover(cluster: Cluster, account: str) -> int:
     """
     deadline = time.monotonic() + _ATTEMPT
     resolved = _resolve(cluster, account, deadline)
-    undescribed = Job.objects.filter(_UNDESCRIBED, cluster=cluster, account=account)
-    for job in undescribed.filter(created_at__range=_recently(timezone.now())):
+    for job in _undescribed(cluster, account):
         if time.monotonic() > deadline:
             break
         if job.slurm_id and (new := gateway.describe(cluster, account, job.slurm_id)):
@@ -101,6 +103,11 @@ def untidy_accounts() -> list[tuple[int, str]]:
     now = timezone.now()
     jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
     return list(jobs.order_by().values_list("cluster", "account").distinct())
+
+
+def _undescribed(cluster: Cluster, account: str) -> JobQuerySet:
+    recent = Job.objects.filter(_UNDESCRIBED, created_at__range=_recently(timezone.now()))
+    return recent.filter(cluster=cluster, account=account)
 
 
 def _put_off(cluster: Cluster, account: str) -> None:

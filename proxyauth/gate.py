@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
+from django.conf import settings
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
@@ -26,12 +27,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def uid_of(account: str) -> int | None:
-    """The uid of an account on this machine, None if it has none here."""
+def may_be_used(account: str) -> bool:
+    """Whether jobs may run as `account`: by ACCOUNTS_NEVER_USED, and by ACCOUNT_UIDS if this machine knows it too."""
+    if account in settings.ACCOUNTS_NEVER_USED:
+        return False
     try:
-        return pwd.getpwnam(account).pw_uid
+        uid = pwd.getpwnam(account).pw_uid
     except KeyError:
-        return None
+        return True  # it exists on the clusters only, whose connections ask for its uid there
+    return any(low <= uid <= high for low, high in settings.ACCOUNT_UIDS)
 
 
 def follow_gridmap(path: Path) -> Followed[Gridmap]:
@@ -80,7 +84,7 @@ class Gate:
         try:
             certificates = credential.read(credential.decode_header(header), self._conf.policy)
             verified = chain.judge(certificates, trusted.anchors, moment, self._conf.policy)
-            account = gridmap.account_of(verified.owner, accounts, self._conf.dn_pattern, uid_of)
+            account = gridmap.account_of(verified.owner, accounts, self._conf.dn_pattern, may_be_used)
         except NoAccount as exc:
             return Refusal(exc.rule, exc.message, exc.dn), verified.expires
         except Refused as exc:

@@ -14,10 +14,8 @@ _LETTERS = frozenset(ascii_lowercase)
 _FIRST = _LETTERS | frozenset(digits + "_")
 _FOLLOWING = _FIRST | frozenset(".-")
 _LONGEST_ACCOUNT = 32
-_FIRST_USER = 1000
-_NOBODY = 65534
 
-UidOf = Callable[[str], int | None]
+MayBeUsed = Callable[[str], bool]
 
 
 class Match(Protocol):
@@ -136,10 +134,10 @@ def _merged(first: Entry | None, second: Entry) -> Entry:
     return Entry(first.dn, first.accounts, is_disputed=disputed)
 
 
-def account_of(owner: dn.Name, gridmap: Gridmap, pattern: Pattern | None, uid_of: UidOf) -> str:
+def account_of(owner: dn.Name, gridmap: Gridmap, pattern: Pattern | None, may_be_used: MayBeUsed) -> str:
     """The account of a DN: the grid-mapfile's, else the group `account` of the site's pattern; raises NoAccount.
 
-    `uid_of` tells the uid that an account has on this machine, None for one that exists on the clusters only.
+    `may_be_used` tells whether a site lets jobs run as an account, as far as this machine knows it.
     """
     slashed = dn.text(owner)
     entry = gridmap.entries.get(dn.key(owner))
@@ -149,20 +147,13 @@ def account_of(owner: dn.Name, gridmap: Gridmap, pattern: Pattern | None, uid_of
     if entry is None and matched is None:
         raise NoAccount("dn-unmapped", "this DN has no account here", slashed)
     account = entry.accounts[0] if entry else _group(matched)
-    if not _is_allowed(account, uid_of):
+    if account == "root" or not _is_account(account) or not may_be_used(account):
         raise NoAccount("account-forbidden", "the account of this DN may not be used", slashed)
     return account
 
 
 def _group(matched: Match | None) -> str:
     return (matched["account"] or "") if matched else ""
-
-
-def _is_allowed(account: str, uid_of: UidOf) -> bool:
-    if account == "root" or not _is_account(account):
-        return False
-    uid = uid_of(account)
-    return uid is None or (uid >= _FIRST_USER and uid != _NOBODY)
 
 
 def _is_account(word: str) -> bool:

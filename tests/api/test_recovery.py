@@ -9,9 +9,11 @@ from django.utils import timezone
 from clusters import gateway
 from clusters.errors import TimedOut
 from clusters.models import Cluster
+from clusters.sbatch import NewJob
 from jobs import locks, recovery, tasks
 from jobs.models import Job, RecoveryAttempt
 from tests.api.conftest import FakeGateway
+from tests.api.test_polling import registered
 
 
 def lose(cluster: Cluster, account: str = "plgalice", number: int = 1) -> None:
@@ -87,3 +89,14 @@ def test_recover_asks_about_a_bounded_number_of_submissions_at_once(
     monkeypatch.setattr(gateway, "lookup", counting)
     recovery.recover(zeus, "plgalice")
     assert asked == [20, 20, 5]
+
+
+def test_attempt_is_made_less_often_for_a_job_whose_files_slurm_does_not_name(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus, created_at=timezone.now() - timedelta(minutes=5))
+    fake.outcome = NewJob("", "", None, is_array=False)
+    for attempts in (1, 2, 3):
+        tasks.recover_account(zeus.pk, "plgalice")
+        assert RecoveryAttempt.objects.get().failures == attempts
+    fake.outcome = None
+    tasks.recover_account(zeus.pk, "plgalice")
+    assert (RecoveryAttempt.objects.count(), Job.objects.get().stdout) == (0, "/home/plgalice/slurm-100.out")

@@ -11,7 +11,7 @@ import pytest
 from proxyauth import chain, credential, gridmap, trust
 from proxyauth.chain import Verified
 from proxyauth.errors import NotAllowed
-from proxyauth.gate import follow_gridmap, uid_of
+from proxyauth.gate import follow_gridmap, may_be_used
 from proxyauth.policy import Policy
 
 _KINDS = {"rfc": "-rfc", "draft": "-draft", "legacy": "-old"}
@@ -46,7 +46,7 @@ def test_a_proxy_of_each_kind_gets_in(where: Path, kind: str) -> None:
     found = _judge(_proxy(where / "proxy", _KINDS[kind]))
     assert (found.kind, found.is_limited) == (kind, False)
     accounts = follow_gridmap(Path(os.environ["GRIDMAP"])).state().value
-    assert gridmap.account_of(found.owner, accounts, None, uid_of) == "plgalice"
+    assert gridmap.account_of(found.owner, accounts, None, may_be_used) == "plgalice"
 
 
 @pytest.mark.parametrize("kind", _KINDS)

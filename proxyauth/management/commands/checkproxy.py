@@ -13,7 +13,7 @@ from proxyauth import chain, conf, credential, gridmap, trust
 from proxyauth.chain import Passed, Verified
 from proxyauth.conf import Conf
 from proxyauth.errors import Refused
-from proxyauth.gate import follow_gridmap, now, uid_of
+from proxyauth.gate import follow_gridmap, may_be_used, now
 from proxyauth.gridmap import Gridmap
 from proxyauth.policy import Need
 
@@ -118,7 +118,7 @@ def _account(verified: Verified, bench: _Bench) -> str:
     """The account, "" if nobody asked; raises NoAccount."""
     if bench.accounts is None:
         return ""
-    return gridmap.account_of(verified.owner, bench.accounts, bench.conf.dn_pattern, uid_of)
+    return gridmap.account_of(verified.owner, bench.accounts, bench.conf.dn_pattern, may_be_used)
 
 
 def _bench(options: dict[str, Any]) -> _Bench:

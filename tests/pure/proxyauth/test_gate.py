@@ -1,6 +1,7 @@
 """The door: verdicts, how long they are remembered, and what makes them forgotten."""
 
 import base64
+import pwd
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -193,9 +194,32 @@ def test_problems_name_the_file(site: Site) -> None:
     assert found[2].startswith("grid-mapfile: line 1 is skipped")
 
 
-def test_accounts_of_this_machine_are_looked_up() -> None:
-    assert gates.uid_of("root") == 0
-    assert gates.uid_of("nobody-has-this-name") is None
+def test_may_be_used_looks_an_account_of_this_machine_up(settings: Settings) -> None:
+    assert gates.may_be_used("nobody-has-this-name")
+    assert not gates.may_be_used("daemon")
+    settings.ACCOUNT_UIDS = [(0, 999)]
+    assert gates.may_be_used("daemon")
+    settings.ACCOUNTS_NEVER_USED = ["daemon"]
+    assert not gates.may_be_used("daemon")
+
+
+@pytest.mark.parametrize(
+    ("uid", "expected"),
+    [
+        (1000, True),
+        (1001, True),
+        (999, False),
+        (0, False),
+        (60_000, False),
+        (64_030, False),
+        (65534, False),
+        (65536, True),
+    ],
+)
+def test_may_be_used_refuses_accounts_of_the_system(monkeypatch: pytest.MonkeyPatch, uid: int, expected: bool) -> None:
+    entry = pwd.struct_passwd(("daemon.x", "x", uid, uid, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: entry)
+    assert gates.may_be_used("daemon.x") is expected
 
 
 def test_a_system_account_is_refused(site: Site) -> None:
