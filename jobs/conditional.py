@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.utils.http import parse_etags
@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 LONGEST_WAIT = 60  # seconds
+_PIECE = 64 * 1024  # characters
 KEY = re.compile(r'"?[!#-~]([ -~]{0,253}[!#-~])?"?')  # with or without the quotes of a structured field (RFC 8941)
 
 
@@ -42,6 +43,32 @@ def preferred_wait(request: Request) -> int:
     """Return for how many seconds the caller would wait for a change: `Prefer: wait=N`, at most a minute; else 0."""
     match = re.search(r"(?:^|[,;\s])wait\s*=\s*([0-9]{1,6})\s*(?:[,;]|$)", request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Return what tells this body of a request from another, however it was spaced.
+
+    It is the SHA-256 of `json.dumps(body, sort_keys=True)`, whose text is made in pieces: a script of 4 MiB becomes up
+    to 24 MiB there.
+    """
+    found = hashlib.sha256()
+    for number, name in enumerate(sorted(body)):
+        found.update(f"{', ' if number else '{'}{json.dumps(name)}: ".encode())
+        for piece in _spelled(body[name]):
+            found.update(piece.encode())
+    found.update(b"}" if body else b"{}")
+    return found.hexdigest()
+
+
+def _spelled(value: Any) -> Iterator[str]:
+    """Yield `json.dumps(value)` in pieces. It spells each character of a text by itself."""
+    if not isinstance(value, str):
+        yield json.dumps(value, sort_keys=True)
+        return
+    yield '"'
+    for start in range(0, len(value), _PIECE):
+        yield json.dumps(value[start : start + _PIECE])[1:-1]
+    yield '"'
 
 
 def idempotency_key(request: Request) -> str | None:

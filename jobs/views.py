@@ -1,14 +1,12 @@
 """The REST calls on /api/jobs, for the authenticated caller's own jobs."""
 
-import hashlib
-import json
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Protocol, cast
 
-from django.db import connection
 from django.http import StreamingHttpResponse
+from django.utils import timezone
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException
@@ -18,10 +16,11 @@ from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
+from clusters.database import release_connection
 from clusters.models import Poll
-from jobs import auditing, lookup, query, reference, refresh, registry, submission, waiting
-from jobs.conditional import answered, etag, idempotency_key, known, preferred_wait
-from jobs.errors import JobNotFound, OutputNotFound, SubmissionNotFound
+from jobs import auditing, clientsocket, lookup, output, query, reference, refresh, registry, submission, waiting
+from jobs.conditional import answered, digest, etag, idempotency_key, known, preferred_wait
+from jobs.errors import JobNotFound, SubmissionNotFound
 from jobs.models import Event, Job, Source
 from jobs.paging import Page
 from jobs.serializers import (
@@ -40,6 +39,7 @@ class Caller(Protocol):
 
     account: str
     dn: str
+    expires: datetime
 
 
 class LengthRequired(APIException):
@@ -47,21 +47,6 @@ class LengthRequired(APIException):
 
     status_code = 411
     default_detail = "send the body with a Content-Length, not in chunks"
-
-
-class _Stream:
-    """A response's content that gives its SSH channel back, whether it was read or not."""
-
-    def __init__(self, stack: ExitStack, pieces: Iterator[bytes]) -> None:
-        self._stack = stack
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-    def close(self) -> None:
-        """End the file transfer."""
-        self._stack.close()
 
 
 class JobViewSet(ViewSet):
@@ -115,7 +100,7 @@ class JobViewSet(ViewSet):
             values.get("working_directory", ""),
             values["tag"],
             idempotency_key(request),
-            _digest(request),
+            digest(cast("dict[str, Any]", request.data)),
         )
         with gateway.reserve(values["host"], caller.account) as place:
             self.submission, self.host = place.token, place.cluster.name
@@ -136,7 +121,7 @@ class JobViewSet(ViewSet):
         if wanted and not Status(job.status).final:
             refresh.refresh(job)
             job = self._job(request, job_id)
-        seconds = preferred_wait(request)
+        seconds = min(preferred_wait(request), int(_seconds_left(request)))
         if seconds:
             job = self._waited_for(request, job, seconds)
         [answer] = _written(request, [job])
@@ -169,25 +154,28 @@ class JobViewSet(ViewSet):
     def stdout(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard output."""
         job = self._job(request, job_id)
-        return _output(job, job.stdout)
+        return output.stream(request, job, job.stdout, _caller(request).expires)
 
     @reference.OUTPUT
     @action(detail=True)
     def stderr(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard error."""
         job = self._job(request, job_id)
-        return _output(job, job.stderr)
+        return output.stream(request, job, job.stderr, _caller(request).expires)
 
     def _waited_for(self, request: Request, job: Job, seconds: int) -> Job:
-        """Return `job` as soon as it has moved, or after `seconds`; at once if it moves no more."""
-        with waiting.moves.watched(job.pk) as moved:
+        """Return `job` as soon as it has moved, or after `seconds`; at once if it moves no more.
+
+        Raises OwnShareTaken or AllTaken where too many wait already.
+        """
+        if _is_news(request, job):
+            return job
+        with waiting.moves.watched(job.pk, _caller(request).account) as moved:
             now = self._job(request, job.job_id)  # it may have moved before it was watched
-            [answer] = _written(request, [now])
-            fresh = "If-None-Match" in request.headers and not known(request, etag(answer))
-            if moved is None or fresh or now.status != job.status or Status(now.status).final:
+            if moved is None or now.status != job.status or _is_news(request, now):
                 return now
-            connection.close()  # others can use it meanwhile
-            moved.wait(seconds)
+            release_connection()
+            waiting.wait(moved, seconds, lambda: clientsocket.has_left(request.META))
         return self._job(request, job.job_id)
 
     def _job(self, request: Request, job_id: str) -> Job:
@@ -219,9 +207,17 @@ def _written(request: Request, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return [written.to_representation(job) for job in jobs]
 
 
-def _digest(request: Request) -> str:
-    """Return what tells this request's body from another, however it was spaced."""
-    return hashlib.sha256(json.dumps(request.data, sort_keys=True).encode()).hexdigest()
+def _is_news(request: Request, job: Job) -> bool:
+    """Say whether the caller has not seen `job` as it is, or it changes no more."""
+    if Status(job.status).final:
+        return True
+    [answer] = _written(request, [job])
+    return "If-None-Match" in request.headers and not known(request, etag(answer))
+
+
+def _seconds_left(request: Request) -> float:
+    """Return for how many seconds the caller's proxy is still valid."""
+    return max(0.0, (_caller(request).expires - timezone.now()).total_seconds())
 
 
 def _caller(request: Request) -> Caller:
@@ -230,15 +226,3 @@ def _caller(request: Request) -> Caller:
 
 def _jobs_url(request: Request) -> str:
     return reverse("job-list", request=request)
-
-
-def _output(job: Job, path: str) -> StreamingHttpResponse:
-    """Stream the file `path` of `job` from its cluster, read there as the job's own account."""
-    stack = ExitStack()
-    try:
-        file = stack.enter_context(gateway.open_file(job.cluster, job.account, path))
-    except FileNotFoundError as exc:
-        raise OutputNotFound(f"Job with {job.job_id} has no such output file yet") from exc
-    response = StreamingHttpResponse(_Stream(stack, file.pieces), content_type="text/plain; charset=utf-8")
-    response["Content-Length"] = str(file.size)
-    return response

@@ -1,22 +1,35 @@
 """Waiting for a job to move without asking again and again: one listener a process wakes those who wait."""
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
 import psycopg
 import structlog
+from django.conf import settings
 from django.db import connection
 from psycopg.sql import SQL, Identifier
 
 from jobs.models import CHANNEL
+from jobs.shares import Shares
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITERS = 64  # a process; the rest of its threads serve everybody else
 _RECONNECT = 1.0  # seconds
+_LOOK = 1.0  # seconds between two looks whether the client is still there
+
+shares = Shares("requests that wait for a change")
+
+
+def wait(moved: threading.Event, seconds: float, has_left: Callable[[], bool]) -> None:
+    """Return when `moved` is set, after `seconds`, or soon after the client has left."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not moved.wait(min(left, _LOOK)):
+        if has_left():
+            return
 
 
 class Moves:
@@ -30,21 +43,24 @@ class Moves:
         self._closed = threading.Event()
 
     @contextmanager
-    def watched(self, job: UUID) -> Iterator[threading.Event | None]:
-        """Give an event that is set when `job` moves from now on; None where too many wait already."""
+    def watched(self, job: UUID, account: str) -> Iterator[threading.Event | None]:
+        """Give an event that is set when `job` moves from now on; None where PostgreSQL cannot tell of it.
+
+        At most half of the process's threads wait: the others serve everybody else. Raises OwnShareTaken or AllTaken
+        at once where `account`, or everybody together, waits for too much already.
+        """
         event, key = threading.Event(), str(job)
-        with self._lock:
-            full = sum(map(len, self._waiters.values())) >= MOST_WAITERS
-            if not full:
+        with shares.take(account, each=settings.WAITS_PER_ACCOUNT, most=max(1, settings.WEB_THREADS // 2)):
+            with self._lock:
                 self._waiters[key].add(event)
                 self._start()
-        try:
-            yield None if full or not self._listening.wait(_RECONNECT) else event
-        finally:
-            with self._lock:
-                self._waiters[key].discard(event)
-                if not self._waiters[key]:
-                    del self._waiters[key]
+            try:
+                yield event if self._listening.wait(_RECONNECT) else None
+            finally:
+                with self._lock:
+                    self._waiters[key].discard(event)
+                    if not self._waiters[key]:
+                        del self._waiters[key]
 
     def close(self) -> None:
         """End the listener and its database session."""

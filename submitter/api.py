@@ -1,17 +1,13 @@
 """The error table: whatever goes wrong becomes a status code and the contract's body here, and nowhere else."""
 
-from collections.abc import Iterable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import structlog
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from rest_framework import exceptions, parsers
-from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.renderers import BaseRenderer
-from rest_framework.request import Request
+from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -27,7 +23,9 @@ from jobs.errors import (
     SubmissionNotFound,
     SubmissionRefused,
 )
+from jobs.shares import AllTaken, Busy, OwnShareTaken
 from submitter.errorbody import error_body
+from submitter.jsonbody import BodyLost
 
 log = structlog.get_logger(__name__)
 
@@ -49,36 +47,14 @@ _CODES: dict[type[Exception], int] = {
     Failed: 503,
     OperationalError: 503,
     InterfaceError: 503,
+    OwnShareTaken: 429,
+    AllTaken: 503,
+    BodyLost: 408,
     Malformed: 500,
     TooMuch: 422,
     exceptions.ValidationError: 422,
     exceptions.ParseError: 422,
 }
-
-
-class JSONParser(parsers.JSONParser):
-    """JSON, of which also what is nested too deeply to be read is malformed."""
-
-    def parse(
-        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Return the parsed body. Raises ParseError."""
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError as exc:
-            raise exceptions.ParseError("JSON parse error - nested too deeply") from exc
-
-
-class OneFormEach(DefaultContentNegotiation):
-    """Each answer has one form, whatever `Accept` says: no client of the original was ever turned away for that."""
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        """Return the only renderer."""
-        del request, format_suffix
-        renderer = next(iter(renderers))
-        return renderer, renderer.media_type
 
 
 def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
@@ -90,12 +66,21 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
         response = Response(status=known or 500)
     elif known:
         response.status_code = known
-    if response.status_code == 503:  # noqa: PLR2004 - a code of the table
+    if isinstance(exc, Busy):
+        response["Retry-After"] = str(exc.retry_after)
+    elif response.status_code == 503:  # noqa: PLR2004 - a code of the table
         response["Retry-After"] = _RETRY_AFTER
     if known is None and not isinstance(exc, exceptions.APIException) and response.status_code >= 500:  # noqa: PLR2004
         log.error("unhandled-exception", exc_info=exc)
     response.data = error_body(_message(exc), tag=getattr(context.get("view"), "tag", None), **_command(exc))
     return response
+
+
+def refuse(exc: Busy) -> JsonResponse:
+    """Return the answer to a request that is refused before any view has seen it."""
+    answer = JsonResponse(error_body(str(exc)), status=_CODES[type(exc)])
+    answer["Retry-After"] = str(exc.retry_after)
+    return answer
 
 
 def _command(exc: Exception) -> dict[str, Any]:

@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "submitter.metrics.LatencyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "submitter.contentpolicy.ContentPolicyMiddleware",
+    "submitter.sharing.SharingMiddleware",  # before all that takes long, or reads a body
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -156,12 +157,20 @@ THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several
 # One script of 4 MiB grows in JSON: every control character takes six bytes there.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 
+# What one caller may hold of a web process at once; beyond it 429 or 503 comes at once.
+WEB_THREADS = env.int("WEB_THREADS", default=64)
+REQUESTS_PER_ACCOUNT = env.int("REQUESTS_PER_ACCOUNT", default=max(1, WEB_THREADS // 4))
+REQUESTS_WITHOUT_ACCOUNT = env.int("REQUESTS_WITHOUT_ACCOUNT", default=max(1, WEB_THREADS // 2))  # all of them together
+WAITS_PER_ACCOUNT = env.int("WAITS_PER_ACCOUNT", default=8)  # `Prefer: wait`; all together half of the threads
+LARGE_BODIES = env.int("LARGE_BODIES", default=2)  # over 1 MiB each
+LARGE_BODIES_PER_ACCOUNT = env.int("LARGE_BODIES_PER_ACCOUNT", default=1)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["proxyauth.pace.PaceThrottle"],
-    "DEFAULT_PARSER_CLASSES": ["submitter.api.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.api.OneFormEach",
+    "DEFAULT_PARSER_CLASSES": ["submitter.jsonbody.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.negotiation.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "submitter.api.answer_exception",
