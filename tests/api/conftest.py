@@ -34,13 +34,22 @@ class Caller:
     def __init__(self, proxy: bytes | None) -> None:
         self._client = Client(raise_request_exception=False)
         self._headers = {} if proxy is None else {"PROXY": base64.b64encode(proxy).decode()}
+        self._streams: list[Any] = []
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """Send `body` as JSON and return the response."""
         send = getattr(self._client, method.lower())
         content = {} if method in {"GET", "HEAD"} else {"content_type": options.pop("content_type", "application/json")}
         data = {} if body is None else {"data": body}
-        return send(path, headers=self._headers, **content, **data, **options)
+        answer = send(path, headers=self._headers, **content, **data, **options)
+        if answer.streaming:
+            self._streams.append(answer)
+        return answer
+
+    def leave(self) -> None:
+        """Close what has not been read to its end, as the end of a connection does."""
+        for answer in self._streams:
+            answer.close()
 
 
 @dataclass
@@ -191,11 +200,14 @@ def plain_http(settings: Any) -> None:
 
 
 @pytest.fixture
-def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Cast:
+def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Iterator[Cast]:
     """Everybody, on a service that trusts the minted grid."""
     folder, files = proxies
     settings.TRUST_DIR, settings.GRIDMAP = str(folder / "trust"), str(folder / "grid-mapfile")
-    return Cast(Caller(files["plgalice"]), Caller(files["plgbob"]), Caller(files["plgcarol"]), Caller(None))
+    callers = [Caller(files["plgalice"]), Caller(files["plgbob"]), Caller(files["plgcarol"]), Caller(None)]
+    yield Cast(*callers)
+    for caller in callers:
+        caller.leave()
 
 
 @pytest.fixture
