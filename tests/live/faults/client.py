@@ -45,12 +45,18 @@ def script(tag: str, *lines: str) -> str:
 
 
 class Client:
-    """Calls the service at `base_url` with a user's proxy; thread-safe. Each call has a connection of its own."""
+    """Calls the service at `base_url` with a user's proxy; thread-safe. Each call has a connection of its own.
 
-    def __init__(self, base_url: str, proxy: Path) -> None:
+    With `address` they come from that one of the machine's own addresses.
+    """
+
+    def __init__(self, base_url: str, proxy: Path, *, address: str | None = None) -> None:
         limits = httpx.Limits(max_keepalive_connections=0)
         headers = {"PROXY": base64.b64encode(proxy.read_bytes()).decode()}
-        self._client = httpx.Client(base_url=base_url, headers=headers, timeout=60, limits=limits, trust_env=False)
+        transport = httpx.HTTPTransport(limits=limits, local_address=address, trust_env=False)
+        self._client = httpx.Client(
+            base_url=base_url, headers=headers, timeout=60, transport=transport, trust_env=False
+        )
 
     def close(self) -> None:
         """Leave."""

@@ -18,6 +18,7 @@ from celery import Celery
 
 from clusters import scripts
 from clusters.session import Limits
+from sandbox.accounts import POLLER
 from sandbox.commands import run
 from submitter import server
 from tests.live.faults import accounts, census
@@ -49,7 +50,7 @@ class Instance:
         self.controller = Controller(self.sandbox, self.slurm)
         self.redis = Redis(self._room("redis"))
         names = [account.name for account in self.accounts]
-        self.node = LoginNode(self._room("sshd"), self.sandbox.sshd_config, free_port(), names)
+        self.node = LoginNode(self._room("sshd"), self.sandbox.sshd_config, free_port(), [*names, POLLER])
         relays = [Relay(self.node.port) for _ in range(lanes)]
         self.lanes = [
             Lane(f"{prefix}-{number}", self.folder / "lanes" / str(number), relay, self.sandbox.slurm_conf)

@@ -52,8 +52,8 @@ class LoginNode:
 
     def configure(self, *lines: str) -> None:
         """Write sshd_config with `lines` in front, which win (sshd_config(5)), for the next start."""
-        ours = {"Port", "HostKey", "AllowUsers"}
-        ours |= {line.split()[0] for line in lines if line.startswith("Subsystem")}  # which sshd takes but once
+        # A second line for a subsystem is an error, not overruled by the first.
+        ours = {"Port", "HostKey", "AllowUsers"} | {line.split()[0] for line in lines if line.startswith("Subsystem")}
         inherited = [line for line in self._template.read_text().splitlines() if line and line.split()[0] not in ours]
         head = [f"Port {self.port}", f"HostKey {self._folder / 'host_key'}", f"AllowUsers {' '.join(self._accounts)}"]
         # The last line counts of this one, unlike of others.

@@ -1,0 +1,90 @@
+"""The attacking user: start-up files that do what they like, and requests from an address of its own."""
+
+import base64
+import json
+import pwd
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import processes
+from tests.live.faults.accounts import Account
+from tests.live.faults.client import Client, script
+from tests.live.faults.lane import Lane
+
+ADDRESS = "127.0.0.2"  # loopback, but not where the other user's calls come from
+
+STRIKE = "echo . >> ~/strikes"
+"""What each blow of the attack does in a shell, so that a test sees that it was struck."""
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """A user of the instance who means harm. `client` calls from ADDRESS."""
+
+    account: Account
+    client: Client
+    proxy: Path
+
+    @property
+    def strikes(self) -> int:
+        """How often a start-up file or a forged command has struck so far."""
+        file = self.account.home / "strikes"
+        return len(file.read_text().split()) if file.exists() else 0
+
+    def hold(self, lane: Lane, *lines: str, directory: str = "") -> str:
+        """Submit a job that stays in the queue, and return its job_id."""
+        posted = self.client.post(lane, lines=lines, directory=directory)
+        assert posted.code == 201, posted.body
+        return str(posted.body["job_id"])
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, proxy: bool = True
+    ) -> bytes:
+        """Return a whole request as it is sent on a connection of its own; without `proxy` nobody's."""
+        fields = {"Host": "127.0.0.1", "Connection": "close", **(headers or {})}
+        if proxy:
+            fields["PROXY"] = base64.b64encode(self.proxy.read_bytes()).decode()
+        if body:
+            fields |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+    def order(self, lane: Lane, *lines: str) -> bytes:
+        """Return a request that submits a job which stays in the queue."""
+        order = {"host": lane.host, "script": script("attack", *lines)}
+        return self.request("POST", "/api/jobs", json.dumps(order).encode())
+
+    @contextmanager
+    def starting_up(self, text: str) -> Iterator[None]:
+        """Have every shell of the account run `text` first meanwhile, and leave none of its processes."""
+        file = self.account.home / ".bashrc"
+        saved = file.read_text()
+        self.account.write("strikes", "")
+        self.account.write(".bashrc", text + saved)
+        try:
+            yield
+        finally:
+            self.account.write(".bashrc", saved)
+            processes.end(processes.of_account(pwd.getpwnam(self.account.name).pw_uid), grace=1)
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Path]:
+        """Have a directory in the home meanwhile."""
+        path = self.account.directory(name)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
+
+    def owns(self, path: Path) -> Path:
+        """Give a file to the account, and return it."""
+        shutil.chown(path, self.account.name, self.account.name)
+        return path
+
+
+def sleeps_upon(pattern: str) -> str:
+    """Return a start-up file that sleeps where the command holds `pattern` (a shell's), and is quick otherwise."""
+    return f"case $BASH_EXECUTION_STRING in {pattern}) {STRIKE}; exec sleep 600;; esac\n"

@@ -1,0 +1,45 @@
+"""SLURM's commands as the attacker writes them: they answer the service's questions in the attacker's logins."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.live.attacks.attacker import STRIKE, Attacker
+from tests.live.faults.lane import SLURM, Lane
+
+_COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
+_GENTLY = "ulimit -v 1000000; renice -n 15 $$ > /dev/null"  # the login node is this machine too
+
+
+@contextmanager
+def forged(attacker: Attacker, lane: Lane, **bodies: str) -> Iterator[None]:
+    """Let `bodies` (shell scripts; `$real` is SLURM's own command) be the commands of `lane` for the attacker alone.
+
+    A start-up file runs the service's own script, its marker included, with other commands.
+    """
+    folder = attacker.account.directory("forged")
+    for command in _COMMANDS:
+        if body := bodies.get(command):
+            file = folder / command
+            file.write_text(f"#!/bin/sh\nreal={SLURM / command}\n{STRIKE}\n{_GENTLY}\n{body}\n")
+            file.chmod(0o755)
+        else:
+            (folder / command).symlink_to(SLURM / command)
+    text = f"""_from={lane.bin}
+case $BASH_EXECUTION_STRING in *"$_from"*) eval "${{BASH_EXECUTION_STRING//"$_from"/{folder}}}"; exit;; esac
+"""
+    try:
+        with attacker.starting_up(text):
+            yield
+    finally:
+        shutil.rmtree(folder)
+
+
+def altered(program: str) -> str:
+    """Return a body that lets awk's `program` change the fields of each line that the real command prints.
+
+    The character 1 of what it writes becomes a NUL.
+    """
+    return f"""st=$(mktemp); {{ "$real" "$@"; echo $? > $st; }} | \
+awk -F'|' -v OFS='|' 'NF > 9 {{ {program} }} {{ print }}' | tr '\\001' '\\000'
+status=$(cat $st); rm $st; exit $status"""

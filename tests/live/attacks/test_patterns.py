@@ -1,0 +1,41 @@
+"""Names of output files that take long to be compared: they are nobody's trouble but the attacker's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.live.attacks.attacker import Attacker
+from tests.live.attacks.crowd import Crowd
+from tests.live.attacks.victim import Victim
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+
+NO_TASK = "4294967294"  # what SLURM shows for %a where there is no task (NO_VAL in slurm.h)
+
+
+@contextmanager
+def backtracking_name(instance: Instance, attacker: Attacker, lane: Lane, *lines: str) -> Iterator[Crowd]:
+    """Lay a file of 250 digits and another letter beside an output file that `lines` name; ask for that all the time.
+
+    As a regular expression with one group of digits for each number of the name, each place at which a group may end is
+    tried.
+    """
+    with attacker.folder("digits") as folder:
+        (folder / ("1" * 250 + "y")).touch()
+        job = attacker.hold(lane, *lines, directory=str(folder))
+        with Crowd(instance.port, [attacker.request("GET", f"/api/jobs/{job}/stdout")], 4) as crowd:
+            yield crowd
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[f"#SBATCH -o {NO_TASK * 20}x"], ["#SBATCH --array=0-3", f"#SBATCH -o {'%a' * 20}x"]],
+    ids=["a job", "an array job"],
+)
+def test_output_named_by_twenty_numbers_stops_nobody_else(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, lines: list[str]
+) -> None:
+    with backtracking_name(instance, attacker, lane, *lines) as crowd:
+        victim.watch()
+        assert crowd.sent > 0

@@ -1,0 +1,93 @@
+"""Logins that answer for SLURM: rubbish, other people's jobs, far too much, without an end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from tests.live.attacks import memory
+from tests.live.attacks.attacker import Attacker
+from tests.live.attacks.crowd import Crowd
+from tests.live.attacks.forgery import altered, forged
+from tests.live.attacks.victim import Job, Victim, slurm_id
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
+
+# Fields, as squeue is asked for them: id, user, state, submit, start, end, time, nodes, cores, node list, reason.
+_RUNS = '$3 = "RUNNING"; $5 = $4; $10 = "n1"; '
+_ENDED = '$3 = "COMPLETED"; $5 = $4; $6 = $4; $10 = "n1"; '
+_ODD = {
+    "a submission at an epoch of twenty digits": '$4 = "99999999999999999999"',
+    "a start at an epoch of twenty digits": _RUNS + '$5 = "99999999999999999999"',
+    "a state of forty letters": f'$3 = "{"ABCDEFGHIJ" * 4}"',
+    "eleven digits of nodes": _RUNS + '$8 = "99999999999"',
+    "six thousand digits of cores": _RUNS + 'while (length($9) < 6000) $9 = $9 "9999999999"',
+    "a run time of twenty digits": _ENDED + '$7 = "99999999999999999999:00:00"',
+    "a NUL in the reason": r'$11 = "because\001of"',
+    "a NUL in the state": r'$3 = "RUN\001NING"',
+    "half a surrogate in the reason": r'$11 = "\355\240\200"',
+    "tasks by steps of zero": '$1 = $1 "_[0-9:0]"',
+    "a task with a name of a megabyte": 's = "7"; while (length(s) < 1000000) s = s s; $1 = $1 "_" s',
+}
+_NOBODYS = "4711|nobody|PENDING|1700000000|N/A|N/A|0:00|1|1||" + "x" * 60
+_FLOODS = {
+    "60 MB": f"nice yes '{_NOBODYS}' | head -c 60000000",
+    "60 MB without a line break": "head -c 60000000 /dev/zero | tr '\\0' x",
+    "without an end": f"exec timeout 60 nice yes '{_NOBODYS}'",
+}
+
+
+@contextmanager
+def answering(instance: Instance, attacker: Attacker, lane: Lane, **bodies: str) -> Iterator[None]:
+    """Have jobs of which SLURM has to be asked, and let `bodies` answer for SLURM in the attacker's logins.
+
+    That is where polls ask as each owner; where another account asks about everybody, the attacker asks by `refresh`.
+    """
+    jobs = [attacker.hold(lane) for _ in range(3)]
+    asked = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs]
+    with forged(attacker, lane, **bodies), Crowd(instance.port, asked, 2):
+        eventually(lambda: attacker.strikes, "a forged command has answered")
+        yield
+
+
+@pytest.mark.parametrize("program", _ODD.values(), ids=_ODD.keys())
+def test_value_that_is_none_is_the_trouble_of_its_own_account(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, program: str
+) -> None:
+    with answering(instance, attacker, lane, squeue=altered(program)):
+        victim.watch(8)
+
+
+@pytest.mark.parametrize("body", _FLOODS.values(), ids=_FLOODS.keys())
+def test_answer_of_any_length_takes_neither_memory_nor_time_of_others(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, body: str
+) -> None:
+    before = max(memory.peaks(instance.worker).values())
+    with answering(instance, attacker, lane, squeue=body):
+        victim.watch()
+    for daemon in (instance.worker, instance.web):
+        peaks = memory.peaks(daemon)
+        assert max(peaks.values()) < before + 200, f"MiB by process: {peaks}"
+
+
+def test_record_of_somebody_elses_job_changes_nothing_of_theirs(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+) -> None:
+    theirs = victim.submit("#SBATCH --hold")
+    owners = [account.name for account in instance.accounts]
+    bodies = {
+        "squeue": _claims(theirs, owners, "1700000000|1700000001|1700000002|0:01|1|1|n1|None"),
+        "sacct": _claims(theirs, owners, "7:0|1700000000|1700000001|1700000002|1|1|1|n1"),
+    }
+    with answering(instance, attacker, lane, **bodies):
+        victim.watch()
+        victim.finds_untouched(theirs)
+
+
+def _claims(job: Job, owners: Sequence[str], rest: str) -> str:
+    """Return a command that answers, and then tells of the end of `job` under either name, which nobody has asked."""
+    lines = [
+        f"{slurm_id(job)}|{owner}|{word}|{rest}" for owner in owners for word in ("RUNNING", "COMPLETED", "FAILED")
+    ]
+    return '"$real" "$@"; ' + "; ".join(f"echo '{line}'" for line in lines)

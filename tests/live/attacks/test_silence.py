@@ -1,0 +1,49 @@
+"""Logins that never answer: the poll, or whatever the account is asked."""
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.live.attacks.attacker import STRIKE, Attacker, sleeps_upon
+from tests.live.attacks.crowd import Crowd
+from tests.live.attacks.victim import Victim
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
+
+
+@contextmanager
+def silence(instance: Instance, attacker: Attacker, lane: Lane, text: str) -> Iterator[None]:
+    """Have jobs of which SLURM has to be asked, more of them all the time, and let each login do as `text` does."""
+    jobs = [attacker.hold(lane) for _ in range(3)]
+    requests = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs] + [attacker.order(lane)]
+    with attacker.starting_up(text), Crowd(instance.port, requests, 4):
+        eventually(lambda: attacker.strikes, "a login is silent")
+        yield
+
+
+def hanging_home(attacker: Attacker) -> str:
+    """Return a start-up file that reads one which is never there, as in a home directory whose server is gone."""
+    pipe = attacker.account.home / "gone"
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    os.chown(pipe, (user := pwd.getpwnam(attacker.account.name)).pw_uid, user.pw_gid)
+    return f"{STRIKE}; . ~/gone\n"
+
+
+@pytest.mark.parametrize("pattern", ["*squeue*", "*"], ids=["upon the poll", "always"])
+def test_login_that_sleeps_delays_nobody_elses_statuses(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, pattern: str
+) -> None:
+    with silence(instance, attacker, lane, sleeps_upon(pattern)):
+        victim.watch()
+
+
+def test_home_directory_that_hangs_delays_nobody_elses_statuses(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+) -> None:
+    with silence(instance, attacker, lane, hanging_home(attacker)):
+        victim.watch()
