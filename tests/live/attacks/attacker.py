@@ -79,11 +79,6 @@ class Attacker:
         finally:
             shutil.rmtree(path)
 
-    def owns(self, path: Path) -> Path:
-        """Give a file to the account, and return it."""
-        shutil.chown(path, self.account.name, self.account.name)
-        return path
-
 
 def sleeps_upon(pattern: str) -> str:
     """Return a start-up file that sleeps where the command holds `pattern` (a shell's), and is quick otherwise."""

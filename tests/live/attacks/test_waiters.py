@@ -1,0 +1,48 @@
+"""More callers who wait than there are threads."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.live.attacks.attacker import Attacker, sleeps_upon
+from tests.live.attacks.conftest import TakeLane
+from tests.live.attacks.crowd import Crowd
+from tests.live.attacks.victim import Victim
+from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
+
+_MANY = 140  # two processes have 128 threads
+
+
+@contextmanager
+def waiters(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[Crowd]:
+    """Have many connections wait for a job to move that does not move."""
+    job = attacker.hold(lane)
+    request = attacker.request("GET", f"/api/jobs/{job}", headers={"Prefer": "wait=60"})
+    with Crowd(instance.port, [request], _MANY) as crowd:
+        yield crowd
+
+
+@contextmanager
+def submissions_that_wait(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[Crowd]:
+    """Have many connections submit jobs, on each of `lanes`, while the login sleeps over it."""
+    orders = [attacker.order(lane) for lane in lanes]
+    with attacker.starting_up(sleeps_upon("*sbatch*")), Crowd(instance.port, orders, _MANY) as crowd:
+        eventually(lambda: attacker.strikes, "a login sleeps over a submission")
+        yield crowd
+
+
+def test_long_poll_of_one_user_on_every_thread_leaves_everybody_else_theirs(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+) -> None:
+    with waiters(instance, attacker, lane) as crowd:
+        victim.watch(30)
+        assert crowd.sent >= _MANY
+
+
+def test_submission_of_one_user_on_every_thread_leaves_everybody_else_theirs(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, take_lane: TakeLane
+) -> None:
+    with submissions_that_wait(instance, attacker, [lane, *(take_lane() for _ in range(4))]) as crowd:
+        victim.watch(30)
+        assert crowd.sent >= _MANY
