@@ -10,6 +10,7 @@ _NAMING_SOMETHING = {"404", "408"}  # a job, and so perhaps its cluster
 _WITH_A_BODY = {"411", "413", "415"}
 _WITH_INPUT = {"422"}
 _SUBMITTING = {"408", "409"}
+_OUTPUT = {"422"}  # an array with more tasks than can be joined
 
 _MEANINGS = {
     "400": "no proper HTTP request",
@@ -23,11 +24,11 @@ _MEANINGS = {
     "413": "the body is too large",
     "414": "the address is too long",
     "415": "the body is no JSON",
-    "422": "the input is wrong, named field by field; or SLURM refused, in its own words",
-    "429": "too many requests",
+    "422": "the input is wrong, named field by field; SLURM refused, in its own words; or there are too many output files",
+    "429": "too many requests, in a minute or at once",
     "431": "the headers are too many or too large",
     "500": "a fault of this service",
-    "503": "the cluster or the database cannot be reached, and nothing was done",
+    "503": "the cluster or the database cannot be reached, or the service has too many requests; nothing was done",
 }
 _HEADERS = {
     "401": {"WWW-Authenticate": {"schema": {"type": "string"}}},
@@ -69,6 +70,8 @@ def _codes(call: dict[str, Any]) -> set[str]:
         codes |= _WITH_A_BODY | _WITH_INPUT
     if "query" in places:
         codes |= _WITH_INPUT
+    if "text/plain" in call["responses"].get("200", {}).get("content", {}):
+        codes |= _OUTPUT
     if "requestBody" in call and "path" not in places:
         codes |= _SUBMITTING
     return codes
