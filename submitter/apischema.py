@@ -24,7 +24,7 @@ _MEANINGS = {
     "413": "the body is too large",
     "414": "the address is too long",
     "415": "the body is no JSON",
-    "422": "the input is wrong, named field by field; SLURM refused, in its own words; or there are too many output files",
+    "422": "the input is wrong, named field by field; SLURM refused, in its own words; or output has too many files",
     "429": "too many requests, in a minute or at once",
     "431": "the headers are too many or too large",
     "500": "a fault of this service",
