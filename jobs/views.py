@@ -74,6 +74,7 @@ class JobViewSet(ViewSet):
             response["Submission-Id"] = str(self.submission)
         response = super().finalize_response(request, response, *args, **kwargs)
         auditing.record(self, response, kwargs.get("job_id", ""))
+        _forget(request)
         return response
 
     @reference.LIST
@@ -95,6 +96,7 @@ class JobViewSet(ViewSet):
         form = OrderSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         values, caller = form.validated_data, _caller(request)
+        cluster = values["host"]
         order = Order(
             values["script"],
             values.get("working_directory", ""),
@@ -102,7 +104,8 @@ class JobViewSet(ViewSet):
             idempotency_key(request),
             digest(cast("dict[str, Any]", request.data)),
         )
-        with gateway.reserve(values["host"], caller.account) as place:
+        values.clear()  # as in `_forget`
+        with gateway.reserve(cluster, caller.account) as place:
             self.submission, self.host = place.token, place.cluster.name
             job, replayed = submission.submit(place, caller.dn, order)
         self.submission, self.subject = job.id, job
@@ -218,6 +221,17 @@ def _is_news(request: Request, job: Job) -> bool:
 def _seconds_left(request: Request) -> float:
     """Return for how many seconds the caller's proxy is still valid."""
     return max(0.0, (_caller(request).expires - timezone.now()).total_seconds())
+
+
+def _forget(request: Request) -> None:
+    """Let go of what the body said, up to 96 MiB.
+
+    REST framework's requests and forms are cycles of references: they stay until Python looks for such, and dozens of
+    them may wait for that.
+    """
+    said = getattr(request, "_full_data", None)  # not `data`, which would read a body that nobody has read
+    if type(said) is dict:  # a body that could not be read is an empty QueryDict, which nobody may change
+        said.clear()
 
 
 def _caller(request: Request) -> Caller:

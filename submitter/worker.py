@@ -1,15 +1,186 @@
-"""gunicorn's worker: what it refuses by itself, as no HTTP or as too large, is answered in the API's one form too."""
+"""gunicorn's worker: threads answer requests, and only its poller waits for clients that have not sent one yet.
 
+gunicorn's own gives each connection to a thread with its first byte: as many unfinished heads as there are threads stop
+it. Here the poller collects the heads. What gunicorn refuses by itself is answered in the API's one form too.
+"""
+
+import ctypes
+import errno
 import json
+import selectors
+import time
+from collections import Counter
+from contextlib import suppress
+from functools import partial
+from itertools import takewhile
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn import sock
+from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from submitter import server
+from submitter.connection import Connection
 from submitter.errorbody import error_body
+
+_DRAIN = 0.1  # seconds in which a thread takes what is left of a body that was not read
+_LINGER_SECONDS = 5.0  # in which a client may go on sending what was refused, and read why
+_LINGER_BYTES = 32 * 1024 * 1024
+_PAUSE = 0.05  # seconds, where this process has no file descriptor left
+_NOTHING_TO_ACCEPT = {errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE}
+_OWN_PAGES = 1024 * 1024  # bytes from which on a block of memory is given back to the system when it is free
+_M_MMAP_THRESHOLD = -3  # mallopt(3)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
-    """Threads that take connections."""
+    """Threads that answer requests.
+
+    A connection is in one place at a time: it waits for a request's head (`_waiting`), is with a thread, is kept alive
+    (gunicorn's `keepalived_conns`), or is being closed (`_leaving`). Each place but the thread has a deadline, at which
+    the poller's loop looks once a second; the order in each is that of the deadlines.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: dict[Connection, None] = {}
+        self._leaving: dict[Connection, None] = {}
+        self._context = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
+
+    def init_process(self) -> None:
+        """Begin. glibc would keep large blocks for each thread once some were freed; musl has no such option."""
+        with suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
+        super().init_process()
+
+    def accept(self, listener: Any) -> None:
+        """Take a new connection; where there is no room for it, one that has sent no request makes some."""
+        if self.nr_conns >= self.worker_connections - 1:
+            self._make_room()
+        try:
+            accepted = listener.accept()
+        except OSError as exc:
+            if exc.errno in {errno.EMFILE, errno.ENFILE} and not self._make_room():
+                time.sleep(_PAUSE)
+            elif exc.errno not in _NOTHING_TO_ACCEPT:
+                raise
+            return
+        try:
+            conn = Connection(self.cfg, accepted, listener.getsockname(), self._context)
+        except OSError:
+            accepted[0].close()
+            return
+        self.nr_conns += 1
+        self._await_head(conn)
+
+    def _make_room(self) -> bool:
+        """Close a connection without a request, the oldest of the address that has most; say whether there was one."""
+        idle = [*self._leaving, *self._waiting, *self.keepalived_conns]
+        crowds = Counter(conn.peer for conn in idle).most_common(1)
+        if crowds:
+            self._drop(next(conn for conn in idle if conn.peer == crowds[0][0]))
+        return bool(crowds)
+
+    def _await_head(self, conn: Connection) -> None:
+        conn.since = time.monotonic()
+        self._waiting[conn] = None
+        self.poller.register(conn.sock, conn.wants, partial(self._on_head, conn))
+
+    def _on_head(self, conn: Connection, _socket: object) -> None:
+        """Take what has come of a head; hand the connection to a thread once that is all."""
+        if conn not in self._waiting:
+            return  # it was closed after the poller had found it readable
+        wanted = conn.wants
+        try:
+            is_whole = conn.receive()
+        except (OSError, EOFError):
+            self._drop(conn)
+            return
+        if is_whole:
+            self._forget(conn)
+            self.enqueue_req(conn)
+        elif conn.wants != wanted:
+            self.poller.modify(conn.sock, conn.wants, partial(self._on_head, conn))
+
+    def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
+        """Take the first bytes of another request on a connection that was kept alive."""
+        if conn in self.keepalived_conns:
+            self._forget(conn)
+            self._await_head(conn)
+            self._on_head(conn, client)
+
+    def handle(self, conn: Connection) -> Any:
+        """Answer a request whose head is here. Runs in a thread."""
+        too_large = conn.is_too_large
+        conn.hand_over(server.BODY_SECONDS)
+        if too_large:
+            self.handle_error(None, conn.sock, conn.client, LimitRequestHeaders("the head is too large"))
+            return False
+        return super().handle(conn)
+
+    def _keepalive_after(self, conn: Connection, keepalive: object) -> bool:
+        """Say whether another request may come: not behind a body that was left unread, for no thread waits for it."""
+        return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN))
+
+    def finish_request(self, conn: Connection, answered: Any) -> None:
+        """Wait for the next request on the connection, or close it. Runs in the poller's loop."""
+        try:
+            if answered.cancelled() or not answered.result():
+                self._say_goodbye(conn)
+            elif conn.await_next():
+                self.enqueue_req(conn)
+            elif conn.has_begun:
+                self._await_head(conn)
+            else:
+                self._keep_alive(conn)
+        except Exception:  # noqa: BLE001 - gunicorn's own does the same: whatever a thread raised, the connection ends
+            self._drop(conn)
+
+    def _keep_alive(self, conn: Connection) -> None:
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        if not self.alive:
+            conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
+
+    def _say_goodbye(self, conn: Connection) -> None:
+        """Close the connection once the client has, or soon: it may still send, and must be able to read the answer."""
+        conn.say_goodbye()
+        self._leaving[conn] = None
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_leaving, conn))
+
+    def _on_leaving(self, conn: Connection, _socket: object) -> None:
+        if conn not in self._leaving:
+            return
+        with suppress(OSError):
+            if conn.discard() and conn.drained < _LINGER_BYTES:
+                return
+        self._drop(conn)
+
+    def murder_pending(self) -> None:
+        """Close what is beyond its deadline; gunicorn's loop calls this about once a second."""
+        now = time.monotonic()
+        patience = server.HEAD_SECONDS if self.alive else STOP_KEEPALIVE_LINGER
+        self._expire(self._waiting, now - patience)
+        self._expire(self._leaving, now - _LINGER_SECONDS)
+
+    def _expire(self, conns: dict[Connection, None], since: float) -> None:
+        for conn in [*takewhile(lambda conn: conn.since <= since, conns)]:
+            self._drop(conn)
+
+    def _forget(self, conn: Connection) -> None:
+        """Take the connection from wherever it waits."""
+        with suppress(OSError, KeyError, ValueError):
+            self.poller.unregister(conn.sock)
+        self._waiting.pop(conn, None)
+        self._leaving.pop(conn, None)
+        with suppress(ValueError):
+            self.keepalived_conns.remove(conn)
+
+    def _drop(self, conn: Connection) -> None:
+        self._forget(conn)
+        self.nr_conns -= 1
+        conn.close()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no request that the application could be asked; gunicorn finds the code and writes the log."""

@@ -1,8 +1,10 @@
 """Bodies of requests: how much of them is read, when, by how many at once, and what they may hold."""
 
+import gc
 import hashlib
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -133,6 +135,24 @@ def test_an_unreadable_body_is_no_fault_of_the_service(cast: Cast, caplog: pytes
 
     assert post(cast, Reset(), 100)[0] == 408
     assert "unhandled-exception" not in caplog.text
+
+
+@served
+@pytest.mark.usefixtures("zeus")
+@pytest.mark.parametrize(("start", "code"), [("#!/bin/sh", 201), ("", 422)])
+def test_nothing_of_a_body_is_kept_when_it_is_answered(cast: Cast, fake: FakeGateway, start: str, code: int) -> None:
+    content = json.dumps(ORDER | {"script": start + "x" * 4_000_000}).encode()
+    post(cast, Upload(b"{}"), 2)
+    gc.disable()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        assert post(cast, Upload(content), len(content))[0] == code
+        del fake.submitted
+        assert tracemalloc.get_traced_memory()[0] - before < MIB
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 # What they may hold.

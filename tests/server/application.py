@@ -1,0 +1,112 @@
+"""A small WSGI application for the tests of the web server: what it does is in the path."""
+
+import errno
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from jobs import clientsocket
+
+Environ = dict[str, Any]
+PIECE = b"x" * 65536
+
+
+def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Do what the path says; anything else answers with what came."""
+    work = _WORK.get(environ["PATH_INFO"], _echo)
+    return work(environ, start_response)
+
+
+def _echo(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    names = ("REQUEST_METHOD", "PATH_INFO", "SCRIPT_NAME", "QUERY_STRING", "REMOTE_ADDR", "wsgi.url_scheme")
+    return _json(start_response, {name: environ.get(name) for name in names})
+
+
+def _json(start_response: Callable[..., Any], answer: object) -> Iterable[bytes]:
+    body = json.dumps(answer).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _read(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    try:
+        return _json(start_response, len(environ["wsgi.input"].read()))
+    except TimeoutError:
+        return _json(start_response, "too slow")
+
+
+def _large(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """64 MiB, or less if the client does not take it."""
+    del environ
+    start_response("200 OK", [("Content-Length", str(1024 * len(PIECE)))])
+    return _Pieces()
+
+
+class _Pieces:
+    open = 0
+
+    def __init__(self) -> None:
+        _Pieces.open += 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(1024):
+            yield PIECE
+
+    def close(self) -> None:
+        _Pieces.open -= 1
+
+
+def _open(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """How many large answers are being sent."""
+    del environ
+    return _json(start_response, _Pieces.open)
+
+
+def _expiring(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    clientsocket.end_in(environ, 1)
+    return _large(environ, start_response)
+
+
+def _broken(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Ten bytes of twenty, and the connection is reset."""
+    del environ
+    start_response("200 OK", [("Content-Length", "20")])
+    yield b"0123456789"
+    raise ConnectionResetError(errno.ECONNRESET, "broken off")
+
+
+def _wait(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Wait until the client has left."""
+    _waits.append(0)
+    for _ in range(600):
+        if clientsocket.has_left(environ):
+            _waits[-1] = 1
+            break
+        time.sleep(0.05)
+    return _json(start_response, "left")
+
+
+_waits: list[int] = []
+
+
+def _waited(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """How many requests have waited, and how many of those clients have left."""
+    del environ
+    return _json(start_response, [len(_waits), sum(_waits)])
+
+
+def _crash(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    raise RuntimeError(f"on purpose, with {len(environ)} variables and {start_response is not None}")
+
+
+_WORK = {
+    "/read": _read,
+    "/large": _large,
+    "/open": _open,
+    "/expiring": _expiring,
+    "/broken": _broken,
+    "/wait": _wait,
+    "/waited": _waited,
+    "/crash": _crash,
+}
