@@ -113,7 +113,7 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
     metrics = {"METRICS_DIR": str(own(layout.data / "metrics", SERVICE, 0o700))}
     settings = {**environment(layout, ports), **metrics, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     python = layout.venv / "bin"
-    celery = (str(python / "celery"), "-A", "submitter")
+    celery = (str(python / "celery"), "-A", "submitter", "--quiet")
     tls = ("--certfile", str(layout.service / "tls.crt"), "--keyfile", str(layout.service / "tls.key"))
     address = ("--bind", f"{os.environ.get(ADDRESS_VARIABLE, '127.0.0.1')}:{ports['web']}")
     schedule = own(layout.data / "beat", SERVICE, 0o700) / "schedule"
