@@ -7,7 +7,7 @@ from celery import Celery
 from celery.loaders.app import AppLoader
 from celery.signals import worker_shutdown
 
-from submitter import multiprocess, taskid
+from submitter import celerylogs, multiprocess, taskid
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
@@ -19,6 +19,7 @@ class Loader(AppLoader):
         """Join them before the tasks are imported, and with them the metrics."""
         if not self.worker_initialized:
             multiprocess.join("worker")
+            celerylogs.connect()
         super().init_worker()
 
 

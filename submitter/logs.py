@@ -1,8 +1,15 @@
-"""How the service logs: structlog everywhere, JSON lines in production, readable ones in development."""
+"""How the service logs: structlog everywhere, one line of JSON for each event in production, readable ones else."""
 
+import logging
+import sys
+import threading
+from types import TracebackType
 from typing import Any
 
+import environ
 import structlog
+
+from submitter import jsonline
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -11,9 +18,38 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+_uncaught = logging.getLogger("uncaught")
 
 
-def configure(*, readable: bool) -> dict[str, Any]:
+class LineFormatter(structlog.stdlib.ProcessorFormatter):
+    """Writes each record as one line, also one whose arguments do not fit its message."""
+
+    def __init__(self, *, readable: bool | None = None) -> None:
+        """Write for people if `readable`, or if the environment says so."""
+        for_people = is_readable() if readable is None else readable
+        renderer: Any = structlog.dev.ConsoleRenderer() if for_people else _render
+        super().__init__(processors=[self.remove_processors_meta, renderer], foreign_pre_chain=_SHARED)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        try:
+            return super().format(record)
+        except Exception as exc:  # noqa: BLE001 - logging itself would print a traceback to standard error
+            names = {"event": "log-line-broken", "logger": record.name, "level": record.levelname.lower()}
+            return jsonline.line(names | {"message": record.msg, "error": exc})
+
+
+def _render(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
+    return jsonline.line(event)
+
+
+def is_readable() -> bool:
+    """Say whether lines are for people, not for programs: LOG_READABLE, else DEBUG."""
+    env = environ.Env()
+    return bool(env.bool("LOG_READABLE", default=env.bool("DEBUG", default=False)))
+
+
+def configure() -> dict[str, Any]:
     """Set structlog up and return Django's LOGGING, so that both write the same lines to standard error."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -21,16 +57,10 @@ def configure(*, readable: bool) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer: Any = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
-    formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": _SHARED,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-    }
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"structured": formatter},
+        "formatters": {"structured": {"()": LineFormatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
@@ -38,3 +68,24 @@ def configure(*, readable: bool) -> dict[str, Any]:
             "paramiko": {"level": "WARNING"},  # it tells each connection otherwise
         },
     }
+
+
+def take_over() -> None:
+    """Have everything that Python would print to standard error by itself logged instead, also before Django is set up.
+
+    Warnings, and exceptions that nobody catches: in the main thread, in another one, in a destructor.
+    """
+    if not logging.root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(LineFormatter())
+        logging.root.addHandler(handler)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.unraisablehook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_uncaught(kind: type[BaseException], exc: BaseException | None, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    _uncaught.critical("uncaught-exception", exc_info=(kind, exc or kind(), traceback))

@@ -34,8 +34,7 @@ control_socket_disable = True  # the process manager restarts it; one socket les
 
 accesslog = "-"
 errorlog = "-"
-# No header in any line: one of them holds a private key.
-access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(D)sus'
+logger_class = "submitter.weblog.Logger"
 
 
 def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature

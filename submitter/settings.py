@@ -39,7 +39,7 @@ SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-LOGGING = logs.configure(readable=env.bool("LOG_READABLE", default=DEBUG))
+LOGGING = logs.configure()
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 INSTALLED_APPS = [

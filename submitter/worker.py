@@ -8,20 +8,35 @@ import ctypes
 import errno
 import json
 import selectors
+import sys
 import time
 from collections import Counter
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from itertools import takewhile
 from typing import Any
 
+import structlog
 from gunicorn import sock
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.arbiter import Arbiter
+from gunicorn.http.errors import (
+    ConfigurationProblem,
+    ExpectationFailed,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from submitter import server
 from submitter.connection import Connection
 from submitter.errorbody import error_body
+
+log = structlog.get_logger("gunicorn.error")
 
 _DRAIN = 0.1  # seconds in which a thread takes what is left of a body that was not read
 _LINGER_SECONDS = 5.0  # in which a client may go on sending what was refused, and read why
@@ -30,6 +45,14 @@ _PAUSE = 0.05  # seconds, where this process has no file descriptor left
 _NOTHING_TO_ACCEPT = {errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE}
 _OWN_PAGES = 1024 * 1024  # bytes from which on a block of memory is given back to the system when it is free
 _M_MMAP_THRESHOLD = -3  # mallopt(3)
+_OWN_FAULTS = (ConfigurationProblem, InvalidResponseHeader, InvalidResponseHeaderName)
+_CODES = {
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+}
+"""What gunicorn finds in a head; anything else of that kind is 400."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -51,6 +74,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         with suppress(AttributeError):
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the application. gunicorn would print the error once more, beside the log."""
+        try:
+            super().load_wsgi()
+        except Exception:
+            log.exception("application-not-loaded")
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def accept(self, listener: Any) -> None:
         """Take a new connection; where there is no room for it, one that has sent no request makes some."""
@@ -119,7 +150,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def _keepalive_after(self, conn: Connection, keepalive: object) -> bool:
         """Say whether another request may come: not behind a body that was left unread, for no thread waits for it."""
-        return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN))
+        try:
+            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN))
+        except (ParseException, OSError):
+            return False  # the answer is out: another one must not follow
 
     def finish_request(self, conn: Connection, answered: Any) -> None:
         """Wait for the next request on the connection, or close it. Runs in the poller's loop."""
@@ -183,22 +217,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         conn.close()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no request that the application could be asked; gunicorn finds the code and writes the log."""
-        super().handle_error(req, _Rewriting(client), addr, exc)
+        """Answer what is no request that the application could be asked, or what it failed with outside of Django.
 
-
-class _Rewriting:
-    """A client's connection on which gunicorn's page for people arrives as the contract's body."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def sendall(self, page: bytes) -> None:
-        """Keep the status line, and nothing of what the request held."""
-        status = page.split(b"\r\n", 1)[0]
-        body = json.dumps(error_body(status.split(b" ", 2)[2].decode().lower())).encode()
-        head = f"Connection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        self._client.sendall(b"\r\n".join([status, head.encode(), b"", body]))
+        The log has nothing of what was sent: gunicorn's own message would repeat the line that it cannot read, and a
+        private key in Base64 may have lines.
+        """
+        address = addr[0] if isinstance(addr, tuple) else ""
+        if isinstance(exc, ParseException) and not isinstance(exc, _OWN_FAULTS):
+            code = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), HTTPStatus.BAD_REQUEST)
+            log.warning("request-refused", address=address, error=type(exc).__name__, status=int(code))
+        else:
+            code = HTTPStatus.INTERNAL_SERVER_ERROR
+            method, path = getattr(req, "method", None), getattr(req, "path", None)
+            log.error("request-failed", address=address, method=method, path=path, exc_info=exc)
+        body = json.dumps(error_body(code.phrase.lower())).encode()
+        head = f"HTTP/1.1 {code} {code.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        with suppress(OSError):
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -212,6 +212,13 @@ def test_an_unread_body_that_is_here_leaves_the_connection_open(patient: Server)
     assert b"/here" in one_answer(client)
 
 
+def test_a_bad_end_of_a_body_that_nobody_read_is_not_answered_twice(patient: Server) -> None:
+    chunked = UPLOAD.replace(b"/read", b"/unread").replace(b"Content-Length: 100000", b"Transfer-Encoding: chunked")
+    received = everything(patient.send(chunked + b"zz\r\n\r\n"))
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"200 OK" in received
+
+
 def test_a_client_that_sends_what_is_refused_reads_why(patient: Server) -> None:
     client = patient.send(UPLOAD.replace(b"/read", b"/unread").replace(b"100000", b"20000000"))
     client.sendall(b"x" * 20_000_000)

@@ -1,0 +1,40 @@
+"""gunicorn's log as lines of JSON: its own messages, and one line for each request.
+
+No header and no query is in any of them: a header holds a private key.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from gunicorn import glogging
+
+from submitter import logs
+
+_access = structlog.get_logger("gunicorn.access")
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """Where gunicorn writes to stays as it is; how, is as everywhere in the service."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take over what else would be printed, in the first process and with it in all others."""
+        super().setup(cfg)
+        logs.configure()
+        logs.take_over()
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(logs.LineFormatter())
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Write one request once it is answered or broken off; the address is the client's, as the service sees it."""
+        del req
+        _access.info(
+            "request",
+            address=environ.get("REMOTE_ADDR", ""),
+            method=environ.get("REQUEST_METHOD", ""),
+            path=environ.get("PATH_INFO", "").encode("latin-1", "replace").decode("utf-8", "replace"),
+            status=getattr(resp, "status_code", None),
+            bytes=getattr(resp, "sent", None),
+            seconds=round(request_time.total_seconds(), 6),
+            request_id=environ.get("HTTP_X_REQUEST_ID"),
+        )
