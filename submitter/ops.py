@@ -7,16 +7,19 @@ from submitter import readiness
 from submitter.metrics import may_read
 
 
-def healthz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 while this process serves and reaches its database, 503 with the reason otherwise.
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 while this process serves and reaches its database, 503 otherwise.
 
-    `warnings` are what operators should mend before users notice: CRLs, CAs, the grid-mapfile.
+    Those who may read /metrics get the reason, or `warnings`: what operators should mend before users notice (CRLs,
+    CAs, the grid-mapfile). They name users, files and addresses.
     """
+    trusted = may_read(request, settings.METRICS_ALLOWED)
     database = readiness.database()
     if not database.ok:
-        return JsonResponse({"status": "error", "database": database.reason}, status=503)
-    warnings = [part.reason for part in readiness.trust() if not part.ok]
-    return JsonResponse({"status": "ok", "warnings": warnings})
+        reason = {"database": database.reason} if trusted else {}
+        return JsonResponse({"status": "error"} | reason, status=503)
+    warnings = {"warnings": [part.reason for part in readiness.trust() if not part.ok]} if trusted else {}
+    return JsonResponse({"status": "ok"} | warnings)
 
 
 def readyz(request: HttpRequest) -> JsonResponse:

@@ -97,13 +97,19 @@ def test_a_setting_that_cannot_be_is_503(settings: Any) -> None:
     assert "PROXY_CRL" in parts["trust-directory"]["reason"]
 
 
-def test_a_revocation_list_that_is_out_of_date_is_told_and_is_not_503(settings: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def stale(settings: Any, tmp_path: Path) -> None:
+    """The revocation list is out of date."""
     now = timezone.now()
     authority = grid.ca(form=Form(start=now - timedelta(days=3), end=now + timedelta(days=3)))
     grid.write_trust(tmp_path / "trust", authority)
-    stale = crl(authority, start=now - timedelta(days=2), end=now - timedelta(days=1))
-    (tmp_path / "trust" / "0123abcd.r0").write_bytes(stale)
+    old = crl(authority, start=now - timedelta(days=2), end=now - timedelta(days=1))
+    (tmp_path / "trust" / "0123abcd.r0").write_bytes(old)
     settings.TRUST_DIR = str(tmp_path / "trust")
+
+
+@pytest.mark.usefixtures("stale")
+def test_a_revocation_list_that_is_out_of_date_is_told_and_is_not_503() -> None:
     code, status, parts = ask()
     assert (code, status) == (200, "degraded")
     assert "out of date" in parts["trust-files"]["reason"]
@@ -180,3 +186,26 @@ def test_a_cluster_that_answers_one_owner_is_up_whoever_else_fails(zeus: Cluster
     part = ask()[2]["cluster zeus.cyfronet.pl"]
     assert part["ok"]
     assert part["reason"].startswith("up; last asked with success 0 s ago; as plgalice (1 of 2 accounts): TimedOut")
+
+
+@pytest.mark.usefixtures("stale")
+@pytest.mark.parametrize("address", ["192.0.2.1", ""])
+def test_health_is_a_status_alone_for_everybody_and_says_why_to_those_who_may_know(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def health(**environ: Any) -> tuple[int, dict[str, Any]]:
+        answer = Client().get("/healthz", **environ)
+        return answer.status_code, answer.json()
+
+    assert health(REMOTE_ADDR=address) == (200, {"status": "ok"})
+    status, told = health()
+    assert (status, told["status"]) == (200, "ok")
+    assert "out of date" in "".join(told["warnings"])
+
+    def away() -> None:
+        raise DatabaseError("connection to server at 10.0.0.7 failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "cursor", away)
+        assert health(REMOTE_ADDR=address) == (503, {"status": "error"})
+        assert health() == (503, {"status": "error", "database": "connection to server at 10.0.0.7 failed"})
