@@ -3,7 +3,7 @@
 from typing import Any
 
 import structlog
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
@@ -35,6 +35,7 @@ _CODES: dict[type[Exception], int] = {
     JobNotFound: 404,
     OutputNotFound: 404,
     RequestDataTooBig: 413,
+    SuspiciousOperation: 400,  # what Django itself will not read; a body that is too large is one of them
     SubmissionNotFound: 404,
     SubmissionRefused: 422,
     KeyReused: 422,

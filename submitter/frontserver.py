@@ -1,6 +1,6 @@
-"""Whose request it is, behind a front server: a WSGI layer that believes those front servers that are named.
+"""Whose request it is, and how it came, behind a front server: a WSGI layer that believes those that are named.
 
-gunicorn takes `https` over from a front server that it trusts, but never the client's address.
+It is the only place that does: gunicorn is told to believe nobody.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +14,12 @@ SOCKET = "unix"
 """Names whatever comes over a Unix socket: there, the file's permissions say who may."""
 
 
-def with_client_address(application: Application, front_servers: Sequence[str]) -> Application:
-    """Wrap `application`: behind `front_servers` (addresses, networks, or "unix"), REMOTE_ADDR is the client's own.
+def with_front_servers(application: Application, front_servers: Sequence[str]) -> Application:
+    """Wrap `application`: behind `front_servers` (addresses, networks, or "unix") address and scheme are the client's.
 
-    It is the last address in X-Forwarded-For that is no front server: what stands before it, the client may have
-    written. Raises ValueError if a front server is no network.
+    REMOTE_ADDR is the last address in X-Forwarded-For that is no front server: what stands before it, the client may
+    have written. The scheme is X-Forwarded-Proto. From anybody else both change nothing. Raises ValueError if a front
+    server is no network.
     """
     networks = [ip_network(name) for name in front_servers if name != SOCKET]
     trusts_socket = SOCKET in front_servers
@@ -32,15 +33,21 @@ def with_client_address(application: Application, front_servers: Sequence[str]) 
             return False
         return any(parsed in network for network in networks)
 
-    def addressed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def forwarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if is_front(environ.get("REMOTE_ADDR", "")):
-            told = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-            addresses = [address.strip() for address in told if address.strip()]
-            client = next((address for address in reversed(addresses) if not is_front(address)), None)
-            environ["REMOTE_ADDR"] = client if client is not None and _is_address(client) else ""
+            environ["REMOTE_ADDR"] = _client(environ.get("HTTP_X_FORWARDED_FOR", ""), is_front)
+            if environ.get("HTTP_X_FORWARDED_PROTO") in {"http", "https"}:
+                environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"]
         return application(environ, start_response)
 
-    return addressed if front_servers else application
+    return forwarded if front_servers else application
+
+
+def _client(forwarded_for: str, is_front: Callable[[str], bool]) -> str:
+    """Return the client's address; empty where the front server names none."""
+    addresses = [address.strip() for address in forwarded_for.split(",") if address.strip()]
+    client = next((address for address in reversed(addresses) if not is_front(address)), "")
+    return client if _is_address(client) else ""
 
 
 def _is_address(text: str) -> bool:

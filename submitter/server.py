@@ -30,6 +30,12 @@ sendfile = False  # a file goes the same way, with the same bounds
 # The proxy travels in a header: an RSA-4096 chain with delegations exceeds the default of 8190 bytes by far.
 limit_request_field_size = 64 * 1024
 
+# Nobody is believed here: what a front server says of its clients is `frontserver`'s alone.
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+forwarded_allow_ips = ""
+proxy_allow_ips = ""
+
 control_socket_disable = True  # the process manager restarts it; one socket less to guard
 
 accesslog = "-"

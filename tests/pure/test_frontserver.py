@@ -4,7 +4,21 @@ from typing import Any
 
 import pytest
 
-from submitter.frontserver import with_client_address
+from submitter.frontserver import with_front_servers
+
+
+def scheme(peer: str, forwarded: str | None, *front_servers: str) -> str:
+    """Return the scheme that the application sees of a request that came by plain HTTP."""
+    schemes: list[str] = []
+
+    def application(environ: dict[str, Any], _start: Any) -> list[bytes]:
+        schemes.append(environ["wsgi.url_scheme"])
+        return []
+
+    environ = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http"}
+    told = {} if forwarded is None else {"HTTP_X_FORWARDED_PROTO": forwarded}
+    with_front_servers(application, front_servers)(environ | told, lambda *_: None)
+    return schemes[0]
 
 
 def seen(peer: str, forwarded: str | None, *front_servers: str) -> str:
@@ -16,7 +30,7 @@ def seen(peer: str, forwarded: str | None, *front_servers: str) -> str:
         return []
 
     environ = {"REMOTE_ADDR": peer} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
-    with_client_address(application, front_servers)(environ, lambda *_: None)
+    with_front_servers(application, front_servers)(environ, lambda *_: None)
     return addresses[0]
 
 
@@ -29,6 +43,19 @@ def test_a_named_front_server_is_believed() -> None:
     assert seen("10.1.2.3", "198.51.100.7", "10.0.0.0/8") == "198.51.100.7"
     assert seen("::1", "2001:db8::7", "::1") == "2001:db8::7"
     assert seen("", "198.51.100.7", "unix") == "198.51.100.7"
+
+
+def test_a_named_front_server_is_believed_in_the_scheme_and_nobody_else() -> None:
+    assert scheme("10.1.2.3", "https", "10.0.0.0/8") == "https"
+    assert scheme("", "https", "unix") == "https"
+    assert scheme("192.0.2.1", "https", "10.0.0.0/8", "unix") == "http"
+    assert scheme("", "https", "10.0.0.0/8") == "http"
+    assert scheme("127.0.0.1", "https") == "http"
+
+
+@pytest.mark.parametrize("forwarded", [None, "", "http", "HTTPS", "https,http", "https ", "ssl", "javascript"])
+def test_another_word_for_the_scheme_changes_nothing(forwarded: str | None) -> None:
+    assert scheme("10.1.2.3", forwarded, "10.0.0.0/8") == "http"
 
 
 def test_what_the_client_itself_wrote_in_front_does_not_count() -> None:

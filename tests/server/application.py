@@ -2,11 +2,13 @@
 
 import errno
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from jobs import clientsocket
+from submitter.frontserver import with_front_servers
 
 Environ = dict[str, Any]
 PIECE = b"x" * 65536
@@ -21,6 +23,11 @@ def application(environ: Environ, start_response: Callable[..., Any]) -> Iterabl
 def _echo(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     names = ("REQUEST_METHOD", "PATH_INFO", "SCRIPT_NAME", "QUERY_STRING", "REMOTE_ADDR", "wsgi.url_scheme")
     return _json(start_response, {name: environ.get(name) for name in names})
+
+
+def behind_front_servers(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Do the same, where the environment's FRONT_SERVERS are believed."""
+    return with_front_servers(application, os.environ["FRONT_SERVERS"].split())(environ, start_response)
 
 
 def _json(start_response: Callable[..., Any], answer: object) -> Iterable[bytes]:
