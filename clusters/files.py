@@ -2,7 +2,7 @@
 
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -52,10 +52,11 @@ def client(channel: paramiko.Channel, timeout: float) -> Iterator[Client]:
 
 
 @contextmanager
-def opened(sftp: Client, path: str) -> Iterator[OutputFile]:
+def opened(sftp: Client, path: str, current: Callable[[], Client] | None = None) -> Iterator[OutputFile]:
     """Open the regular file `path`, or with `%a` in its name the files of all tasks of a job array one after another.
 
-    Each is read up to its present size. Raises FileNotFoundError where the account can read no such file, TooMuch where
+    Each is read up to its present size. `current` returns the client to go on with: where it is another than before,
+    what is left is read by that one. Raises FileNotFoundError where the account can read no such file, TooMuch where
     there are too many, and what `sftp` raises.
     """
     directory, _, name = path.encode().rpartition(b"/")
@@ -69,7 +70,7 @@ def opened(sftp: Client, path: str) -> Iterator[OutputFile]:
     size = sum(part.size for part in parts)
     if size > _LARGEST:
         raise Malformed(f"the login node claims that the files {path} have {size} bytes")
-    yield OutputFile(size, _pieces(sftp, sftp.open(parts[0].path), parts))
+    yield OutputFile(size, _pieces(sftp, sftp.open(parts[0].path), parts, current or (lambda: sftp)))
 
 
 def _tasks(sftp: Client, directory: bytes, template: Template) -> list[_Part]:
@@ -97,20 +98,33 @@ def _regular(path: bytes, attributes: Attributes) -> Iterator[_Part]:
     yield _Part(path, attributes.size)
 
 
-def _pieces(sftp: Client, handle: bytes, parts: Sequence[_Part]) -> Iterator[bytes]:
+def _pieces(sftp: Client, handle: bytes, parts: Sequence[_Part], current: Callable[[], Client]) -> Iterator[bytes]:
     """Read as many bytes of each file as it had: what is appended meanwhile belongs to the next request.
 
     `handle` is that of the first, which is open already.
     """
     for part in parts:
         if part is not parts[0]:
+            sftp = current()
             handle = _opened_later(sftp, part)
-        yield from sftp.read(handle, 0, part.size)
-        sftp.close(handle)
+        position, whole = 0, False
+        while not whole:
+            whole = True
+            for piece in sftp.read(handle, position, part.size - position):
+                position += len(piece)
+                yield piece
+                if current() is not sftp:
+                    whole = False
+                    break
+            if whole:
+                sftp.close(handle)
+            else:
+                sftp = current()
+                handle = _opened_later(sftp, part)
 
 
 def _opened_later(sftp: Client, part: _Part) -> bytes:
     try:
         return sftp.open(part.path)
     except FileNotFoundError as exc:
-        raise Interrupted(f"a task's output file is not there any more: {exc}") from exc
+        raise Interrupted(f"an output file is not there any more: {exc}") from exc

@@ -20,6 +20,7 @@ from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.session import Lease
 from clusters.shell import Section, decoded
 from clusters.slurm import Listing, Record
+from clusters.transfer import Transfer
 
 log = structlog.get_logger(__name__)
 
@@ -299,13 +300,13 @@ def open_file(cluster: Cluster, account: str, path: str) -> Iterator[OutputFile]
     """Open the output file `path` as `account`, to be read up to its present size.
 
     Raises FileNotFoundError where `account` can read no such file; Unreachable, Refused, TimedOut, Failed, Malformed,
-    and TooMuch where there are too many files.
+    and TooMuch where there are too many files. So do the pieces: where the connection becomes old while they are read,
+    the rest comes over another one, as long as the login node still lets `account` in.
     """
     with (
         call(cluster, "open_file"),
-        _channel(cluster, account) as channel,
-        files.client(channel, cluster.command_timeout) as sftp,
-        files.opened(sftp, path) as file,
+        Transfer(cluster.endpoint, account, cluster.command_timeout) as transfer,
+        files.opened(transfer.current(), path, transfer.current) as file,
     ):
         yield file
 

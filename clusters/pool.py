@@ -44,6 +44,12 @@ class Pool:
 
     @contextmanager
     def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[paramiko.Channel]:
+        """Lend an unused channel, as `lease` does."""
+        with self.lease(endpoint, account, timeout=timeout) as lease:
+            yield lease.channel
+
+    @contextmanager
+    def lease(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[Lease]:
         """Lend an unused channel of a warm connection, waiting up to `timeout` seconds for one.
 
         Raises Unreachable (nothing was started) or Refused. The channel is closed on return.
@@ -51,11 +57,15 @@ class Pool:
         session = self._enter(endpoint, account)
         lease = self._lend(session, timeout)
         try:
-            yield lease.channel
+            yield lease
         except BaseException as exc:
             lease.fail(exc)
             raise
         lease.close()
+
+    def is_old(self, connection: Connection) -> bool:
+        """Return whether `connection` has been used for as long as one may be."""
+        return connection.age > self._limits.lifetime
 
     def waiting(self, endpoint: Endpoint, account: str, script: Script) -> Lease | None:
         """Lend a channel on which `script`, started in advance, waits for its input; None if none is to be had at once.

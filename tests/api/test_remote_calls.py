@@ -43,10 +43,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         raise TimedOut("no answer")
 
     @contextmanager
-    def channel(*args: Any, **options: Any) -> Iterator[Any]:
+    def lease(*args: Any, **options: Any) -> Iterator[Any]:
         yield silent(*args, **options)
 
-    monkeypatch.setattr(pool.Pool, "channel", channel)
+    monkeypatch.setattr(pool.Pool, "lease", lease)
     monkeypatch.setattr(pool.Pool, "started", silent)
     monkeypatch.setattr(ssh, "greet", silent)
     return held

@@ -4,6 +4,7 @@ import base64
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ class Client:
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Return the answer to one call. Raises httpx.TransportError where none comes."""
         return self._client.request(method, path, **options)
+
+    def stream(self, method: str, path: str) -> AbstractContextManager[httpx.Response]:
+        """Return the answer to one call, whose content is read piece by piece."""
+        return self._client.stream(method, path)
 
     def post(
         self, lane: Lane, *, tag: str = "", key: str | None = None, lines: Sequence[str] = (), directory: str = ""
