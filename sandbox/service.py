@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from sandbox import databases, loginnodes
+from sandbox import databases, frontserver, loginnodes
 from sandbox.accounts import SERVICE
 from sandbox.clusters import BOTH, Cluster
 from sandbox.commands import CommandFailed, run, succeeds
@@ -19,7 +19,7 @@ from sandbox.programs import Program
 
 ADMIN = "admin"
 ADDRESS_VARIABLE = "SANDBOX_WEB_ADDRESS"
-"""Set it for `up` to let the web server listen elsewhere than on loopback: in a container, to publish its port."""
+"""Set it for `up` to have the service listen elsewhere than on loopback, behind nginx: in a container, for instance."""
 SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "audit", "templates")
 """What the service consists of; anything else in the checkout is not needed to run it."""
 
@@ -111,14 +111,15 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
     version = digest([layout.checkout / "requirements.txt", *_sources(layout.checkout)])
     # Not in `environment`: whoever else starts a web server of the service must not count into these files.
     metrics = {"METRICS_DIR": str(own(layout.data / "metrics", SERVICE, 0o700))}
-    settings = {**environment(layout, ports), **metrics, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    front = {"FRONT_SERVERS": frontserver.SOCKET} if os.environ.get(ADDRESS_VARIABLE) else {}
+    python_settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    settings = environment(layout, ports) | metrics | front | python_settings
     python = layout.venv / "bin"
     celery = (str(python / "celery"), "-A", "submitter", "--quiet")
-    tls = ("--certfile", str(layout.service / "tls.crt"), "--keyfile", str(layout.service / "tls.key"))
-    address = ("--bind", f"{os.environ.get(ADDRESS_VARIABLE, '127.0.0.1')}:{ports['web']}")
     schedule = own(layout.data / "beat", SERVICE, 0o700) / "schedule"
+    gunicorn = (str(python / "gunicorn"), "--config", "python:submitter.server")
     commands = {
-        "web": (str(python / "gunicorn"), "--config", "python:submitter.server", *tls, *address, "submitter.wsgi"),
+        "web": (*gunicorn, *_where(layout, ports), "submitter.wsgi"),
         "worker": (*celery, "worker", "--loglevel", "INFO"),
         "beat": (*celery, "beat", "--loglevel", "INFO", "--schedule", str(schedule), "--pidfile="),
     }
@@ -127,10 +128,27 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
         "worker": lambda: _listens(layout, ports),
         "beat": lambda: True,
     }
-    return [
+    own_programs = [
         Program(name, command, SERVICE, ready[name], settings, code, version=version)
         for name, command in commands.items()
     ]
+    return [*own_programs, *_front_servers(layout, ports)]
+
+
+def _where(layout: Layout, ports: dict[str, int]) -> tuple[str, ...]:
+    """Return where gunicorn listens: alone on loopback, with TLS, or on a Unix socket behind nginx."""
+    if os.environ.get(ADDRESS_VARIABLE):
+        return ("--bind", f"unix:{frontserver.socket(layout)}")
+    tls = ("--certfile", str(layout.service / "tls.crt"), "--keyfile", str(layout.service / "tls.key"))
+    return (*tls, "--bind", f"127.0.0.1:{ports['web']}")
+
+
+def _front_servers(layout: Layout, ports: dict[str, int]) -> list[Program]:
+    """Return nginx, if the service is to be reached from elsewhere."""
+    address = os.environ.get(ADDRESS_VARIABLE)
+    if not address:
+        return []
+    return [frontserver.program(layout, address, ports["web"], lambda: _is_healthy(base_url(ports)))]
 
 
 def digest(files: list[Path]) -> str:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -162,8 +163,68 @@ def test_nothing_of_a_proxy_is_in_nginx_s_logs(caller: Caller, front: Front) -> 
     caller.call("GET", "/api/jobs")
     caller.client.get("/api/jobs", headers={"PROXY": value * 20})
     written = "".join(log.read_text() for log in front.folder.glob("*.log"))
-    assert '"GET /api/jobs" 200' in written
+    assert [line["status"] for line in access_log(front) if line["path"] == "/api/jobs"][-1] == "431"
+    assert "200" in {line["status"] for line in access_log(front) if line["path"] == "/api/jobs"}
     assert not [start for start in range(0, len(value) - 24, 24) if value[start : start + 24] in written]
+
+
+def access_log(front: Front) -> list[dict[str, Any]]:
+    """Return the lines of nginx's log of requests. Raises ValueError where one is no JSON."""
+    return [json.loads(line) for line in (front.folder / "job-submitter.access.log").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/a%0a%7b%22forged%22%7d?secret", "/a%0a%7b%22forged%22%7d"),
+        (b'/a"\\', '/a"\\'),
+        (b"/\xff", "unprintable"),
+        (b"/za\xc5\xbc", "unprintable"),
+    ],
+)
+def test_each_request_is_one_line_of_json_in_nginx_s_log(front: Front, target: bytes, path: str) -> None:
+    before = len(access_log(front))
+    raw(front, b"GET " + target + b" HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    [line] = eventually(lambda: access_log(front)[before:], "it is logged")
+    assert (line["path"], line["method"], line["address"]) == (path, "GET", "127.0.0.1")
+    assert "secret" not in (front.folder / "job-submitter.access.log").read_text()
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /\r\n", b"secret\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET /\x1b[31m HTTP/1.0\r\n\r\n"]
+)
+def test_what_is_no_request_is_a_line_of_json_too(front: Front, head: bytes) -> None:
+    before = len(access_log(front))
+    raw(front, head)
+    eventually(lambda: access_log(front)[before:], "it is logged")
+
+
+def raw(front: Front, head: bytes) -> bytes:
+    """Send bytes through TLS and return what comes."""
+    context = ssl._create_unverified_context()  # noqa: S323 - a loopback
+    port = int(front.https.rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as client,
+    ):
+        client.sendall(head)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+CLAIMS = {
+    "SCRIPT_NAME": "/here", "Script-Name": "/here", "PATH_INFO": "/api/nowhere", "X-Forwarded-Proto": "http",
+    "X-Forwarded-Protocol": "http", "X-Forwarded-Ssl": "off", "X-Forwarded-Host": "evil.example.org",
+    "X-Forwarded-Prefix": "/here", "X_FORWARDED_FOR": "192.0.2.1", "X-Real-IP": "192.0.2.1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_client_behind_nginx_changes_no_path_scheme_or_name_of_the_service(
+    caller: Caller, front: Front, name: str
+) -> None:
+    answer = caller.call("GET", "/api/jobs?limit=1", headers={name: CLAIMS[name]})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Link"].startswith(f"<{front.https}/api/jobs?")
 
 
 def test_an_absent_service_is_said_so_in_json(tmp_path: Path) -> None:

@@ -110,8 +110,9 @@ def running(
     certificate: tuple[Path, Path] | None = None, prefix: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:  # fmt: skip
-    """Run gunicorn with `words` and `environment` beside its settings; `kind` is "tcp", "tls" or "unix"."""
-    port, path = (0, f"{folder}/web.sock") if kind == "unix" else (free_port(), "")
+    """Run gunicorn with `words` and `environment` beside its settings; `kind` is "tcp", "tls" or "unix[:{path}]"."""
+    unix, _, named = kind.partition(":")
+    port, path = (0, named or f"{folder}/web.sock") if unix == "unix" else (free_port(), "")
     command = [*prefix, sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", *words]
     tls = None
     if kind == "tls" and certificate:
