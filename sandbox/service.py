@@ -34,10 +34,11 @@ def environment(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
     return {
         "SECRET_KEY_FILE": str(layout.service / "secret_key"),
         "ALLOWED_HOSTS": "127.0.0.1,localhost",
-        # Every test and benchmark calls from one address, many of them to be refused, and as fast as it can.
+        # Every test and benchmark calls from one address and as few accounts, many to be refused, as fast as it can.
         "PROXY_REFUSALS_PER_MINUTE": "100000",
         "THROTTLE_PER_ACCOUNT": "1000000",
         "THROTTLE_PER_ADDRESS": "1000000",
+        "REQUESTS_PER_ACCOUNT": "64",
         "CSRF_TRUSTED_ORIGINS": base_url(ports),
         "DATABASE_URL": databases.database_url(layout, ports),
         "REDIS_URL": databases.redis_url(layout, ports),
