@@ -22,6 +22,8 @@ from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
 from jobs import locks, waiting
+from jobs.shares import Shares
+from submitter import sharing
 from tests.pki import grid
 from tests.pki.mint import Form, crl
 
@@ -197,6 +199,12 @@ def audit_lines_are_stored_at_once(settings: Any) -> None:
 def plain_http(settings: Any) -> None:
     """Django's test client speaks no TLS, and must not be sent there."""
     settings.SECURE_SSL_REDIRECT = False
+
+
+@pytest.fixture(autouse=True)
+def nobody_holds_anything_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that a test leaves unread is never closed, and would count for its account in the next ones."""
+    monkeypatch.setattr(sharing, "REQUESTS", Shares("requests"))
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from clusters.files import OutputFile
 from jobs import waiting
 from jobs.models import Job
 from jobs.states import Status
-from submitter.sharing import REQUESTS, SharingMiddleware
+from submitter import sharing
+from submitter.sharing import SharingMiddleware
 from submitter.wsgi import application
 from tests.api.conftest import DNS, Caller, Cast, FakeGateway
 from tests.api.test_end import record
@@ -54,7 +55,7 @@ def nothing_is_kept() -> Iterator[None]:
     """Whatever a test does, every place is given back."""
     yield
     eventually(lambda: not waiting.shares.held(), "nobody waits any more", seconds=10)
-    assert REQUESTS.held() == {}
+    assert sharing.REQUESTS.held() == {}
 
 
 def is_429(answer: Any) -> bool:
@@ -190,7 +191,7 @@ def test_a_request_beyond_the_share_of_its_account_is_429_and_a_stream_counts_un
 ) -> None:
     settings.REQUESTS_PER_ACCOUNT = 2
     streams = [cast.alice("GET", f"{path}/stdout") for _ in range(2)]
-    assert REQUESTS.held() == {"plgalice": 2}
+    assert sharing.REQUESTS.held() == {"plgalice": 2}
     assert is_429(cast.alice("GET", path))
     assert is_429(cast.alice("POST", "/api/jobs", ORDER))
     assert cast.bob("GET", "/api/jobs").status_code == 200
@@ -221,7 +222,7 @@ def test_a_request_that_fails_gives_its_place_back(
     assert cast.alice("POST", "/api/jobs", b"{").status_code == 422
     monkeypatch.setattr("jobs.lookup.find", lambda *_: 1 / 0)
     assert cast.alice("GET", path).status_code == 500
-    assert REQUESTS.held() == {}
+    assert sharing.REQUESTS.held() == {}
 
 
 def test_a_middleware_that_is_broken_off_gives_its_place_back() -> None:
@@ -230,7 +231,7 @@ def test_a_middleware_that_is_broken_off_gives_its_place_back() -> None:
 
     with pytest.raises(SystemExit):
         SharingMiddleware(broken_off)(RequestFactory().get("/"))
-    assert REQUESTS.held() == {}
+    assert sharing.REQUESTS.held() == {}
 
 
 def test_a_stream_that_breaks_off_gives_its_place_and_its_channel_back(
@@ -254,7 +255,7 @@ def test_a_stream_that_breaks_off_gives_its_place_and_its_channel_back(
     with pytest.raises(Unreachable):
         answer.getvalue()
     answer.close()
-    assert (REQUESTS.held(), closed) == ({}, [True])
+    assert (sharing.REQUESTS.held(), closed) == ({}, [True])
 
 
 def test_head_transfers_nothing(cast: Cast, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
