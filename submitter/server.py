@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 from typing import Any
 
 from submitter import multiprocess
@@ -14,6 +15,8 @@ workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count()))
 # A submission waits for its cluster in its thread, so threads, not processes, bound how many can wait at once.
 threads = int(os.environ.get("WEB_THREADS", "64"))
 keepalive = 15
+# The other half of the files that a process may open is for login nodes and the database.
+worker_connections = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 # A request is bounded by the clusters' own deadlines; this only ends a worker whose event loop no longer answers.
 timeout = 120

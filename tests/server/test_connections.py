@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import processes
 from tests.server.conftest import Server, everything, running, until
 
 BEGUN = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Odd: "
@@ -88,12 +89,21 @@ def test_a_crowd_without_requests_makes_room_for_others(tmp_path: Path) -> None:
 
 
 def test_a_process_without_file_descriptors_goes_on(tmp_path: Path) -> None:
-    few = ("prlimit", "--nofile=48:48")
-    with running(tmp_path, prefix=few, environment=LONG) as server:
+    few, many = ("prlimit", "--nofile=48:48"), ("--worker-connections", "1000")
+    with running(tmp_path, *many, prefix=few, environment=LONG) as server:
         for _ in range(100):
             server.send(BEGUN)
         assert all(answered(server) for _ in range(5))
         assert b"Traceback" not in server.log.read_bytes()
+
+
+def test_connections_without_requests_leave_file_descriptors_for_the_rest(tmp_path: Path) -> None:
+    with running(tmp_path, prefix=("prlimit", "--nofile=200:200"), environment=LONG) as server:
+        for _ in range(250):
+            server.send(BEGUN)
+        assert answered(server)
+        opened = [len(list((each.directory / "fd").iterdir())) for each in processes.family(server.process.pid)]
+        assert max(opened) < 150
 
 
 # Each ends.
