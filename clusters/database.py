@@ -8,5 +8,5 @@ def release_connection() -> None:
 
     Inside a transaction the connection has to stay, and nothing happens.
     """
-    if not connection.in_atomic_block:
+    if connection.connection is not None and not connection.in_atomic_block:
         connection.close()

@@ -157,9 +157,9 @@ def _is_of_array(job: int, first_line: str) -> bool:
 def _path(text: str) -> str:
     """Return the path of an output file with `%a` where scontrol shows the number of a task that has none yet.
 
-    `%3a` scontrol leaves as it found it. What is no path of a file, or none that this service would show, is empty.
+    `%3a` scontrol leaves as it found it. What is no path of a file is empty.
     """
-    if not text.startswith("/") or len(text.encode()) > _LONGEST_PATH or text.translate(bounds.CONTROLS) != text:
+    if not text.startswith("/") or len(text.encode()) > _LONGEST_PATH:
         return ""
     return text.replace(_NO_TASK, "%a")
 
