@@ -1,53 +1,131 @@
-"""`python -m tests.soak [--seconds 600]`: submits under random faults, then counts. Exit code 1 unless all is well."""
+"""`python -m tests.soak [--seconds 600] [--calm 120]`: users submit beside one who attacks, and under random faults.
+
+Three phases: nobody attacks; one user attacks; everything breaks at random as well. Then SLURM's jobs are counted
+against the registry's and against the answers. Exit code 1 unless nothing is lost, doubled or unknown, and the attacker
+makes the others' 99th percentile at most three times as long.
+"""
 
 import argparse
+import math
 import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.live.faults.census import Count
 from tests.live.faults.instance import Instance
+from tests.soak.assault import assault
 from tests.soak.load import Load
 from tests.soak.mischief import Mischief
 
 _LANES = 4
-_USERS = 6
+_USERS = 6  # threads of the two users who work
 _GRACE = 120  # seconds after the last fault in which every job has to become known
 _LEAST = 1000 / 600  # submissions a second
+_MOST = 3.0  # times as long, for the others, beside an attacker
+_SAMPLE = 1000  # calls; among fewer the 99th percentile is chance
+_WARM = 5.0  # seconds at the beginning of a phase that are not measured
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Calls of the users who work that began from `since` until `until` (monotonic seconds), known once `load` ends."""
+
+    name: str
+    load: Load
+    since: float
+    until: float
+
+    @property
+    def seconds(self) -> Sequence[float]:
+        """How long each call took, the shortest first; what was refused has no end."""
+        return self.load.seconds(self.since, self.until)
+
+    @property
+    def p99(self) -> float:
+        """The 99th percentile, by the nearest rank; NaN where there was no call."""
+        seconds = self.seconds
+        return seconds[math.ceil(0.99 * len(seconds)) - 1] if seconds else math.nan
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two phases: `alone`, and beside an attacker."""
+
+    alone: Phase
+    beside: Phase
+
+    @property
+    def times(self) -> float:
+        """How many times as long the 99th percentile is beside the attacker."""
+        return self.beside.p99 / self.alone.p99
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether the attacker has slowed the others down by too much, as far as so many calls can tell."""
+        return len(self.alone.seconds) >= _SAMPLE and not self.times <= _MOST
+
+    def __str__(self) -> str:
+        phases = "; ".join(
+            f"p99 {phase.name}: {phase.p99:.3f} s of {len(phase.seconds)} calls" for phase in (self.alone, self.beside)
+        )
+        return f"{phases}; {self.times:.2f} times as long (at most {_MOST:g})"
 
 
 def main() -> int:
     """Run, print the numbers, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    options = arguments()
+    print(f"python -m tests.soak --seconds {options.seconds} --calm {options.calm} --seed {options.seed}", flush=True)
+    with Instance("soak", _LANES, users=3) as instance:
+        load, comparison = soak(instance, options.seconds, options.calm, random.Random(options.seed))  # noqa: S311 - no secret
+        count = counted(instance, load)
+        report(load, comparison, count, instance)
+    expected = (options.seconds + 2 * options.calm) * _LEAST
+    is_enough = load.submissions >= expected
+    if not is_enough:
+        print(f"too few submissions: {load.submissions}, not {expected:.0f}")
+    return 1 if count or comparison.is_too_much or not is_enough else 0
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    summary = (__doc__ or "").partition(": ")[2]
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=summary)
     parser.add_argument("--seconds", type=int, default=600, help="how long things break (default: 600)")
+    parser.add_argument("--calm", type=int, help="how long each phase before lasts (default: a fifth of --seconds)")
     parser.add_argument("--seed", type=int, default=time.time_ns(), help="repeats the faults of another run, in kind")
     options = parser.parse_args()
-    seconds = options.seconds
-    print(f"python -m tests.soak --seconds {seconds} --seed {options.seed}", flush=True)
-    with Instance("soak", _LANES) as instance:
-        load = soak(instance, seconds, random.Random(options.seed))  # noqa: S311 - no secret
-        count = counted(instance, load)
-        report(load, count, instance)
-    is_enough = load.submissions >= seconds * _LEAST
-    if not is_enough:
-        print(f"too few submissions: {load.submissions} in {seconds} s")
-    return 1 if count or not is_enough else 0
+    if options.calm is None:
+        options.calm = options.seconds // 5
+    return options
 
 
-def soak(instance: Instance, seconds: int, dice: random.Random) -> Load:
-    """Submit and break for so long; return what was submitted, with nothing broken any more."""
+def soak(instance: Instance, seconds: int, calm: int, dice: random.Random) -> tuple[Load, Comparison]:
+    """Submit alone, beside an attacker, and while things break; return what was submitted, with all whole again."""
     for lane in instance.lanes:
         instance.enable(lane, command_timeout=10)
     load = Load([instance.caller, instance.bob], instance.lanes, _USERS, dice)
     mischief = Mischief(instance, instance.lanes, dice)
     load.start()
     try:
-        mischief.until(time.monotonic() + seconds)
+        alone = measured(load, "alone", calm)
+        with assault(instance) as attacker:
+            comparison = Comparison(alone, measured(load, "beside an attacker", calm))
+            mischief.until(time.monotonic() + seconds)
+            assert attacker.strikes, "no login of the attacker has struck"
     finally:
         mischief.heal()
         load.stop()
-    return load
+    return load, comparison
+
+
+def measured(load: Load, name: str, seconds: float) -> Phase:
+    """Let the users work for so long; return the phase without its first moments."""
+    since = time.monotonic() + min(_WARM, seconds / 2)
+    time.sleep(seconds)
+    return Phase(name, load, since, time.monotonic())
 
 
 def counted(instance: Instance, load: Load) -> Count:
@@ -60,7 +138,7 @@ def counted(instance: Instance, load: Load) -> Count:
     return count
 
 
-def report(load: Load, count: Count, instance: Instance) -> None:
+def report(load: Load, comparison: Comparison, count: Count, instance: Instance) -> None:
     """Print what came of it."""
     tags = [posted.tag for posted in load.posts]
     codes = Counter(posted.code for posted in load.posts)
@@ -72,6 +150,7 @@ def report(load: Load, count: Count, instance: Instance) -> None:
         f"submissions: {load.submissions}",
         f"still looked for, without a job so far: {instance.registry.pending(tags)}",
         f"lost: {len(count.lost)}, doubled: {len(count.doubled)}, unknown: {len(count.unknown)}",
+        str(comparison),
     ]
     print("\n".join(lines), flush=True)
 

@@ -1,9 +1,14 @@
-"""Users who submit all the time: half of them retry with a key, as a careful script does, half of them never do."""
+"""Users who work all the time: half of them retry with a key, as a careful script does, half of them never do."""
 
+import math
 import random
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
 
 from tests.live.faults.client import Client, Posted, new_tag
 from tests.live.faults.lane import Lane
@@ -13,26 +18,39 @@ _TRIES = 20
 _PAUSE = 0.5  # seconds between two of them
 
 
+@dataclass(frozen=True)
+class Timed:
+    """One call: when it began (monotonic seconds), and after how many seconds it was answered; infinite if refused."""
+
+    began: float
+    seconds: float
+
+
 class Load:
-    """Submits from `number` threads until it is stopped; notes every answer."""
+    """Submits and looks from `number` threads until it is stopped; notes every answer to a submission."""
 
     def __init__(self, clients: Sequence[Client], lanes: Sequence[Lane], number: int, dice: random.Random) -> None:
         self._dice = dice
         self._clients = clients
         self._lanes = lanes
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._submit, args=(each % 2 == 0,)) for each in range(number)]
+        self._threads = [threading.Thread(target=self._work, args=(each % 2 == 0,)) for each in range(number)]
         self._posts: list[Posted] = []
+        self._calls: list[Timed] = []
 
     @property
     def posts(self) -> list[Posted]:
-        """Every answer so far."""
+        """Every answer to a submission so far."""
         return list(self._posts)
 
     @property
     def submissions(self) -> int:
         """How many jobs were ordered so far, retries not counted."""
         return len({posted.tag for posted in self._posts})
+
+    def seconds(self, since: float, until: float) -> list[float]:
+        """Return how long each call took that began between two times (monotonic seconds), the shortest first."""
+        return sorted(call.seconds for call in list(self._calls) if since <= call.began < until)
 
     def start(self) -> None:
         """Begin."""
@@ -46,19 +64,40 @@ class Load:
             thread.join(120)
             assert not thread.is_alive(), "a call has no end"
 
-    def _submit(self, is_careful: bool) -> None:
+    def _work(self, is_careful: bool) -> None:
         while not self._over.is_set():
             client, lane, tag = self._dice.choice(self._clients), self._dice.choice(self._lanes), new_tag()
             if is_careful:
                 self._insist(client, lane, tag)
             else:
-                self._posts.append(client.post(lane, tag=tag))
+                self._post(client, lane, tag)
+            self._look(client, tag)
             time.sleep(self._dice.uniform(0, 0.3))
 
     def _insist(self, client: Client, lane: Lane, tag: str) -> None:
         """Repeat the same request with the same key until there is an answer that decides."""
         for _ in range(_TRIES):
-            posted = client.post(lane, tag=tag, key=tag)
-            self._posts.append(posted)
+            posted = self._post(client, lane, tag, key=tag)
             if posted.code in _OVER or self._over.wait(_PAUSE):
                 return
+
+    def _post(self, client: Client, lane: Lane, tag: str, key: str | None = None) -> Posted:
+        began = time.monotonic()
+        posted = client.post(lane, tag=tag, key=key)
+        self._note(began, posted.code)
+        self._posts.append(posted)
+        return posted
+
+    def _look(self, client: Client, tag: str) -> None:
+        """List what there is with `tag`."""
+        began, code = time.monotonic(), None
+        try:
+            code = client.call("GET", "/api/jobs", params={"tag": tag}).status_code
+        except httpx.TransportError:
+            self._over.wait(_PAUSE)
+        finally:
+            self._note(began, code)
+
+    def _note(self, began: float, code: int | None) -> None:
+        is_usual = code in {HTTPStatus.OK, HTTPStatus.CREATED}
+        self._calls.append(Timed(began, time.monotonic() - began if is_usual else math.inf))

@@ -15,8 +15,7 @@ from typing import Self
 from tests.live.attacks.attacker import ADDRESS
 from tests.live.faults.waiting import eventually
 
-_PAUSE = 0.25  # seconds until a connection that was ended is opened again
-_DRIP = 1.0  # seconds between two bytes of those that are sent one by one
+_DRIP = 1.0  # seconds between two drips
 _PIECE = 256 * 1024
 _SMALL = 4096  # bytes of a receive buffer that is meant to be full
 
@@ -51,7 +50,8 @@ class _Visitor:
 class Crowd:
     """Keeps `number` connections to `port` open, each with the next of `requests`; whichever ends is opened again.
 
-    `drip` is what each sends byte by byte after its request. A context manager; nothing of it is left afterwards.
+    `drip` is what each sends, once a second, after its request; `pause` the seconds until one that was ended is opened
+    again. A context manager; nothing of it is left afterwards.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Crowd:
         *,
         reading: Reading = Reading.WHOLE,
         drip: bytes = b"",
+        pause: float = 0.25,
     ) -> None:
         self.codes: Counter[int] = Counter()  # of the answers that were read
         self.sent = 0  # requests sent whole
@@ -70,6 +71,7 @@ class Crowd:
         self._number = number
         self._reading = reading
         self._drip = drip
+        self._pause = pause
         self._visitors: dict[int, _Visitor] = {}
         self._absent: deque[float] = deque([0.0] * number)  # when each is to come again
         self._epoll = select.epoll()
@@ -143,7 +145,7 @@ class Crowd:
         visitor = self._visitors.pop(number)
         self._epoll.unregister(visitor.socket)
         visitor.socket.close()
-        self._absent.append(time.monotonic() + _PAUSE)
+        self._absent.append(time.monotonic() + self._pause)
 
     def _send_drips(self) -> None:
         for visitor in self._visitors.values():

@@ -18,7 +18,7 @@ from tests.live.faults.waiting import eventually
 
 _TIB = 2**40
 _NAMES = 100_000
-_ROOM = 300  # MiB that a process may take in addition
+_ROOM = 250  # MiB that a process may take in addition
 _SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
 
@@ -107,7 +107,7 @@ def test_output_among_a_hundred_thousand_names_takes_neither_memory_nor_time_of_
         victim.watch()
 
 
-@pytest.mark.parametrize("kind", ["size", "packet", "data", "directory", "silence"])
+@pytest.mark.parametrize("kind", ["size", "data", "directory"])
 def test_sftp_server_of_a_user_takes_neither_memory_nor_time_of_others(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, kind: str
 ) -> None:

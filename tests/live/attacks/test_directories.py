@@ -9,7 +9,7 @@ from tests.live.faults.lane import Lane
 _BASH = f"""_from=/bin/sh
 case $BASH_EXECUTION_STRING in *"$_from"*) {STRIKE}; eval "${{BASH_EXECUTION_STRING//"$_from"//bin/bash}}"; exit;; esac
 """
-_LENGTHS = [60, 500, *range(4080, 4104), 4110, 4150, 4199, 4200, 100_000]
+_LENGTHS = [60, 500, 4096, 4097, *range(4080, 4104), 4110, 4150, 4199, 4200, 100_000]  # PATH_MAX is 4096 (limits.h)
 
 
 @pytest.mark.parametrize("text", ["", _BASH], ids=["the node's own shell", "bash"])
@@ -17,12 +17,13 @@ def test_working_directory_of_any_length_is_refused_and_not_evaluated(
     attacker: Attacker, lane: Lane, text: str
 ) -> None:
     evaluated = attacker.account.home / "evaluated"
+    evaluated.unlink(missing_ok=True)
     with attacker.starting_up(text):
         for length in _LENGTHS:
             command = "x[$(touch ~/evaluated)]"
             directory = command + "+0" * ((length - len(command)) // 2) + "+" * ((length - len(command)) % 2)
             posted = attacker.client.post(lane, directory=directory)
+            assert not evaluated.exists(), length
             assert posted.code == 422, (length, posted.body)
             assert "working_directory" in posted.body["error_message"]
-            assert not evaluated.exists(), length
         assert bool(attacker.strikes) == bool(text)

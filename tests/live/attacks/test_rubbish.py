@@ -37,24 +37,25 @@ _FLOODS = {
 
 
 @contextmanager
-def answering(instance: Instance, attacker: Attacker, lane: Lane, **bodies: str) -> Iterator[None]:
+def answering(instance: Instance, attacker: Attacker, lane: Lane, **bodies: str) -> Iterator[Crowd]:
     """Have jobs of which SLURM has to be asked, and let `bodies` answer for SLURM in the attacker's logins.
 
     That is where polls ask as each owner; where another account asks about everybody, the attacker asks by `refresh`.
     """
     jobs = [attacker.hold(lane) for _ in range(3)]
     asked = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs]
-    with forged(attacker, lane, **bodies), Crowd(instance.port, asked, 2):
+    with forged(attacker, lane, **bodies), Crowd(instance.port, asked, 2) as crowd:
         eventually(lambda: attacker.strikes, "a forged command has answered")
-        yield
+        yield crowd
 
 
 @pytest.mark.parametrize("program", _ODD.values(), ids=_ODD.keys())
 def test_value_that_is_none_is_the_trouble_of_its_own_account(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, program: str
 ) -> None:
-    with answering(instance, attacker, lane, squeue=altered(program)):
+    with answering(instance, attacker, lane, squeue=altered(program)) as crowd:
         victim.watch(8)
+        assert 500 not in crowd.codes, crowd.codes
 
 
 @pytest.mark.parametrize("body", _FLOODS.values(), ids=_FLOODS.keys())
@@ -66,7 +67,7 @@ def test_answer_of_any_length_takes_neither_memory_nor_time_of_others(
         victim.watch()
     for daemon in (instance.worker, instance.web):
         peaks = memory.peaks(daemon)
-        assert max(peaks.values()) < before + 200, f"MiB by process: {peaks}"
+        assert max(peaks.values()) < before + 150, f"MiB by process: {peaks}"
 
 
 def test_record_of_somebody_elses_job_changes_nothing_of_theirs(
@@ -75,8 +76,8 @@ def test_record_of_somebody_elses_job_changes_nothing_of_theirs(
     theirs = victim.submit("#SBATCH --hold")
     owners = [account.name for account in instance.accounts]
     bodies = {
-        "squeue": _claims(theirs, owners, "1700000000|1700000001|1700000002|0:01|1|1|n1|None"),
-        "sacct": _claims(theirs, owners, "7:0|1700000000|1700000001|1700000002|1|1|1|n1"),
+        "squeue": _claims(theirs, owners, "$now|$now|$now|0:01|1|1|n1|None"),
+        "sacct": _claims(theirs, owners, "7:0|$now|$now|$now|1|1|1|n1"),
     }
     with answering(instance, attacker, lane, **bodies):
         victim.watch()
@@ -88,4 +89,4 @@ def _claims(job: Job, owners: Sequence[str], rest: str) -> str:
     lines = [
         f"{slurm_id(job)}|{owner}|{word}|{rest}" for owner in owners for word in ("RUNNING", "COMPLETED", "FAILED")
     ]
-    return '"$real" "$@"; ' + "; ".join(f"echo '{line}'" for line in lines)
+    return '"$real" "$@"; now=$(date +%s); ' + "; ".join(f'echo "{line}"' for line in lines)

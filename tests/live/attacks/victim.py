@@ -49,13 +49,15 @@ class Victim:
         assert {process.pid for process in self._instance.web.family()} == processes, "a web process has ended"
 
     def finds_untouched(self, job: Job) -> None:
-        """See that a job which waits since before is still what it was, here and in SLURM."""
+        """See that a job which waits since before is what it was all the time, here and in SLURM."""
         shown = self._shown(job)
         assert shown["status"] == "QUEUED", shown
         assert shown["slurm_state"] == "PENDING", shown
         assert {name: shown[name] for name in ("job_id", "tag", "host")} == {
             name: job[name] for name in ("job_id", "tag", "host")
         }
+        events = self.call("GET", f"/api/jobs/{job['job_id']}/events", 200).json()
+        assert {event["status"] for event in events} == {"QUEUED"}, events
         assert self._instance.controller.active([int(slurm_id(job))]), "SLURM holds it no more"
 
     def submit(self, *lines: str) -> Job:

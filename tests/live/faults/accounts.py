@@ -72,10 +72,10 @@ class Account:
         return not known.strip() or succeeds(["sacctmgr", "-i", "delete", "user", self.name], env=self.slurm)
 
 
-def pair(prefix: str, slurm: dict[str, str]) -> Sequence[Account]:
-    """Return two accounts that no other run has, not yet made."""
+def group(prefix: str, slurm: dict[str, str], size: int) -> Sequence[Account]:
+    """Return `size` accounts that no other run has, not yet made."""
     run_id = secrets.token_hex(2)
-    return [Account(f"plg{prefix}{run_id}{number}", slurm) for number in (1, 2)]
+    return [Account(f"plg{prefix}{run_id}{number}", slurm) for number in range(1, size + 1)]
 
 
 def remove_abandoned(slurm: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-_USERS = ("ALICE", "BOB")
+_USERS = ("ALICE", "BOB", "CAROL")
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,6 @@ class Sandbox:
 
     slurm_conf: str
     sshd_config: Path
-    gridmap: Path
     proxies: tuple[Path, ...]
     supervisorctl: tuple[str, ...]
 
@@ -25,7 +24,6 @@ class Sandbox:
             return cls(
                 slurm_conf=os.environ["ZEUS_SLURM_CONF"],
                 sshd_config=Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"),
-                gridmap=Path(os.environ["GRIDMAP"]),
                 proxies=tuple(Path(os.environ[f"{user}_PROXY"]) for user in _USERS),
                 supervisorctl=tuple(shlex.split(os.environ["SUPERVISORCTL"])),
             )

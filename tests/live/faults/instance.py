@@ -18,6 +18,7 @@ from celery import Celery
 
 from clusters import scripts
 from clusters.session import Limits
+from sandbox import grid
 from sandbox.accounts import POLLER
 from sandbox.commands import run
 from submitter import server
@@ -38,13 +39,13 @@ from tests.live.faults.waiting import NotInTime, eventually
 class Instance:
     """Databases, web server, worker, beat, login node, accounts and `lanes`. Usable as a context manager, once."""
 
-    def __init__(self, prefix: str, lanes: int) -> None:
-        """Prepare everything; `prefix` names its accounts."""
+    def __init__(self, prefix: str, lanes: int, *, users: int = 2) -> None:
+        """Prepare everything; `prefix` names its accounts, one for each of the sandbox's first `users`."""
         self.sandbox = Sandbox.from_environment()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-"))
         self.folder.chmod(0o755)  # accounts run the lanes' commands
         self.slurm = {"SLURM_CONF": self.sandbox.slurm_conf}
-        self.accounts = accounts.pair(prefix, self.slurm)
+        self.accounts = accounts.group(prefix, self.slurm, users)
         self.postgres = Postgres(self._room("postgres"))
         self.registry = Registry(self.postgres)
         self.controller = Controller(self.sandbox, self.slurm)
@@ -108,7 +109,7 @@ class Instance:
 
     def clients(self, port: int) -> tuple[Client, Client]:
         """Return two users who call the web server at `port`."""
-        first, second = (Client(f"http://127.0.0.1:{port}", proxy) for proxy in self.sandbox.proxies)
+        first, second = (Client(f"http://127.0.0.1:{port}", proxy) for proxy in self.sandbox.proxies[:2])
         return first, second
 
     def web_server(self, port: int, application: str, **environment: str) -> Daemon:
@@ -221,11 +222,9 @@ class Instance:
 
     def _gridmap(self, names: Sequence[str]) -> Path:
         """Map the sandbox's users to the accounts of this instance."""
-        text = self.sandbox.gridmap.read_text()
-        for user, name in zip(("plgalice", "plgbob"), names, strict=True):
-            text = text.replace(f'" {user}\n', f'" {name}\n')
+        users = zip(grid.USERS, names, strict=False)
         file = self.folder / "grid-mapfile"
-        file.write_text(text)
+        file.write_text("".join(f'"{grid.ORGANISATION}/CN={user}" {name}\n' for user, name in users))
         return file
 
     def _part(self, name: str, command: list[str | Path]) -> Daemon:
