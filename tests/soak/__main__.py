@@ -78,7 +78,7 @@ def main() -> int:
     """Run, print the numbers, and return the exit code."""
     options = arguments()
     print(f"python -m tests.soak --seconds {options.seconds} --calm {options.calm} --seed {options.seed}", flush=True)
-    with Instance("soak", _LANES, users=3) as instance:
+    with Instance("soak", _LANES, users=3, environment={"REQUESTS_PER_ACCOUNT": "16"}) as instance:
         load, comparison = soak(instance, options.seconds, options.calm, random.Random(options.seed))  # noqa: S311 - no secret
         count = counted(instance, load)
         report(load, comparison, count, instance)

@@ -14,6 +14,8 @@ from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
 
 _LANES = 240
+DEFAULTS = {"REQUESTS_PER_ACCOUNT": "16"}
+"""What the sandbox, whose few accounts stand for many users, has more generous than production."""
 
 
 class TakeLane(Protocol):
@@ -25,7 +27,7 @@ class TakeLane(Protocol):
 @pytest.fixture(scope="session")
 def instance() -> Iterator[Instance]:
     """The service, with everything it needs, for these tests alone."""
-    with Instance("attack", _LANES) as whole:
+    with Instance("attack", _LANES, environment=DEFAULTS) as whole:
         yield whole
 
 

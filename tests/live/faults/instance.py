@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
@@ -39,8 +39,13 @@ from tests.live.faults.waiting import NotInTime, eventually
 class Instance:
     """Databases, web server, worker, beat, login node, accounts and `lanes`. Usable as a context manager, once."""
 
-    def __init__(self, prefix: str, lanes: int, *, users: int = 2) -> None:
-        """Prepare everything; `prefix` names its accounts, one for each of the sandbox's first `users`."""
+    def __init__(
+        self, prefix: str, lanes: int, *, users: int = 2, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Prepare everything; `prefix` names its accounts, one for each of the sandbox's first `users`.
+
+        `environment` overrules the settings that all instances have.
+        """
         self.sandbox = Sandbox.from_environment()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-"))
         self.folder.chmod(0o755)  # accounts run the lanes' commands
@@ -64,6 +69,7 @@ class Instance:
             "POLL_INTERVAL": "2",
             "SECURE_SSL_REDIRECT": "false",  # its callers speak plain HTTP
             "PYTHONDONTWRITEBYTECODE": "1",
+            **(environment or {}),
         }
         self.port = free_port()
         self.web = self.web_server(self.port, "submitter.wsgi")
