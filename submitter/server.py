@@ -23,9 +23,7 @@ timeout = 120
 graceful_timeout = 90
 
 # What a client may take, in seconds. Who is slower is closed; none of them holds a thread before its head is complete.
-HEAD_SECONDS = float(
-    os.environ.get("WEB_HEAD_SECONDS", "15")
-)  # from the connection, or the first byte, to the head's end
+HEAD_SECONDS = float(os.environ.get("WEB_HEAD_SECONDS", "15"))  # from the connection, or first byte, to the head's end
 BODY_SECONDS = float(os.environ.get("WEB_BODY_SECONDS", "60"))  # from the end of the head to that of the body
 SEND_SECONDS = float(os.environ.get("WEB_SEND_SECONDS", "60"))  # for each 16 KiB of an answer
 sendfile = False  # a file goes the same way, with the same bounds

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
-QUEUES = ["polling", "recovery", "bulk", "housekeeping", "heartbeat"]
+QUEUES = [queue.name for queue in settings.CELERY_TASK_QUEUES]
 WORKERS = [f"job-submitter-worker@{queue}.service" for queue in QUEUES]
 SERVICES = ["job-submitter-web.service", "job-submitter-beat.service", *WORKERS]
 
