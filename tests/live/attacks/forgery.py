@@ -1,7 +1,7 @@
 """SLURM's commands as the attacker writes them: they answer the service's questions in the attacker's logins."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.live.attacks.attacker import STRIKE, Attacker
@@ -33,6 +33,14 @@ case $BASH_EXECUTION_STRING in *"$_from"*) eval "${{BASH_EXECUTION_STRING//"$_fr
             yield
     finally:
         shutil.rmtree(folder)
+
+
+def in_turn(bodies: Sequence[str]) -> str:
+    """Return a body that is another one of `bodies` each time, by the clock."""
+    cases = "\n".join(f"{number}) {body} ;;" for number, body in enumerate(bodies))
+    return (
+        f"now=$(date +%N); now=${{now%??????}}; now=${{now#0}}; case $((${{now#0}} % {len(bodies)})) in\n{cases}\nesac"
+    )
 
 
 def altered(program: str) -> str:

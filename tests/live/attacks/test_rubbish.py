@@ -8,7 +8,7 @@ import pytest
 from tests.live.attacks import memory
 from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd
-from tests.live.attacks.forgery import altered, forged
+from tests.live.attacks.forgery import altered, forged, in_turn
 from tests.live.attacks.victim import Job, Victim, slurm_id
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -49,12 +49,13 @@ def answering(instance: Instance, attacker: Attacker, lane: Lane, **bodies: str)
         yield crowd
 
 
-@pytest.mark.parametrize("program", _ODD.values(), ids=_ODD.keys())
-def test_value_that_is_none_is_the_trouble_of_its_own_account(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, program: str
+def test_values_that_are_none_are_the_trouble_of_their_own_account(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
 ) -> None:
-    with answering(instance, attacker, lane, squeue=altered(program)) as crowd:
-        victim.watch(8)
+    odd = in_turn([altered(program) for program in _ODD.values()])
+    with answering(instance, attacker, lane, squeue=odd) as crowd:
+        victim.watch(2 * len(_ODD))
+        assert attacker.strikes > 5 * len(_ODD)
         assert 500 not in crowd.codes, crowd.codes
 
 

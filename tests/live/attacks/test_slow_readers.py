@@ -46,7 +46,7 @@ def test_output_that_nobody_reads_leaves_everybody_else_their_answers(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
 ) -> None:
     with unread_output(instance, attacker, lane) as crowd:
-        victim.watch(30)
+        victim.watch()
         assert crowd.sent >= _MANY
 
 
@@ -55,5 +55,5 @@ def test_call_that_waits_for_a_login_leaves_everybody_else_their_answers(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, method: str
 ) -> None:
     with calls_that_wait(instance, attacker, lane, method) as crowd:
-        victim.watch(30)
+        victim.watch()
         assert crowd.sent >= _MANY

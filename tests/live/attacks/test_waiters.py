@@ -36,7 +36,7 @@ def test_long_poll_of_one_user_on_every_thread_leaves_everybody_else_theirs(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
 ) -> None:
     with waiters(instance, attacker, lane) as crowd:
-        victim.watch(30)
+        victim.watch()
         assert crowd.sent >= _MANY
 
 
@@ -44,5 +44,5 @@ def test_submission_of_one_user_on_every_thread_leaves_everybody_else_theirs(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, take_lane: TakeLane
 ) -> None:
     with submissions_that_wait(instance, attacker, [lane, *(take_lane() for _ in range(4))]) as crowd:
-        victim.watch(30)
+        victim.watch()
         assert crowd.sent >= _MANY
