@@ -15,7 +15,7 @@ _PIECE = 64 * 1024
 _PIECES = 64  # are taken in a row: an output without end leaves time to look at the clock
 _LOST_WAKE_UP = 0.1  # seconds
 _NOISE = 500  # bytes of what a login prints that are worth showing; more than a marker has
-_MOST_WASTE = 16 * 1024 * 1024  # bytes of noise, and of what is beyond the limit; who prints more prints without end
+_MOST_WASTE = 1024 * 1024  # bytes of noise, and of what is beyond the limit; who prints more prints without end
 
 
 @dataclass
@@ -111,13 +111,13 @@ class Exchange:
         poller = poll()
         poller.register(self._channel.fileno(), POLLIN)
         while not (self._drain() or enough(self._out.kept)):
-            if self._out.wasted + self._err.wasted > _MOST_WASTE:
-                self._channel.close()
-                raise Malformed(f"the login prints without end: more than {_MOST_WASTE} bytes that are no answer")
             left = deadline - time.monotonic()
             if left <= 0:
                 self._expire()
                 raise self._unfinished("", timeout)
+            if self._out.wasted + self._err.wasted > _MOST_WASTE:
+                self._channel.close()
+                raise Malformed(f"the login prints without end: more than {_MOST_WASTE} bytes that are no answer")
             # paramiko's two streams share one pipe, and a wake-up can get lost where both have something at once.
             poller.poll(min(left, _LOST_WAKE_UP) * 1000)
 
