@@ -28,7 +28,7 @@ def assault(instance: Instance) -> Iterator[Attacker]:
     """Attack `instance` as the last of its accounts meanwhile, on the first of its lanes, by every means at once."""
     proxy = instance.sandbox.proxies[len(instance.accounts) - 1]
     client = Client(f"http://127.0.0.1:{instance.port}", proxy, address=ADDRESS)
-    attacker = Attacker(instance.accounts[-1], client, proxy)
+    attacker = Attacker(instance.accounts[-1], client, proxy, instance.registry)
     lane = instance.lanes[0]
     with ExitStack() as stack:
         stack.callback(client.close)

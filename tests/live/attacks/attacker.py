@@ -13,6 +13,8 @@ from sandbox import processes
 from tests.live.faults.accounts import Account
 from tests.live.faults.client import Client, script
 from tests.live.faults.lane import Lane
+from tests.live.faults.registry import Registry
+from tests.live.faults.waiting import eventually
 
 ADDRESS = "127.0.0.2"  # loopback, but not where the other user's calls come from
 
@@ -27,6 +29,7 @@ class Attacker:
     account: Account
     client: Client
     proxy: Path
+    registry: Registry
 
     @property
     def strikes(self) -> int:
@@ -35,9 +38,11 @@ class Attacker:
         return len(file.read_text().split()) if file.exists() else 0
 
     def hold(self, lane: Lane, *lines: str, directory: str = "") -> str:
-        """Submit a job that stays in the queue, and return its job_id."""
+        """Submit a job that stays in the queue, wait until its output files are known, and return its job_id."""
         posted = self.client.post(lane, lines=lines, directory=directory)
         assert posted.code == 201, posted.body
+        known = "SELECT id FROM jobs_job WHERE id = %s AND stdout <> ''"
+        eventually(lambda: self.registry.execute(known, posted.submission), "the job is described")
         return str(posted.body["job_id"])
 
     def request(

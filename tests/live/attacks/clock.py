@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tests.live.faults.daemon import Daemon
-from tests.live.faults.waiting import NotInTime
+from tests.live.faults.waiting import NotInTime, eventually
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ class Clock:
 
     def __init__(self, beat: Daemon) -> None:
         self._beat = beat
+        eventually(lambda: self.ticks, "beat orders polls")
 
     @property
     def ticks(self) -> int:

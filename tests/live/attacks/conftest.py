@@ -72,7 +72,7 @@ def attacker(instance: Instance) -> Iterator[Attacker]:
     """The user who means harm."""
     proxy = instance.sandbox.proxies[0]
     client = Client(f"http://127.0.0.1:{instance.port}", proxy, address=ADDRESS)
-    yield Attacker(instance.accounts[0], client, proxy)
+    yield Attacker(instance.accounts[0], client, proxy, instance.registry)
     client.close()
 
 

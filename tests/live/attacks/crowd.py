@@ -1,5 +1,6 @@
 """Many connections at once, each busy for as long as the attack lasts: with requests, halves of them, or nothing."""
 
+import math
 import select
 import socket
 import threading
@@ -34,6 +35,7 @@ class _Visitor:
     def __init__(self, port: int, request: bytes, *, reads: bool) -> None:
         self.unsent = memoryview(request)
         self.has_answer = False
+        self.since = time.monotonic()
         self.socket = socket.socket()
         if not reads:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL)
@@ -51,7 +53,7 @@ class Crowd:
     """Keeps `number` connections to `port` open, each with the next of `requests`; whichever ends is opened again.
 
     `drip` is what each sends, once a second, after its request; `pause` the seconds until one that was ended is opened
-    again. A context manager; nothing of it is left afterwards.
+    again, `patience` those after which it is ended from here. A context manager; nothing of it is left afterwards.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Crowd:
         reading: Reading = Reading.WHOLE,
         drip: bytes = b"",
         pause: float = 0.25,
+        patience: float = math.inf,
     ) -> None:
         self.codes: Counter[int] = Counter()  # of the answers that were read
         self.sent = 0  # requests sent whole
@@ -72,6 +75,7 @@ class Crowd:
         self._reading = reading
         self._drip = drip
         self._pause = pause
+        self._patience = patience
         self._visitors: dict[int, _Visitor] = {}
         self._absent: deque[float] = deque([0.0] * number)  # when each is to come again
         self._epoll = select.epoll()
@@ -103,6 +107,7 @@ class Crowd:
             if self._drip and time.monotonic() > dripped + _DRIP:
                 dripped = time.monotonic()
                 self._send_drips()
+            self._lose_patience()
 
     def _come(self) -> None:
         while self._absent and self._absent[0] <= time.monotonic():
@@ -146,6 +151,11 @@ class Crowd:
         self._epoll.unregister(visitor.socket)
         visitor.socket.close()
         self._absent.append(time.monotonic() + self._pause)
+
+    def _lose_patience(self) -> None:
+        longest = time.monotonic() - self._patience
+        for number in [number for number, visitor in self._visitors.items() if visitor.since < longest]:
+            self._leave(number)
 
     def _send_drips(self) -> None:
         for visitor in self._visitors.values():

@@ -24,7 +24,8 @@ def backtracking_name(instance: Instance, attacker: Attacker, lane: Lane, *lines
     with attacker.folder("digits") as folder:
         (folder / ("1" * 250 + "y")).touch()
         job = attacker.hold(lane, *lines, directory=str(folder))
-        with Crowd(instance.port, [attacker.request("GET", f"/api/jobs/{job}/stdout")], 4) as crowd:
+        # Whoever waits in vain comes again, and meets another process.
+        with Crowd(instance.port, [attacker.request("GET", f"/api/jobs/{job}/stdout")], 8, patience=2) as crowd:
             yield crowd
 
 

@@ -85,7 +85,7 @@ def test_content_type_with_an_odd_charset_is_no_fault_of_the_service(
             is_ours = page not in _API or code < 400 or content(body).keys() >= _FIELDS
             if not 0 < code < 500 or not is_ours:
                 faults.append((method, page, odd[:80], code, body[:200]))
-    assert not faults, "\n".join(map(str, faults))
+    assert not faults, "\n".join(map(str, faults[:30]))
 
 
 def test_log_line_is_one_line_of_json_whatever_came(instance: Instance, attacker: Attacker) -> None:
@@ -101,14 +101,14 @@ def test_log_line_is_one_line_of_json_whatever_came(instance: Instance, attacker
     assert not [entry for entry in entries if entry["event"] == "forged"]
 
 
-@pytest.mark.parametrize("address", [ADDRESS, "127.0.0.1"])
 def test_header_that_only_a_front_server_may_send_changes_no_answer(
-    instance: Instance, attacker: Attacker, lane: Lane, address: str
+    instance: Instance, attacker: Attacker, lane: Lane
 ) -> None:
     path = f"/api/jobs/{attacker.hold(lane)}"
-    usual = exchange(instance.port, attacker.request("GET", path), address)
+    usual = exchange(instance.port, attacker.request("GET", path))
+    values = ["/api", "/evil", path, "//evil.example.org", ""]
     changed = []
-    for name, value in itertools.product(_OF_FRONT_SERVERS, ["/api", "/evil", path, "//evil.example.org", ""]):
+    for name, value, address in itertools.product(_OF_FRONT_SERVERS, values, [ADDRESS, "127.0.0.1"]):
         answer = exchange(instance.port, attacker.request("GET", path, headers={name: value}), address)
         if answer[0] not in {200, 400} or (answer[0] == 200 and paths(answer[1]) != paths(usual[1])):
             changed.append((name, value, answer))
