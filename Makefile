@@ -9,7 +9,7 @@ WITH_SANDBOX := . .local/sandbox.env &&
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test faults lint audit fmt bench soak lock venv
+.PHONY: help up down purge demo test faults attacks lint audit fmt bench soak lock venv
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,17 +26,21 @@ purge:  ## Remove everything that it made, accounts and state included
 demo:  ## up, then the life of a job on both clusters, as a person would do it with curl
 	@$(SANDBOX) demo
 
-test: up  ## up, then every test: the faults, each caused on purpose and a minute of them at random, come last
-	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest --ignore=tests/live/faults && $(BIN)/pytest tests/live/faults; code=$$?; \
+test: up  ## up, then every test: the attacks and the faults, each caused on purpose, come last
+	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest --ignore=tests/live/attacks --ignore=tests/live/faults && \
+	$(BIN)/pytest tests/live/attacks && $(BIN)/pytest tests/live/faults; code=$$?; \
 	echo "Tests took $$(( $$(date +%s) - began )) s"; exit $$code
 
 faults: up  ## up, then only the tests that cut connections, kill processes and restart databases
 	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/faults
 
+attacks: up  ## up, then only the tests in which one user attacks and another one works
+	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/attacks
+
 bench: up  ## up, then the benchmarks
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.bench
 
-soak: up  ## up, then ten minutes of submissions while everything breaks at random
+soak: up  ## up, then a quarter of an hour of submissions, beside an attacker and while everything breaks at random
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.soak
 
 venv:
