@@ -51,7 +51,7 @@ _CODES: dict[type[Exception], int] = {
     OwnShareTaken: 429,
     AllTaken: 503,
     BodyLost: 408,
-    Malformed: 500,
+    Malformed: 503,  # a login that answers by rubbish is no fault of this service
     TooMuch: 422,
     exceptions.ValidationError: 422,
     exceptions.ParseError: 422,

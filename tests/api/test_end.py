@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusters.errors import Failed, TimedOut, Unreachable
+from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.slurm import Record
 from jobs.models import Job
 from jobs.states import Status
@@ -109,7 +109,8 @@ def test_an_ended_job_is_deleted_without_asking_the_cluster(cast: Cast, fake: Fa
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize(
-    ("exc", "code"), [(Unreachable("down"), 503), (Failed("slurmctld is down"), 503), (TimedOut("30 s"), 408)]
+    ("exc", "code"),
+    [(Unreachable("down"), 503), (Failed("slurmctld is down"), 503), (TimedOut("30 s"), 408), (Malformed("?"), 503)],
 )
 def test_a_cluster_that_cannot_be_asked_leaves_the_job_as_it_was(
     cast: Cast, fake: FakeGateway, path: str, method: str, exc: Exception, code: int

@@ -43,7 +43,7 @@ def test_a_start_up_file_in_the_place_of_the_server_is_an_error_with_a_reason(
     external = "Subsystem sftp /usr/lib/openssh/sftp-server"
     with configured(instance, external), start_up_file(instance, text):
         answer = caller.call("GET", url)
-    assert answer.status_code == 500
+    assert answer.status_code == 503
     assert "start-up files" in answer.json()["error_message"]
 
 
