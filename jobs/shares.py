@@ -6,17 +6,17 @@ from types import TracebackType
 from typing import Self
 
 
-class Busy(Exception):
+class ShareTaken(Exception):
     """Too much of one kind is held at once. The caller may ask again in `retry_after` seconds."""
 
     retry_after = 1
 
 
-class OwnShareTaken(Busy):
+class OwnShareTaken(ShareTaken):
     """The caller holds as much as one caller may."""
 
 
-class AllTaken(Busy):
+class AllTaken(ShareTaken):
     """All callers together hold as much as the process has for them."""
 
 

@@ -23,7 +23,7 @@ from jobs.errors import (
     SubmissionNotFound,
     SubmissionRefused,
 )
-from jobs.shares import AllTaken, Busy, OwnShareTaken
+from jobs.shares import AllTaken, OwnShareTaken, ShareTaken
 from submitter.errorbody import error_body
 from submitter.jsonbody import BodyLost
 
@@ -67,7 +67,7 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
         response = Response(status=known or 500)
     elif known:
         response.status_code = known
-    if isinstance(exc, Busy):
+    if isinstance(exc, ShareTaken):
         response["Retry-After"] = str(exc.retry_after)
     elif response.status_code == 503:  # noqa: PLR2004 - a code of the table
         response["Retry-After"] = _RETRY_AFTER
@@ -77,7 +77,7 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
     return response
 
 
-def refuse(exc: Busy) -> JsonResponse:
+def refuse(exc: ShareTaken) -> JsonResponse:
     """Return the answer to a request that is refused before any view has seen it."""
     answer = JsonResponse(error_body(str(exc)), status=_CODES[type(exc)])
     answer["Retry-After"] = str(exc.retry_after)
