@@ -15,7 +15,7 @@ _PIECE = 64 * 1024
 _PIECES = 64  # are taken in a row: an output without end leaves time to look at the clock
 _LOST_WAKE_UP = 0.1  # seconds
 _NOISE = 500  # bytes of what a login prints that are worth showing; more than a marker has
-_MOST_WASTE = 1024 * 1024  # bytes of noise, and of what is beyond the limit; who prints more prints without end
+_MOST_WASTE = 4 * 1024 * 1024  # bytes of noise, and of what is beyond the limit; who prints more prints without end
 
 
 @dataclass
