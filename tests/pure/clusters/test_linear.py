@@ -52,7 +52,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def _template(text: str) -> Template:
-    return Template.of(f"{text}%a".encode()) or pytest.fail("there is a placeholder")
+    return Template.of(f"{text}x%a".encode()) or pytest.fail("there is a placeholder")
 
 
 @pytest.fixture(autouse=True, scope="module")
