@@ -98,11 +98,7 @@ class SharedAttempt:
 
     def _remember(self, **values: Any) -> None:
         """Write `values`, and let other processes try the account again."""
-        key: dict[str, Any] = {
-            "address": self.endpoint.address,
-            "port": self.endpoint.port,
-            "account": self.account,
-        }
+        key = _key(self.endpoint, self.account)
         defaults: dict[str, Any] = {**values, "tried_until": None}
         _shared(lambda: Login.objects.update_or_create(defaults=defaults, **key), otherwise=None)
 
@@ -156,17 +152,15 @@ def _reserved(attempt: SharedAttempt, room: timedelta) -> SharedAttempt | None:
 
 
 def _known(endpoint: Endpoint, account: str) -> QuerySet[Login]:
-    return Login.objects.filter(address=endpoint.address, port=endpoint.port, account=account)
+    return Login.objects.filter(**_key(endpoint, account))
+
+
+def _key(endpoint: Endpoint, account: str) -> dict[str, Any]:
+    return {"address": endpoint.address, "port": endpoint.port, "account": account}
 
 
 def _is_mine_to_try(endpoint: Endpoint, account: str) -> bool:
-    values: dict[str, Any] = {
-        "address": endpoint.address,
-        "port": endpoint.port,
-        "account": account,
-        "claim": _CLAIM,
-    }
-    return _writes(_TRY, values)
+    return _writes(_TRY, {**_key(endpoint, account), "claim": _CLAIM})
 
 
 def _penalise(endpoint: Endpoint, penalty: timedelta, room: timedelta | None = None) -> bool:

@@ -4,7 +4,7 @@ An account whose login does not answer is asked less and less often, and no othe
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,22 +38,27 @@ _UNDESCRIBED = Q(submission=Submission.SUBMITTED, stdout="", status__in=sorted(A
 
 _ORDER = """
     INSERT INTO jobs_recoveryattempt AS attempt (cluster_id, account, failures, due_at)
-    VALUES (%(cluster)s, %(account)s, 0, %(until)s)
+    SELECT cluster, account, 0, %(until)s
+    FROM unnest(%(clusters)s::bigint[], %(accounts)s::text[]) AS lost(cluster, account)
     ON CONFLICT (cluster_id, account) DO UPDATE SET due_at = %(until)s WHERE attempt.due_at <= %(now)s
-    RETURNING account
+    RETURNING cluster_id, account
 """
 
 
-def orders() -> Iterator[tuple[int, str]]:
-    """Yield the clusters (keys) and accounts for which an attempt is due and not ordered already; now it is."""
-    now = timezone.now()
-    for cluster, account in accounts_to_recover():
-        values: dict[str, Any] = {"cluster": cluster, "account": account, "now": now, "until": now + ORDERED_FOR}
-        with connection.cursor() as cursor:
-            cursor.execute(_ORDER, values)
-            taken = cursor.fetchone()
-        if taken:
-            yield cluster, account
+def orders() -> list[tuple[int, str]]:
+    """Return the clusters (keys) and accounts for which an attempt is due and not ordered already; now it is."""
+    lost, now = accounts_to_recover(), timezone.now()
+    if not lost:
+        return []
+    values: dict[str, Any] = {
+        "clusters": [cluster for cluster, _account in lost],
+        "accounts": [account for _cluster, account in lost],
+        "now": now,
+        "until": now + ORDERED_FOR,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_ORDER, values)
+        return [(cluster, account) for cluster, account in cursor.fetchall()]
 
 
 def attempt(cluster: Cluster, account: str) -> None:

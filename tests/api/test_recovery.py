@@ -1,6 +1,7 @@
 """When lost submissions are looked for: one attempt for an account at a time, and later each time that one fails."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models import F
@@ -34,6 +35,15 @@ def test_orders_gives_each_account_once_until_it_is_carried_out_or_expires(zeus:
     assert list(recovery.orders()) == []
     pass_time(recovery.ORDERED_FOR.total_seconds())
     assert sorted(recovery.orders()) == both
+
+
+def test_orders_costs_two_statements_however_many_accounts_have_lost_something(
+    zeus: Cluster, django_assert_num_queries: Any
+) -> None:
+    for number in range(20):
+        lose(zeus, f"plg{number}")
+    with django_assert_num_queries(2):
+        assert len(list(recovery.orders())) == 20
 
 
 def test_attempt_that_fails_is_made_again_later_and_later(fake: FakeGateway, zeus: Cluster) -> None:
