@@ -46,19 +46,8 @@ def poll_account(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def take_lane(instance: Instance, unused_lanes: list[Lane], poll_account: str) -> Iterator[TakeLane]:
     """Fresh lanes, no longer polled at the end."""
-    taken = []
-
-    def take(**columns: object) -> Lane:
-        lane = unused_lanes.pop()
-        taken.append(lane)
-        instance.enable(lane, poll_account=poll_account, **columns)
-        return lane
-
-    yield take
-    for lane in taken:
-        lane.relay.heal()
-        lane.restore()
-        instance.registry.change(lane.host, enabled=False)
+    with instance.lending(unused_lanes, poll_account=poll_account) as take:
+        yield take
 
 
 @pytest.fixture

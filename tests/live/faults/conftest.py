@@ -35,19 +35,8 @@ def unused_lanes(instance: Instance) -> list[Lane]:
 @pytest.fixture
 def take_lane(instance: Instance, unused_lanes: list[Lane]) -> Iterator[TakeLane]:
     """Fresh lanes; at the end they are healed and no longer polled."""
-    taken = []
-
-    def take(**columns: object) -> Lane:
-        lane = unused_lanes.pop()
-        taken.append(lane)
-        instance.enable(lane, **columns)
-        return lane
-
-    yield take
-    for lane in taken:
-        lane.relay.heal()
-        lane.restore()
-        instance.registry.change(lane.host, enabled=False)
+    with instance.lending(unused_lanes) as take:
+        yield take
 
 
 @pytest.fixture

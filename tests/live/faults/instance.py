@@ -6,8 +6,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -128,6 +128,23 @@ class Instance:
         """Let the service know `lane`'s cluster, with other values in some of its columns."""
         self.registry.change(lane.host, enabled=True, **columns)
         lane.relay.start()
+
+    @contextmanager
+    def lending(self, unused: list[Lane], **defaults: object) -> Iterator[Callable[..., Lane]]:
+        """Lend lanes of `unused`, with `defaults` in their columns; at the end they are healed and no longer polled."""
+        taken = []
+
+        def take(**columns: object) -> Lane:
+            lane = unused.pop()
+            taken.append(lane)
+            self.enable(lane, **defaults, **columns)
+            return lane
+
+        yield take
+        for lane in taken:
+            lane.relay.heal()
+            lane.restore()
+            self.registry.change(lane.host, enabled=False)
 
     def make_ready(self, lane: Lane) -> list[Posted]:
         """Submit until every web process has a session with `lane` and all the scripts waiting there that it keeps."""
