@@ -1,5 +1,6 @@
 """The door to the clusters: each verb is one script of `scripts` on one channel of `pool`."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import paramiko
 import structlog
 from django.conf import settings
 
-from clusters import files, pool, sbatch, scripts, slurm, ssh
+from clusters import files, pool, sbatch, scripts, shell, slurm, ssh
 from clusters.calls import call, remote
 from clusters.database import release_connection
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
@@ -18,7 +19,7 @@ from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.session import Lease
-from clusters.shell import Section, decoded
+from clusters.shell import Section, decoded, without_markers
 from clusters.slurm import Listing, Record
 from clusters.transfer import Transfer
 
@@ -37,19 +38,38 @@ class NoDirectory:
 
 
 class Submission:
-    """An outcome that is known here but not yet on the cluster, where its traces stay until it is settled."""
+    """An outcome that is known here but not yet on the cluster, where its traces stay until it is settled.
 
-    def __init__(self, outcome: Accepted | Rejected | NoDirectory, lease: Lease, timeout: float) -> None:
+    `new` is what the controller says of a job whose sbatch has not ended (a user's `#SBATCH --wait`): nobody waits for
+    that, and its traces stay for a day.
+    """
+
+    def __init__(
+        self,
+        outcome: Accepted | Rejected | NoDirectory,
+        lease: Lease,
+        timeout: float,
+        new: NewJob | None = None,
+    ) -> None:
         self.outcome = outcome
         self._lease = lease
         self._timeout = timeout
+        self._new = new
+
+    @property
+    def leaves_traces(self) -> bool:
+        """Whether its traces stay on the cluster though it is settled."""
+        return self._new is not None
 
     def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
         """Once the outcome is kept: have the traces removed, and call `done` with what is told of a new job.
 
         In the background, unless `wait`. Where the cluster cannot be told, the traces stay for a day.
         """
-        if wait:
+        if self._new is not None:
+            self._lease.close()
+            done(self._new)
+        elif wait:
             self._settle(done)
         else:
             pool.current().later(self._lease.connection, lambda: self._settle(done))
@@ -126,32 +146,72 @@ def submit(place: Place, directory: str, script: str) -> Submission:
     with call(place.cluster, "submit"):
         lease = place.take()
         try:
-            outcome = _submit(lease, place, directory, script)
+            submission = _submit(lease, place, directory, script)
         except BaseException as exc:
             lease.fail(exc)
             raise
         lease.leave()
-        return Submission(outcome, lease, place.cluster.command_timeout)
+        return submission
 
 
-def _submit(lease: Lease, place: Place, directory: str, script: str) -> Accepted | Rejected | NoDirectory:
+def _submit(lease: Lease, place: Place, directory: str, script: str) -> Submission:
     run, timeout = lease.started, place.cluster.command_timeout
+    deadline = time.monotonic() + timeout
     run.send(scripts.submission(directory, script, run.marker), timeout=timeout)
     try:
-        answer = run.answer(2, timeout=timeout)
-        if len(answer.sections) > 1 and answer.sections[1].status != 0:
-            # sbatch's errors follow, and what scontrol says if there was an id all the same.
-            answer = run.answer(4 if sbatch.may_name_a_job(answer.sections[1].text) else 3, timeout=timeout)
+        answer = run.answer(2, timeout=timeout, suffices=sbatch.names_a_job)
+        if run.alive and len(answer.sections) == 1:
+            found = _found_waiting(place, answer)
+            if found:
+                return Submission(found[0], lease, timeout, found[1])
+            answer = run.answer(2, timeout=max(1.0, deadline - time.monotonic()))
+        if len(answer.sections) > 1 and (more := _told_after(answer.sections[1])):
+            answer = run.answer(2 + more, timeout=timeout)
     except TimedOut as exc:
-        return _accepted_before(exc)
+        return Submission(_accepted_before(exc), lease, timeout)
+    return Submission(_outcome(run, place, answer, timeout), lease, timeout)
+
+
+def _outcome(run: Run, place: Place, answer: Answer, timeout: float) -> Accepted | Rejected | NoDirectory:
     found = answer.sections
     if found and found[0].status != 0:
-        return NoDirectory(decoded(answer.stderr).replace(run.marker, "sh").strip()[:_LONGEST_COMPLAINT])
+        return NoDirectory(_words(run, answer)[:_LONGEST_COMPLAINT])
     if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
-        words = run.result(timeout=timeout)  # raises Interrupted where the connection is what was lost
-        said = decoded(words.stderr).replace(run.marker, "sh").strip()[:300]
-        raise Interrupted(f"the submission was given up on the cluster ({words.exit_status}): {said or 'no words'}")
+        ended = run.result(timeout=timeout)  # raises Interrupted where the connection is what was lost
+        if not found and not ended.truncated:
+            message = f"nothing was submitted: the login node ended the submission with {ended.exit_status}"
+            return Rejected(ended.exit_status or 0, "", _words(run, ended)[:_LONGEST_COMPLAINT], message)
+        said = _words(run, ended)[:300]
+        raise Interrupted(f"the submission was given up on the cluster ({ended.exit_status}): {said or 'no words'}")
     return sbatch.parse_submission(place.token.hex, found[1:])
+
+
+def _told_after(section: Section) -> int:
+    """Return how many sections follow that of sbatch because of how it ended.
+
+    Its errors, and what scontrol says if there was an id all the same; or what two listings say of a job without one.
+    """
+    named = sbatch.may_name_a_job(section.text)
+    if section.status != 0:
+        return 2 if named else 1
+    return 0 if named else 3
+
+
+def _found_waiting(place: Place, answer: Answer) -> tuple[Accepted, NewJob] | None:
+    """Return the job of an sbatch that has told an id and does not end; None if SLURM has none of that id and token."""
+    told = sbatch.accepted(decoded(without_markers(answer.stdout, shell.marker(place.token))))
+    if len(told) != 1:
+        return None
+    try:
+        found = _description(place.cluster, place.account, told[0])
+    except ClusterError:
+        return None  # sbatch will end, or be ended
+    new = sbatch.parse_new_job(told[0].job, found)
+    return (told[0], new) if new and any(place.token.hex in section.text for section in found) else None
+
+
+def _words(run: Run, answer: Answer) -> str:
+    return decoded(answer.stderr).replace(run.marker, "sh").strip()
 
 
 @remote
@@ -168,13 +228,54 @@ def lookup(
     answer = _run(cluster, account, scripts.LOOKUP, [str(since), account], stdin=stdin, limit=limit)
     if answer.truncated:
         raise Malformed(f"the search for lost submissions printed more than {limit} bytes")
-    return sbatch.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
+    outcomes = sbatch.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
+    missing = [token for token, outcome in outcomes.items() if not isinstance(outcome, Accepted)]
+    return outcomes | _elsewhere(cluster, account, missing, since)
+
+
+def _elsewhere(cluster: Cluster, account: str, tokens: Sequence[str], since: int) -> dict[str, Accepted]:
+    """Find the submissions that sbatch gave to another cluster, of those that this one does not know."""
+    if not tokens:
+        return {}
+    limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
+    answer = _run(cluster, account, scripts.LOOKUP_ELSEWHERE, [str(since), account], limit=limit)
+    if answer.truncated:
+        raise Malformed(f"the search for lost submissions printed more than {limit} bytes")
+    return sbatch.parse_lookup_elsewhere(tokens, answer.sections)
 
 
 @remote
 def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
     """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
-    return sbatch.parse_new_job(job, _run(cluster, account, scripts.DESCRIBE, [str(job)]).sections)
+    return sbatch.parse_new_job(job, _description(cluster, account, Accepted(job)))
+
+
+def _description(cluster: Cluster, account: str, accepted: Accepted) -> list[Section]:
+    return _run(cluster, account, scripts.DESCRIBE, [str(accepted.job), accepted.cluster]).sections
+
+
+@remote
+def slurm_name(cluster: Cluster, account: str) -> str:
+    """Return what SLURM itself calls `cluster`. Raises Unreachable, Refused, TimedOut, Failed, Malformed."""
+    return sbatch.parse_name(_run(cluster, account, scripts.NAME, []).sections)
+
+
+@remote
+def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list[str]:
+    """Cancel a job that sbatch has given from `cluster` to another one, and return the states that SLURM then tells.
+
+    There are several where the job is an array, and none where it is unknown. Raises Unreachable, Refused, TimedOut,
+    Malformed, Failed.
+    """
+    found = _run(cluster, account, scripts.CANCEL_ELSEWHERE, [str(accepted.job), accepted.cluster]).sections
+    if len(found) < 2:  # noqa: PLR2004 - scancel and squeue
+        raise Malformed("the script that cancels did not end")
+    scancel, squeue = found[:2]
+    if squeue.status == 0:
+        return squeue.text.split()
+    if _UNKNOWN_JOB in squeue.text:
+        return []
+    raise Failed(f"scancel ended with {scancel.status}, squeue with {squeue.status}: {squeue.text.strip()[:500]}")
 
 
 @remote
@@ -186,10 +287,10 @@ def tidy(cluster: Cluster, account: str) -> None:
 def _accepted_before(exc: TimedOut) -> Accepted:
     """Return the submission whose id was already printed when `exc` came; raise `exc` where none was."""
     whole_lines, _, _unfinished = decoded(exc.stdout).rpartition("\n")
-    ids = sbatch.job_ids(whole_lines)
-    if len(ids) != 1:
+    told = sbatch.accepted(whole_lines)
+    if len(told) != 1:
         raise exc
-    return Accepted(ids[0])
+    return told[0]
 
 
 @remote

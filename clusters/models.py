@@ -83,6 +83,14 @@ class Cluster(models.Model):
         validators=[RegexValidator(r"\A/[A-Za-z0-9._/+-]*\Z", "an absolute path without blanks")],
         help_text="directory of sbatch, squeue, sacct, scancel and scontrol",
     )
+    slurm_name = models.CharField(
+        "SLURM's name",
+        max_length=64,
+        blank=True,
+        validators=[RegexValidator(r"\A[A-Za-z0-9_.][A-Za-z0-9_.-]*\Z", "letters, digits, dots, hyphens, _")],
+        help_text="its ClusterName in slurm.conf, which sbatch tells of a job that it gave to another cluster; empty: "
+        "the name above or an alias",
+    )
     environment = models.JSONField(
         default=dict, blank=True, validators=[validate_environment], help_text="variables for these, such as SLURM_CONF"
     )
@@ -146,6 +154,10 @@ class Cluster(models.Model):
     def names(self) -> set[str]:
         """Return every name of this cluster in lower case."""
         return {self.name.lower(), *(alias.lower() for alias in self.aliases)}
+
+    def is_slurms(self, name: str) -> bool:
+        """Return whether SLURM calls this cluster `name`, as far as this row tells."""
+        return name.lower() == self.slurm_name.lower() if self.slurm_name else name.lower() in self.names
 
     @property
     def names_files(self) -> bool:

@@ -1,7 +1,8 @@
 """A script on a channel: what it printed itself, told from the noise of the login."""
 
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from clusters.errors import Refused, TimedOut
 
 _LIMIT = 64 * 1024  # bytes a stream
 _START_TIMEOUT = 30.0  # seconds
+_PATIENCE = 0.5  # seconds; see Run.answer
 
 
 @contextmanager
@@ -39,6 +41,24 @@ class _Ends:
             self._left -= 1
         self._seen = max(self._seen, len(output) - len(self._end))
         return not self._left and output.endswith(b"\n")
+
+
+class _EndsOrLine:
+    """Is satisfied with the wanted `end` lines too, but also with a `line` of its own after which no more came."""
+
+    def __init__(self, ends: _Ends, suffices: Callable[[bytes], bool]) -> None:
+        self._ends, self._suffices = ends, suffices
+        self._read, self._since = 0, 0.0
+
+    def __call__(self, output: bytearray) -> bool:
+        """Return whether the ends have come, or a line that suffices has for `_PATIENCE` seconds been there."""
+        if self._ends(output):
+            return True
+        while not self._since and (line_break := output.find(b"\n", self._read)) >= 0:
+            if self._suffices(bytes(output[self._read : line_break])):
+                self._since = time.monotonic()
+            self._read = line_break + 1
+        return bool(self._since) and time.monotonic() - self._since > _PATIENCE
 
 
 @dataclass(frozen=True)
@@ -88,14 +108,16 @@ class Run:
         """Write `data` to its standard input, which stays open. Raises TimedOut, Interrupted."""
         self._exchange.send(data, timeout, end=False)
 
-    def answer(self, sections: int, *, timeout: float) -> Answer:
+    def answer(self, sections: int, *, timeout: float, suffices: Callable[[bytes], bool] | None = None) -> Answer:
         """Return what it has printed as soon as that is `sections` commands' output, or it has ended.
 
+        Or half a second after a line for which `suffices` is true, if there is no end by then.
         Raises TimedOut or Interrupted with what its commands had printed, Refused where the login shell runs nothing,
         Malformed.
         """
         with _without_noise(self.marker):
-            self._exchange.read_until(_Ends(f"\n{self.marker} ".encode(), sections), timeout)
+            ends = _Ends(f"\n{self.marker} ".encode(), sections)
+            self._exchange.read_until(_EndsOrLine(ends, suffices) if suffices else ends, timeout)
             begun = shell.after_marker(self._exchange.stdout, self.marker) is not None
             # Without the script's first word only an exit status tells a shell that runs nothing from a lost link.
             exit_status = None if begun else self._exchange.finish(timeout)

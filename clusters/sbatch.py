@@ -6,14 +6,14 @@ Sources: the manual pages of sbatch, scontrol, squeue and sacct; what SLURM 20.1
 
 import datetime as dt
 import string
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from clusters import bounds
 from clusters.bounds import number
 from clusters.errors import Failed, Malformed
-from clusters.shell import Section
+from clusters.shell import Section, decoded
 from clusters.slurm import checked, moment
 
 # How `timeout` ends what took too long (coreutils: 124, and 128 + SIGKILL where that was needed; 256 + that in ksh).
@@ -24,15 +24,22 @@ _UNSURE = (
     "transport", "unexpected message", "send failure", "receive failure", "not responding",
 )  # fmt: skip
 
+_CLUSTER = "CLUSTER: "  # stands before a cluster's name in what squeue prints of several
+_OF_NAMES = frozenset(string.ascii_letters + string.digits + "._-")
+_LONGEST_NAME = 64  # characters of a cluster's name; SLURM takes 40
+
+_NO_JOB = "sbatch ended without submitting a job"
+
 _NO_TASK = "4294967294"  # stands where a task's number will be (NO_VAL in slurm.h)
 _LONGEST_PATH = 4_096  # bytes; PATH_MAX (limits.h)
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A submission that has a job."""
+    """A submission that has a job: on `cluster` (SLURM's name), or where that is empty on the login node's own."""
 
     job: int
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,12 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A submission that sbatch refused, in its own words."""
+    """A submission that has no job and will have none, and why: mostly sbatch refused it, in its own words."""
 
     exit_code: int
     stdout: str
     stderr: str
+    message: str = "sbatch refused the job"
 
 
 @dataclass(frozen=True)
@@ -66,39 +74,74 @@ class NotSubmitted:
 
 
 def parse_submission(token: str, found: list[Section]) -> Accepted | Rejected:
-    """Read what sbatch printed, its errors if it failed, and what scontrol says if there was an id.
+    """Read what sbatch printed, its errors if it failed or told no id, and what SLURM says if there was one.
 
-    Raises Malformed where the outcome cannot be told from that: there may be a job.
+    Where sbatch ended well without an id, two listings of the account's jobs follow: those of the login node's own
+    cluster, and those of every cluster. Raises Malformed where the outcome cannot be told from that: there may be a
+    job.
     """
     if not found:
         raise Malformed("sbatch did not end")
     sbatch, *rest = found
-    ids = job_ids(sbatch.text)
-    if sbatch.status == 0 and len(ids) == 1:
-        return Accepted(ids[0])
+    jobs = accepted(sbatch.text)
+    if sbatch.status == 0 and len(jobs) == 1:
+        return jobs[0]
     words = rest[0].text if rest else ""
-    if len(ids) == 1 and len(rest) > 1 and token in rest[1].text:
-        return Accepted(ids[0])  # whatever sbatch says, SLURM has a job of this token
-    if not ids and sbatch.status not in _ENDED_BY_US and sbatch.status != 0 and not _unsure(sbatch.text + words):
+    if len(jobs) == 1 and len(rest) > 1 and token in rest[1].text:
+        return jobs[0]  # whatever sbatch says, SLURM has a job of this token
+    if sbatch.status == 0 and not may_name_a_job(sbatch.text):
+        return _without_id(token, sbatch.text, words, rest[1:])
+    if not jobs and sbatch.status not in _ENDED_BY_US and sbatch.status != 0 and not _unsure(sbatch.text + words):
         return Rejected(sbatch.status, *_streams(sbatch.text, words))
     raise Malformed(f"sbatch ended with {sbatch.status} and printed {sbatch.text[:300]!r}, {words[:300]!r}")
 
 
-def job_ids(output: str) -> list[int]:
-    """Return the ids of jobs in what `sbatch --parsable` has printed: lines `ID` or `ID;CLUSTER`."""
-    ids = []
+def _without_id(token: str, output: str, words: str, listings: list[Section]) -> Accepted | Rejected:
+    """Tell what became of a submission of which sbatch told no id, though it ended well: the controllers know."""
+    if len(listings) != 2 or any(listing.status != 0 for listing in listings):  # noqa: PLR2004 - own, everybody's
+        raise Malformed(f"sbatch told no id, and the controllers did not answer: {words[:300]!r}")
+    own, of_all = listings
+    if jobs := _remembered([token], own.text):
+        return Accepted(jobs[token])
+    if elsewhere := _remembered_by_clusters([token], _by_cluster(of_all.text)):
+        return elsewhere[token]
+    return Rejected(0, *_streams(output, words), _NO_JOB)
+
+
+def accepted(output: str) -> list[Accepted]:
+    """Return the jobs in what `sbatch --parsable` has printed: lines `ID` or `ID;CLUSTER`."""
+    jobs = []
     for line in output.split("\n"):
         job, separator, cluster = line.partition(";")
-        if not separator or cluster.split() == [cluster]:
+        if is_name(cluster) if separator else True:
             with suppress(ValueError):
-                ids.append(number(job, bounds.ID, least=1))
-    return ids
+                jobs.append(Accepted(number(job, bounds.ID, least=1), cluster))
+    return jobs
+
+
+def is_name(text: str) -> bool:
+    """Return whether `text` may be SLURM's name of a cluster: a command takes it as an argument."""
+    return 0 < len(text) <= _LONGEST_NAME and _OF_NAMES.issuperset(text) and not text.startswith("-")
+
+
+def parse_name(found: Iterable[Section]) -> str:
+    """Read what `scontrol show config` says the cluster is called. Raises Failed, Malformed."""
+    for line in checked(found, "scontrol").split("\n"):
+        key, _, value = line.partition("=")
+        if key.strip(" ") == "ClusterName" and is_name(name := value.strip(" ")):
+            return name
+    raise Malformed("scontrol show config tells no ClusterName")
 
 
 def may_name_a_job(output: str) -> bool:
     """Return whether SUBMIT has seen an id in what sbatch has printed: a line that begins with a digit."""
     lines = "\n" + output
     return any(f"\n{digit}" in lines for digit in string.digits)
+
+
+def names_a_job(line: bytes) -> bool:
+    """Return whether sbatch has told the id of a job in `line`, which has no line break."""
+    return len(accepted(decoded(line))) == 1
 
 
 def _unsure(words: str) -> bool:
@@ -185,6 +228,37 @@ def parse_lookup(
     return {token: outcome for token, outcome in outcomes.items() if outcome}
 
 
+def parse_lookup_elsewhere(tokens: Collection[str], found: Sequence[Section]) -> dict[str, Accepted]:
+    """Read which of `tokens` the controllers of all clusters, and accounting, have. Raises Failed, Malformed."""
+    by_cluster = _by_cluster(checked(found, "squeue -M all"))
+    for line in checked(found[1:], "sacct -L").split("\n"):
+        cluster, _, rest = line.partition("|")
+        by_cluster.setdefault(cluster, []).append(rest)
+    return _remembered_by_clusters(tokens, by_cluster)
+
+
+def _by_cluster(text: str) -> dict[str, list[str]]:
+    """Return squeue's lines of each cluster, which come after one with its name."""
+    lines: dict[str, list[str]] = {}
+    cluster = ""
+    for line in text.split("\n"):
+        if line.startswith(_CLUSTER):
+            cluster = line.removeprefix(_CLUSTER)
+        else:
+            lines.setdefault(cluster, []).append(line)
+    return lines
+
+
+def _remembered_by_clusters(tokens: Collection[str], by_cluster: Mapping[str, list[str]]) -> dict[str, Accepted]:
+    """Return the jobs of `tokens`, as `_remembered` finds them in the lines of each cluster that has a name."""
+    return {
+        token: Accepted(job, cluster)
+        for cluster, lines in by_cluster.items()
+        if is_name(cluster)
+        for token, job in _remembered(tokens, "\n".join(lines)).items()
+    }
+
+
 def _remembered(tokens: Collection[str], *outputs: str) -> dict[str, int]:
     """Return the jobs that SLURM has of `tokens`: lines `ID|COMMAND`, with the token as a directory in the command.
 
@@ -205,13 +279,15 @@ def _remembered(tokens: Collection[str], *outputs: str) -> dict[str, int]:
 def _traced(token: str, trace: str, error: str, *, sbatch_is_over: bool) -> Accepted | Rejected | NotSubmitted | None:
     if trace.startswith("fenced"):
         return NotSubmitted()
-    answered = job_ids(trace)
+    answered = accepted(trace)
     status = _noted_status(token, trace)
     if len(answered) == 1 and status in {0, None}:
-        return Accepted(answered[0])
+        return answered[0]
     if status and not answered and status not in _ENDED_BY_US and not _unsure(error):
         return Rejected(status, "", error)
-    return NotSubmitted(error) if sbatch_is_over else None
+    if not sbatch_is_over:
+        return None
+    return Rejected(0, "", error, _NO_JOB) if status == 0 and not answered else NotSubmitted(error)
 
 
 def _noted_status(token: str, trace: str) -> int | None:

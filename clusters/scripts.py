@@ -14,6 +14,7 @@ _EIGHT_DIGITS = "[123456789]" + "[0123456789]" * 7  # a shell's pattern for the 
 _MANY = 64  # directories of submissions in one home, more than are at work at once
 _REMOVE_OLD = 'find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null'
 _END = '_js_status=$?; echo; echo "$0 $_js_status";'
+_COMMANDS = '"$1/squeue" -t all -o "%i|%o"'  # with which command line each job was submitted
 
 # $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. $3: anything, if the job
 # is to be described at once and not after the answer. Standard input, as `submission` makes it: how many bytes come
@@ -21,11 +22,15 @@ _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 # no number never comes into $(( )), where bash and ksh run commands: `x[$(command)]`. Whatever needs another process
 # and can be done before the input comes has been done by then: the token's directory is there, and the `head` that
 # reads those FIRST bytes.
+# The first section, of cd, is told to be good only when nothing but sbatch is left to do: a script that ended without
+# it has submitted nothing.
 # The script's file is created by whoever comes first, this script or LOOKUP: what that has found missing cannot be
 # submitted later. SLURM remembers sbatch's command line, and with it the token: where the home takes no file, the
 # script's is in the directory for temporary ones, which narrows how a lost submission can be found, as does standard
 # input where there is no room for it either. The id is written down before it is told. The answer of sbatch is passed
-# on line by line, so that an id is seen even if sbatch does not end (a user's `#SBATCH --wait`).
+# on line by line, so that an id is seen even if sbatch does not end (a user's `#SBATCH --wait`). Behind the id is the
+# name of a cluster where the job went to another one than the login node's own. Where sbatch ends well and tells no id,
+# the controllers are asked: `--test-only` has submitted nothing, but `--quiet` says nothing of a job either.
 # A line on standard input says that the answer is known: then the job is described, which would have kept the processor
 # from the answer, and the directory is not needed any more. Others are left only by what was killed; where they become
 # many, the old ones go.
@@ -43,8 +48,7 @@ SUBMIT = f"""
     [ "$_js_more" = 0 ] || _js_script="$_js_script$(head -c "$_js_more")";
     case "$_js_script" in *"$0"*) _js_script="${{_js_script%"$0"*}}";; *) rmdir "$_js_at" 2>/dev/null; exit 65;; esac;
     cd; case "$_js_dir" in /*) ;; *) _js_dir="$PWD/$_js_dir";; esac;
-    cd -- "$_js_dir"; {_END}
-    [ "$_js_status" = 0 ] || {{ rmdir "$_js_at" 2>/dev/null; exit 0; }};
+    cd -- "$_js_dir" || {{ {_END} rmdir "$_js_at" 2>/dev/null; exit 0; }};
     _js_claim() {{ set -C; printf "" > "$_js_at/job.sh"; _js_claimed=$?; set +C; return "$_js_claimed"; }};
     _js_write() {{ printf "%s" "$_js_script" > "$_js_at/job.sh" && printf "" > "$_js_at/error"; }};
     {{
@@ -53,18 +57,35 @@ SUBMIT = f"""
         _js_write || {{ _js_at="${{TMPDIR:-/tmp}}/$_js_token"; mkdir -m 700 "$_js_at" && _js_write; }};
     }} 2>/dev/null;
     _js_kept=$?;
-    _js_describe() {{ [ -z "$_js_id" ] || {{ SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$_js_id" 2>&1; {_END} }}; }};
+    _js_describe() {{
+        [ -z "$_js_id" ] || {{
+            SLURM_TIME_FORMAT=%s "$1/scontrol" ${{_js_where:+-M "$_js_where"}} show job "$_js_id" 2>&1; {_END}
+        }};
+    }};
+    echo; echo "$0 0";
     {{
         if [ "$_js_kept" = 0 ];
         then timeout -k 5 "$2" "$1/sbatch" --parsable "$_js_at/job.sh" 2> "$_js_at/error";
         else printf "%s" "$_js_script" | timeout -k 5 "$2" "$1/sbatch" --parsable 2>&1; fi; {_END}
     }} | {{
+        _js_id=""; _js_where="";
         while IFS= read -r _js_line; do
             case "$_js_line" in "$0 "*|[0-9]*) {{ echo "$_js_line" >> "$_js_at/answer"; }} 2>/dev/null;; esac;
             printf "%s" "$_js_line"; echo;
-            case "$_js_line" in "$0 "*) break;; [0-9]*) _js_id="${{_js_line%%;*}}";; esac;
+            case "$_js_line" in
+                "$0 "*) break;;
+                [0-9]*";"*) _js_id="${{_js_line%%;*}}"; _js_where="${{_js_line#*;}}";;
+                [0-9]*) _js_id="$_js_line"; _js_where="";;
+            esac;
         done;
-        [ "$_js_line" = "$0 0" ] || {{ head -c 24576 "$_js_at/error" 2>/dev/null; {_END} _js_at_once=1; }};
+        [ "$_js_line" = "$0 0" ] && [ -n "$_js_id" ] || {{
+            head -c 24576 "$_js_at/error" 2>/dev/null; {_END} _js_at_once=1;
+        }};
+        [ "$_js_line" = "$0 0" ] && [ -z "$_js_id" ] && {{
+            _js_user=$(id -un);
+            {_COMMANDS} -h -u "$_js_user" 2>&1; {_END}
+            {_COMMANDS} -M all -u "$_js_user" 2>&1; {_END}
+        }};
         [ -z "$_js_at_once" ] || _js_describe "$1";
         read -r _js_known <&3 || exit 0;
         [ -n "$_js_at_once" ] || _js_describe "$1";
@@ -123,7 +144,7 @@ LOOKUP = f"""
         else echo nowhere; fi; {_END}
         head -c 24576 "$_js_at/error" 2>/dev/null; {_END}
     done;
-    "$1/squeue" -h -t all -u "$3" -o "%i|%o" 2>&1; {_END}
+    {_COMMANDS} -h -u "$3" 2>&1; {_END}
     _js_fields=JobID,SubmitLine;
     case " $(echo $("$1/sacct" -e 2>/dev/null)) " in *" SubmitLine "*) ;; *" JobID "*) _js_fields=JobID;; esac;
     "$1/sacct" -u "$3" -X -P -n -D -o "$_js_fields" -S "now-$2seconds" 2>&1; {_END} exit 0
@@ -143,8 +164,26 @@ def submission(directory: str, script: str, marker: str) -> bytes:
     return (f"{_FIXED_WIDTH + more}\n".encode() + content).ljust(FIRST, b"\n")
 
 
-# $2: a job's id.
-DESCRIBE = f'SLURM_TIME_FORMAT=%s "$1/scontrol" show job "$2" 2>&1; {_END} exit 0'
+# $2: a job's id, $3: the name of the cluster that has it, or empty for the login node's own.
+DESCRIBE = f'SLURM_TIME_FORMAT=%s "$1/scontrol" ${{3:+-M "$3"}} show job "$2" 2>&1; {_END} exit 0'
+
+# $2: the window as in LOOK, $3: the account. Asks every cluster's controller, and accounting, with which command lines
+# jobs were submitted: a controller's after a line with the cluster's name, accounting's after that name and the id. Of
+# jobs that have not become eligible, such as held ones, accounting tells nothing; before SLURM 21.08 of none.
+LOOKUP_ELSEWHERE = f"""
+    {_COMMANDS} -M all -u "$3" 2>&1; {_END}
+    case " $(echo $("$1/sacct" -e 2>/dev/null)) " in
+        *" SubmitLine "*) "$1/sacct" -L -u "$3" -X -P -n -D -o Cluster,JobID,SubmitLine -S "now-$2seconds" 2>&1;;
+    esac; {_END} exit 0
+"""
+
+# Asks what SLURM calls the cluster of the login node.
+NAME = f'"$1/scontrol" show config 2>&1; {_END} exit 0'
+
+# $2: a job's id, $3: the name of the cluster that has it. Cancels it there, and asks what became of it.
+CANCEL_ELSEWHERE = f"""
+    "$1/scancel" -M "$3" -Q "$2" 2>&1; {_END} "$1/squeue" -M "$3" -h -t all -j "$2" -o "%T" 2>&1; {_END} exit 0
+"""
 
 # Removes what submissions left behind in a home more than a day ago.
 TIDY = f'find "$HOME/{DIRECTORY}" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {{}} + 2>&1; {_END} exit 0'

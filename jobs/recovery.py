@@ -16,7 +16,7 @@ from django.utils import timezone
 from clusters import gateway
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from jobs import locks, submission
+from jobs import locks, placement, submission
 from jobs.absorbing import CLOCK_SLACK
 from jobs.models import Job, JobQuerySet, RecoveryAttempt, Submission
 from jobs.states import ACTIVE
@@ -144,7 +144,8 @@ def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
         outcomes = gateway.lookup(
             cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens[0] in certain
         )
-        resolved += sum(submission.keep(jobs[token], outcome) for token, outcome in outcomes.items())
+        for token, outcome in outcomes.items():
+            resolved += submission.keep(jobs[token], placement.settle(jobs[token], outcome))
     return resolved
 
 

@@ -2,25 +2,25 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.errors import Malformed, Refused, TimedOut, Unreachable
+from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
 from clusters.gateway import NoDirectory, Place
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from jobs import afterwards, schedule
+from jobs import afterwards, placement, schedule
 from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
+from jobs.placement import Outcome
 from jobs.states import Status
-
-Outcome = Accepted | Rejected | NoDirectory | NotSubmitted
 
 # Every caller waits for it; the ORM's compiler would double what it takes.
 _ACCEPTED = """
-    UPDATE jobs_job SET submission = 'SUBMITTED', slurm_id = %s, job_id = %s, checked_at = %s
+    UPDATE jobs_job SET submission = 'SUBMITTED', cluster_id = %s, slurm_id = %s, job_id = %s, checked_at = %s
     WHERE id = %s AND submission IN ('PENDING', 'FAILED')
 """
 
@@ -104,23 +104,25 @@ def _ask(place: Place, job: Job, order: Order) -> None:
     except (TimedOut, Malformed) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     try:
-        keep(job, asked.outcome)
-    except DatabaseError as exc:
+        outcome = placement.settle(job, asked.outcome)
+        keep(job, outcome)
+    except (DatabaseError, ClusterError) as exc:
         asked.abandon()
         raise OutcomeUnknown(job.id, exc) from exc
+    settled = partial(_settled, job, leaves_traces=asked.leaves_traces)
     if job.cluster.names_files:
-        asked.settle(lambda new: _settled(job, new), wait=True)
+        asked.settle(settled, wait=True)
     else:
-        afterwards.do(lambda: asked.settle(lambda new: _settled(job, new), wait=False))
-    _raise_refusal(asked.outcome)
+        afterwards.do(lambda: asked.settle(settled, wait=False))
+    _raise_refusal(outcome)
 
 
 def _raise_refusal(outcome: Outcome) -> None:
     match outcome:
         case NoDirectory(message):
             raise SubmissionRefused(f"working_directory: {message}")
-        case Rejected(code, stdout, stderr):
-            raise SubmissionRefused("sbatch refused the job", exit_code=code, stdout=stdout, stderr=stderr)
+        case Rejected(code, stdout, stderr, message):
+            raise SubmissionRefused(message, exit_code=code, stdout=stdout, stderr=stderr)
 
 
 def _replay(account: str, order: Order) -> Job:
@@ -142,8 +144,8 @@ def keep(job: Job, outcome: Outcome) -> bool:
             return _accept(job, slurm_id)
         case NoDirectory(message):
             return _fail(job, f"working_directory: {message}")
-        case Rejected(code, stdout, stderr):
-            return _fail(job, "sbatch refused the job", exit_code=code, stdout=stdout, stderr=stderr)
+        case Rejected(code, stdout, stderr, message):
+            return _fail(job, message, exit_code=code, stdout=stdout, stderr=stderr)
         case NotSubmitted(words):
             # Nothing runs and nothing will: the caller may try again, with the same key too.
             return _fail(job, f"nothing was submitted: {words or 'the request did not reach sbatch'}", key=None)
@@ -166,7 +168,7 @@ def _accept(job: Job, slurm_id: int) -> bool:
 def _write_accepted(job: Job) -> bool:
     """Write that there is a job, over no outcome or the belief that there is none."""
     with connection.cursor() as cursor:
-        cursor.execute(_ACCEPTED, [job.slurm_id, job.job_id, job.checked_at, job.pk])
+        cursor.execute(_ACCEPTED, [job.cluster_id, job.slurm_id, job.job_id, job.checked_at, job.pk])
         return bool(cursor.rowcount == 1)
 
 
@@ -179,9 +181,9 @@ def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> 
     return Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values) == 1
 
 
-def _settled(job: Job, new: NewJob | None) -> None:
+def _settled(job: Job, new: NewJob | None, *, leaves_traces: bool) -> None:
     """Write what the cluster says of a new job. May run in a thread of the pool."""
-    describe(job, new, settled=True)
+    describe(job, new, settled=not leaves_traces)
     if new:
         schedule.wake(job.cluster, job.account)
 

@@ -22,6 +22,7 @@ NEEDED = {
     "openssh-client": (),
     "openssh-server": ("ssh.service",),
     "openssl": (),
+    "posh": (),
     "postgresql": ("postgresql.service",),
     "prometheus": ("prometheus.service",),
     "redis-server": ("redis-server.service",),
@@ -32,6 +33,8 @@ NEEDED = {
     "systemd": (),
     "tcsh": (),
     "tzdata": (),
+    "yash": (),
+    "zsh": (),
 }
 """Each package with the units that its installation would enable at the next boot."""
 

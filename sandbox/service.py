@@ -72,6 +72,7 @@ host_keys = [{json.dumps(loginnodes.host_key(cluster, layout))}]
 job_domain = {json.dumps(cluster.job_domain)}
 time_zone = {json.dumps(cluster.time_zone)}
 slurm_bin = "/usr/bin"
+slurm_name = {json.dumps(cluster.name)}
 {poller}[cluster.environment]
 SLURM_CONF = {json.dumps(str(cluster.slurm_conf(layout)))}
 """

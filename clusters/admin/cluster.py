@@ -38,7 +38,7 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
         (None, {"fields": ["name", "aliases", "job_domain", "time_zone"]}),
         ("Whether users may submit", {"fields": ["enabled", "disabled_message"]}),
         ("Login node", {"fields": ["address", "port", "host_keys"]}),
-        ("SLURM", {"fields": ["slurm_bin", "environment", "poll_account"]}),
+        ("SLURM", {"fields": ["slurm_bin", "slurm_name", "environment", "poll_account"]}),
         ("Output files", {"fields": ["download_url"]}),
         ("Limits", {"fields": ["connect_timeout", "command_timeout", "channels", "callers_per_account", "callers"]}),
     ]

@@ -76,6 +76,7 @@ class FakeSubmission:
 
     gateway: "FakeGateway"
     outcome: Any
+    leaves_traces: bool = False
 
     def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
         self.gateway.calls.append(f"settle wait={wait}")
@@ -117,6 +118,8 @@ class FakeGateway:
     files: dict[str, bytes] = field(default_factory=dict)
     lost: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    slurms_name: str = "zeus"
+    states_elsewhere: list[str] = field(default_factory=lambda: ["CANCELLED"])
     during: Callable[[], None] = lambda: None
 
     def _say(self, call: str, answer: Any) -> Any:
@@ -139,6 +142,14 @@ class FakeGateway:
 
     def describe(self, _cluster: Cluster, account: str, job: int) -> Any:
         return self._say("describe", described(account, job))
+
+    def slurm_name(self, cluster: Cluster, _account: str) -> Any:
+        self.calls.append(f"name of {cluster.name}")
+        return self.slurms_name
+
+    def cancel_elsewhere(self, _cluster: Cluster, _account: str, accepted: Accepted) -> Any:
+        self.calls.append(f"cancel {accepted.job} on {accepted.cluster}")
+        return self.states_elsewhere
 
     def cancel(self, _cluster: Cluster, _account: str, job: int, _since: int) -> Any:
         self.cancelled.append(job)
@@ -222,7 +233,17 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Iterator[Cast
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
-    for verb in ("submit", "lookup", "describe", "cancel", "inspect", "look", "open_file"):
+    for verb in (
+        "submit",
+        "lookup",
+        "describe",
+        "slurm_name",
+        "cancel_elsewhere",
+        "cancel",
+        "inspect",
+        "look",
+        "open_file",
+    ):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
     return stand_in
 

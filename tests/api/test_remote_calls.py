@@ -16,6 +16,7 @@ from clusters import gateway, pool, ssh
 from clusters.calls import call
 from clusters.errors import TimedOut
 from clusters.models import Cluster
+from clusters.sbatch import Accepted
 from jobs import errands, tasks
 from jobs.models import Job, Verb
 from tests.api.conftest import Cast, FakeGateway
@@ -62,6 +63,8 @@ ARGUMENTS: dict[str, Callable[[Cluster], tuple[Any, ...]]] = {
     "submit": lambda zeus: (gateway.Place(zeus, "plgalice", uuid.uuid4()), "", "#!/bin/sh\n"),
     "lookup": lambda zeus: (zeus, "plgalice", ["a" * 32], 60),
     "describe": lambda zeus: (zeus, "plgalice", 7),
+    "slurm_name": lambda zeus: (zeus, "plgalice"),
+    "cancel_elsewhere": lambda zeus: (zeus, "plgalice", Accepted(7, "athena")),
     "tidy": lambda zeus: (zeus, "plgalice"),
     "cancel": lambda zeus: (zeus, "plgalice", 7, 60),
     "inspect": lambda zeus: (zeus, "plgalice", 7, 60),

@@ -133,7 +133,7 @@ def test_what_was_found_missing_cannot_be_submitted_any_more(
     with node.waiting(token) as process:
         if started_before:
             assert node.looked_up(token) == sbatch.NotSubmitted()
-        assert node.submitted(process, token) == [""], "the directory was entered, sbatch was not started"
+        assert node.submitted(process, token) == [], "no section says that sbatch began"
     assert process.returncode == 75
     assert token.hex not in node.cluster.slurm("squeue", "-h", "-u", USER, "-o", "%o")
     assert node.looked_up(token) == sbatch.NotSubmitted()

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from sandbox.commands import run
 from tests.live.faults.accounts import nothing_left_of
 from tests.live.faults.client import Client, Posted, answers
 from tests.live.faults.conftest import TakeLane
 from tests.live.faults.instance import Instance
+from tests.live.faults.lane import Lane
 
 Settled = Callable[[Sequence[Posted]], None]
 
@@ -36,9 +38,11 @@ QUICK = [
     Misbehaviour("noise before the id", f"{_SUBMIT}; echo 'sbatch: lua: welcome'; echo $id", True, {201, 408}),
     Misbehaviour("noise after the id", f"{_SUBMIT}; echo $id; echo 'bye 12'; echo", True, {201, 408}),
     Misbehaviour("a second number", f"echo 12345; {_SUBMIT}; echo $id", True, {201, 408}),
-    Misbehaviour("nothing, with a job", _SUBMIT, True, {408}),
-    Misbehaviour("nothing, without a job", "exit 0", False, {408}),
-    Misbehaviour("noise only", "echo 'Submitted, somehow'", False, {408}),
+    Misbehaviour("nothing, with a job", _SUBMIT, True, {201}),
+    Misbehaviour("quiet, with a job", 'exec "$real" --quiet "$@"', True, {201}),
+    Misbehaviour("nothing, without a job", "exit 0", False, {422}),
+    Misbehaviour("noise only", "echo 'Submitted, somehow'", False, {422}),
+    Misbehaviour("a number, a while later the id", f"echo 12345; sleep 2; {_SUBMIT}; echo $id", True, {201, 408}),
     Misbehaviour("a time-out with a job", f"{_SUBMIT}; {_SOCKET}", True, {408}),
     Misbehaviour("a time-out without a job", _SOCKET, False, {408}),
     Misbehaviour("the cluster's name", f'{_SUBMIT}; echo "$id;zeus"', True, {201}),
@@ -92,6 +96,27 @@ def test_an_sbatch_that_does_not_end_is_ended_and_the_registry_knows_what_slurm_
     settled(posts)
     for case, posted in zip(SLOW, posts, strict=True):
         check(caller.told(posted), case)
+
+
+def test_a_job_on_another_cluster_whose_answer_was_lost_is_found_and_ended_where_nobody_could_follow_it(
+    caller: Client, take_lane: TakeLane, settled: Settled
+) -> None:
+    lane = take_lane(command_timeout=20)
+    lane.replace("sbatch", '"$real" --clusters=prometheus "$@" > /dev/null; kill -9 $$')
+    posted = caller.post(lane)
+    assert posted.code == 408, posted.body
+    assert states_on_prometheus(posted, lane) == ["PENDING"]
+    settled([posted])
+    told = caller.told(posted)
+    assert told["status"] == "failed"
+    assert "prometheus" in told["error_message"]
+    assert states_on_prometheus(posted, lane) == ["CANCELLED"]
+
+
+def states_on_prometheus(posted: Posted, lane: Lane) -> list[str]:
+    command = ["squeue", "-M", "prometheus", "-h", "-t", "all", "-o", "%k|%T"]
+    lines = (line.partition("|") for line in run(command, env={"SLURM_CONF": lane.slurm_conf}).splitlines())
+    return [state for comment, _, state in lines if comment == posted.tag]
 
 
 def test_a_refusal_is_passed_on_in_sbatchs_own_words(caller: Client, take_lane: TakeLane, settled: Settled) -> None:

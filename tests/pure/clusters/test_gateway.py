@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters import gateway
-from clusters.errors import ClusterError, Malformed
+from clusters.errors import ClusterError, Interrupted, Malformed
+from clusters.sbatch import Accepted, Rejected
 from tests.pure.clusters.logins import CLUSTER, Printed, answering, place
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -51,6 +52,22 @@ def submit(prints: Callable[[bytes], Printed]) -> None:
     asked.settle(lambda _new: None, wait=True)
 
 
+@pytest.mark.parametrize("status", [1, 65, 75, 126, 137])
+def test_a_script_that_ends_before_sbatch_began_has_submitted_nothing(status: int) -> None:
+    asked = gateway.submit(
+        place(lambda marker: (marker + b"\n", marker + b"\nsh: Cannot fork", status)), "", "#!/bin/sh\n"
+    )
+    assert asked.outcome == Rejected(
+        status, "", "sh: Cannot fork", f"nothing was submitted: the login node ended the submission with {status}"
+    )
+
+
+def test_a_script_that_ends_while_sbatch_may_be_at_work_leaves_the_outcome_open() -> None:
+    begun = place(lambda marker: (marker + b"\n\n" + marker + b" 0\n", b"", 137))
+    with pytest.raises(Interrupted):
+        gateway.submit(begun, "", "#!/bin/sh\n")
+
+
 def history(prints: Callable[[bytes], Printed]) -> None:
     with answering(prints), gateway.look(CLUSTER, "plgalice", everybody=False) as looking:
         looking.history([12], 60, [12])
@@ -70,6 +87,8 @@ VERBS: dict[str, Callable[[Callable[[bytes], Printed]], None]] = {
     "queue": within(lambda: look(everybody=False)),
     "lookup": within(lambda: gateway.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),
     "describe": within(lambda: gateway.describe(CLUSTER, "plgalice", 12)),
+    "slurm_name": within(lambda: gateway.slurm_name(CLUSTER, "plgalice")),
+    "cancel_elsewhere": within(lambda: gateway.cancel_elsewhere(CLUSTER, "plgalice", Accepted(12, "zeus"))),
     "cancel": within(lambda: gateway.cancel(CLUSTER, "plgalice", 12, 60)),
     "inspect": within(lambda: gateway.inspect(CLUSTER, "plgalice", 12, 60)),
     "ping": within(lambda: gateway.ping(CLUSTER, "plgalice")),

@@ -22,7 +22,7 @@ PIECES = [
     "1", "0", "9" * 11, " ", "\t", "|", "\n", "_", "+", "[", "]", ",", "-", "%", "%a", "%3a", "=", "/", ":", ";", ".",
     "a", "A", "\0", "٣", "\ud7ff", "...", "JobId=12 ", "\nJobId=12 ", "ArrayJobId=12 ", "   StdOut=", "   StdErr=/",
     "   SubmitTime=", "timed ", "send", MARKER, f"\n{MARKER} ", f"\n{MARKER} 0\n", f"/{TOKEN}/", "12|", "12|a|PENDING|",
-    "fenced", "claimed\n", "4294967294",
+    "fenced", "claimed\n", "\nCLUSTER: ", "\nzeus|", "4294967294",
 ]  # fmt: skip
 
 
@@ -37,6 +37,10 @@ READERS: dict[str, Callable[[str], object]] = {
     "a failed command": lambda text: slurm.checked([Heard(text.encode(), 1)], "squeue", Bytes(text.encode())),
     "sbatch": lambda text: sbatch.parse_submission(TOKEN, found(text)),
     "sbatch's errors": lambda text: sbatch.parse_submission(TOKEN, [Heard(text.encode(), 1), *found(text, text)]),
+    "sbatch's silence": lambda text: sbatch.parse_submission(TOKEN, found("", text, text, text)),
+    "whether a line names a job": lambda text: sbatch.names_a_job(Bytes(text.encode())),
+    "other clusters": lambda text: sbatch.parse_lookup_elsewhere([TOKEN], found(text, text)),
+    "a cluster's name": lambda text: sbatch.parse_name(found(text)),
     "scontrol": lambda text: sbatch.parse_new_job(12, found(text)),
     "scontrol's fields": lambda text: sbatch.parse_new_job(12, found(f"JobId=12 JobName=x\n{text}")),
     "a trace": lambda text: sbatch.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),

@@ -74,10 +74,53 @@ def submission(output: str, status: int, *more: str) -> sbatch.Accepted | sbatch
     return sbatch.parse_submission(TOKEN, [Section(output.encode(), status), *(Section(m.encode(), 0) for m in more)])
 
 
-@pytest.mark.parametrize("output", ["12\n", "12;zeus\n", "12", "Welcome\n12\n", "12\nsee you\n", "\udcff\n12\n"])
+@pytest.mark.parametrize("output", ["12\n", "12", "Welcome\n12\n", "12\nsee you\n", "\udcff\n12\n", "12\n13; x\n"])
 def test_an_id_and_success_is_a_job(output: str) -> None:
     found = Section(output.encode("utf-8", "surrogateescape"), 0)
     assert sbatch.parse_submission(TOKEN, [found]) == sbatch.Accepted(12)
+
+
+@pytest.mark.parametrize("name", ["zeus", "a.b-c_9", "x" * 64])
+def test_behind_the_id_is_the_name_of_the_cluster_that_has_the_job(name: str) -> None:
+    assert submission(f"12;{name}\n", 0) == sbatch.Accepted(12, name)
+    assert looked_up(f"claimed\n12;{name}\n") == sbatch.Accepted(12, name)
+    assert sbatch.names_a_job(f"12;{name}".encode())
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "-M", "$(id)", "a;b", "żeus", "x" * 65, "a\0"])
+def test_what_is_no_name_of_a_cluster_makes_no_job_of_a_number(name: str) -> None:
+    with pytest.raises(Malformed):
+        submission(f"12;{name}\n", 0)
+    assert not sbatch.names_a_job(f"12;{name}".encode())
+
+
+def without_id(own: str = "", everybody: str = "", *, statuses: tuple[int, int] = (0, 0)) -> object:
+    listings = [Section(text.encode(), status) for text, status in zip((own, everybody), statuses, strict=True)]
+    return sbatch.parse_submission(TOKEN, [Section(b"", 0), Section(b"Job 12 to start at", 0), *listings])
+
+
+def test_an_sbatch_that_ends_well_without_an_id_has_submitted_nothing_if_no_controller_has_a_job() -> None:
+    found = without_id("11|/other/job.sh\n", "11|/other/job.sh\n13|(null)\n")
+    assert found == sbatch.Rejected(0, "", "Job 12 to start at", "sbatch ended without submitting a job")
+
+
+def test_an_sbatch_that_ends_well_without_an_id_has_the_job_that_the_controller_has() -> None:
+    assert without_id(f"12|{COMMAND}\n", f"12|{COMMAND}\n") == sbatch.Accepted(12)
+
+
+@pytest.mark.parametrize("statuses", [(1, 0), (0, 1)])
+def test_an_sbatch_without_an_id_leaves_the_outcome_open_where_a_controller_does_not_answer(
+    statuses: tuple[int, int],
+) -> None:
+    with pytest.raises(Malformed):
+        without_id(statuses=statuses)
+    with pytest.raises(Malformed):
+        submission("", 0, "Job 12 to start at", "")
+
+
+def test_an_sbatch_that_ends_well_without_an_id_has_the_job_that_another_cluster_has() -> None:
+    listing = f"CLUSTER: athena\nJOBID|COMMAND\n\nCLUSTER: prometheus\nJOBID|COMMAND\n12|{COMMAND}\n"
+    assert without_id("", listing) == sbatch.Accepted(12, "prometheus")
 
 
 def test_an_id_and_failure_is_a_job_if_slurm_knows_the_token() -> None:
@@ -129,7 +172,7 @@ def test_a_token_that_slurm_remembers_is_a_job_whatever_else_is_known() -> None:
     assert looked_up(f"claimed\n{MARKER} 1\n", "no", squeue=f"12|{COMMAND}\n") == sbatch.Accepted(12)
 
 
-@pytest.mark.parametrize("trace", [f"claimed\n12\n{MARKER} 0\n", "claimed\n12\n", "claimed\n12;zeus\n"])
+@pytest.mark.parametrize("trace", [f"claimed\n12\n{MARKER} 0\n", "claimed\n12\n"])
 def test_an_id_that_was_written_down_is_a_job(trace: str) -> None:
     assert looked_up(trace) == sbatch.Accepted(12)
 
@@ -148,7 +191,6 @@ def test_what_was_fenced_off_has_no_job_and_gets_none() -> None:
         ("claimed\n", ""),
         ("nowhere\n", ""),
         (f"claimed\n{MARKER} 124\n", ""),
-        (f"claimed\n{MARKER} 0\n", ""),
         (f"claimed\n{MARKER} 1\n", "Socket timed out on send/recv operation"),
         (f"claimed\n12\n{MARKER} 1\n", ""),
     ],
@@ -156,6 +198,42 @@ def test_what_was_fenced_off_has_no_job_and_gets_none() -> None:
 def test_missing_is_believed_only_once_sbatch_is_over(trace: str, error: str) -> None:
     assert looked_up(trace, error) is None
     assert looked_up(trace, error, over=True) == sbatch.NotSubmitted(error)
+
+
+def test_an_sbatch_that_ended_well_without_an_id_is_told_so_once_it_is_certain() -> None:
+    trace = f"claimed\n{MARKER} 0\n"
+    assert looked_up(trace, "words") is None
+    assert looked_up(trace, "words", over=True) == sbatch.Rejected(
+        0, "", "words", "sbatch ended without submitting a job"
+    )
+
+
+def elsewhere(queue: str, history: str, *statuses: int) -> dict[str, sbatch.Accepted]:
+    found = zip((queue, history), statuses or (0, 0), strict=True)
+    return sbatch.parse_lookup_elsewhere([TOKEN], [Section(text.encode(), status) for text, status in found])
+
+
+def test_controllers_and_accounting_tell_which_cluster_has_a_submission() -> None:
+    job = {TOKEN: sbatch.Accepted(12, "prometheus")}
+    queue = f"CLUSTER: zeus\nJOBID|COMMAND\n11|x\n\nCLUSTER: prometheus\nJOBID|COMMAND\n12|{COMMAND}\n"
+    history = f"zeus|11|sbatch other\nprometheus|12_[1-4]|sbatch --parsable {COMMAND}\nprometheus|12_1|{COMMAND}\n"
+    assert elsewhere(queue, "") == elsewhere("", history) == elsewhere(queue, history) == job
+    assert elsewhere("", "") == elsewhere(f"12|{COMMAND}\n", f"a b|12|{COMMAND}\n") == {}
+    for statuses in ((1, 0), (0, 1)):
+        with pytest.raises(Failed):
+            elsewhere(queue, history, *statuses)
+    with pytest.raises(Malformed):
+        elsewhere("", f"zeus|{'9' * 30}|{COMMAND}\n")
+
+
+def test_scontrol_tells_what_slurm_calls_the_cluster() -> None:
+    text = "Configuration data as of 1795549454\nClusterName             = zeus\nCommunicationParameters = (null)\n"
+    assert sbatch.parse_name([Section(text.encode(), 0)]) == "zeus"
+    for other in ("", "ClusterName = \n", "ClusterName = a b\n"):
+        with pytest.raises(Malformed):
+            sbatch.parse_name([Section(other.encode(), 0)])
+    with pytest.raises(Failed):
+        sbatch.parse_name([Section(text.encode(), 1)])
 
 
 @pytest.mark.parametrize("broken", [2, 3])

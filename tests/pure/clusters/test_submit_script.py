@@ -1,5 +1,6 @@
 """The script that submits, run by every shell that may be /bin/sh on a login node: nothing of a caller is evaluated."""
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -15,14 +16,23 @@ TOKEN = uuid.UUID("0123456789abcdef0123456789abcdef")
 MARKER = shell.marker(TOKEN)
 SCRIPT = "#!/bin/sh\necho zażółć\n"
 EVIL = "x[$(touch CANARY)]`touch CANARY`'\"; touch CANARY; $((x[$(touch CANARY)])) "
-SHELLS = ["dash", "bash", "busybox", "ksh93", "mksh"]
+SHELLS = ["dash", "bash", "busybox", "ksh93", "mksh", "yash", "zsh"]
 every_shell = pytest.mark.parametrize("name", SHELLS)
+# posh takes the quotes in ${x%"y"} for text: it submits nothing, and evaluates nothing either.
+every_shell_and_posh = pytest.mark.parametrize("name", [*SHELLS, "posh"])
 
-# Says where it runs, keeps the script, and takes the job.
+# Says where it runs, keeps the script, and answers what the test has it answer.
 SBATCH = """#!/bin/sh
 stat -L -c %d:%i . > "$JS_OUT/directory"
 cat "$2" > "$JS_OUT/script"
-echo 77
+[ -e "$JS_OUT/answer" ] || echo 77
+cat "$JS_OUT/answer"
+echo words >&2
+exit "$(cat "$JS_OUT/status" || echo 0)"
+"""
+# Both say with which words they were called.
+TOOL = """#!/bin/sh
+echo "${0##*/} $*"
 """
 
 
@@ -86,13 +96,20 @@ def login(tmp_path: Path) -> Login:
         (tmp_path / name).mkdir()
     (tmp_path / "bin" / "sbatch").write_text(SBATCH)
     (tmp_path / "bin" / "sbatch").chmod(0o755)
-    (tmp_path / "bin" / "scontrol").symlink_to("/bin/true")
+    for name in ("scontrol", "squeue"):
+        (tmp_path / "bin" / name).write_text(TOOL)
+        (tmp_path / "bin" / name).chmod(0o755)
     return Login(tmp_path)
 
 
 def statuses(done: subprocess.CompletedProcess[bytes]) -> list[int]:
     """Return how the commands ended whose end the script has told."""
     return [section.status for section in shell.sections(b"\n" + done.stdout, MARKER)]
+
+
+def sections(done: subprocess.CompletedProcess[bytes]) -> list[tuple[str, int]]:
+    """Return what the commands printed whose end the script has told, and how they ended."""
+    return [(found.text.strip(), found.status) for found in shell.sections(b"\n" + done.stdout, MARKER)]
 
 
 def identity(path: Path) -> str:
@@ -121,7 +138,7 @@ def test_a_script_of_any_length_reaches_sbatch_whole(login: Login, name: str) ->
         assert (done.returncode, login.script) == (0, script), room
 
 
-@every_shell
+@every_shell_and_posh
 @pytest.mark.parametrize("length", [4096, 4097, 8100, 8181, 8182, 8183, 8184, 8192, 20_000])
 @pytest.mark.parametrize("text", ["/" + EVIL * 800, "x[$(touch CANARY)]" + "/" * 20_000])
 def test_a_directory_that_is_too_long_is_not_entered_and_no_text_of_it_is_evaluated(
@@ -138,7 +155,7 @@ def test_a_directory_that_is_too_long_is_not_entered_and_no_text_of_it_is_evalua
     assert login.ran_in is None
 
 
-@every_shell
+@every_shell_and_posh
 @pytest.mark.parametrize(
     "number",
     [
@@ -152,10 +169,54 @@ def test_what_is_no_number_is_not_reckoned_with(login: Login, name: str, number:
     assert (done.returncode, statuses(done), login.ran_in) == (65, [], None)
 
 
-@every_shell
+@every_shell_and_posh
 def test_an_input_that_breaks_off_submits_nothing(login: Login, name: str) -> None:
     frame = scripts.submission(str(login.directory(4095)), SCRIPT * 1000, MARKER)
     for length in (0, 5, 9, 3000, 4104, 4105, scripts.FIRST, len(frame) - 1):
         done = login.submit(name, frame[:length])
         assert (done.returncode, statuses(done), login.ran_in) == (65, [], None), length
     assert list((login.root / "home" / scripts.DIRECTORY).iterdir()) == []
+
+
+def answered(login: Login, name: str, answer: str, status: int) -> list[tuple[str, int]]:
+    (login.root / "out" / "answer").write_text(answer)
+    (login.root / "out" / "status").write_text(str(status))
+    [(_marker, cd), *rest] = sections(login.submit(name, scripts.submission("", SCRIPT, MARKER)))
+    assert cd == 0
+    return rest
+
+
+@every_shell
+def test_a_job_is_described_by_the_cluster_that_has_it(login: Login, name: str) -> None:
+    assert answered(login, name, "77\n", 0) == [("77", 0), ("scontrol show job 77", 0)]
+    assert answered(login, name, "77;prometheus\n", 0) == [
+        ("77;prometheus", 0),
+        ("scontrol -M prometheus show job 77", 0),
+    ]
+    [_, (described, _status)] = answered(login, name, f"77;{EVIL}\n", 0)
+    assert described.startswith("scontrol -M x[$(touch CANARY)]")
+    assert login.canaries == []
+
+
+@every_shell
+def test_where_sbatch_ends_well_without_an_id_the_controllers_are_asked(login: Login, name: str) -> None:
+    me = getpass.getuser()
+    assert answered(login, name, "", 0) == [
+        ("", 0),
+        ("words", 0),
+        (f"squeue -t all -o %i|%o -h -u {me}", 0),
+        (f"squeue -t all -o %i|%o -M all -u {me}", 0),
+    ]
+    assert answered(login, name, "", 3) == [("", 3), ("words", 0)]
+    assert answered(login, name, "77\n", 3) == [("77", 3), ("words", 0), ("scontrol show job 77", 0)]
+
+
+@every_shell
+def test_what_another_has_claimed_is_not_submitted_and_no_section_says_that_sbatch_began(
+    login: Login, name: str
+) -> None:
+    directory = login.root / "home" / scripts.DIRECTORY / TOKEN.hex
+    directory.mkdir(parents=True)
+    (directory / "job.sh").touch()
+    done = login.submit(name, scripts.submission("", SCRIPT, MARKER))
+    assert (done.returncode, sections(done), login.ran_in) == (75, [], None)

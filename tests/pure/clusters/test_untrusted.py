@@ -134,10 +134,11 @@ def test_exit_codes_are_wait_statuses(found: list[Section]) -> None:
 
 def check_outcome(outcome: object) -> None:
     match outcome:
-        case Accepted(job):
+        case Accepted(job, cluster):
             assert 1 <= job < 2**32
+            assert is_text(cluster, 64)
         case Rejected(code, stdout, stderr):
-            assert 0 < code < 1_000
+            assert 0 <= code < 1_000
             assert is_text(stdout, 10**6)
             assert is_text(stderr, 10**6)
         case NotSubmitted(stderr):
@@ -155,6 +156,19 @@ def check_outcome(outcome: object) -> None:
 def test_the_outcome_of_a_submission_is_bounded_or_malformed(found: list[Section]) -> None:
     with suppress(Malformed):
         check_outcome(sbatch.parse_submission(TOKEN, found))
+
+
+@thorough
+@given(output, output)
+@example(b"zeus|" + b"9" * 5_000 + f"|/{TOKEN}/x".encode(), b"ClusterName = " + b"x" * 100)
+@example(b"CLUSTER: " + b"x" * 100 + f"\n12|/{TOKEN}/x".encode(), b"")
+@example(b"zeus|12" + f"|/{TOKEN}/x\0".encode(), b"ClusterName = \0")
+def test_other_clusters_are_told_in_bounded_names_or_by_a_cluster_error(jobs: bytes, config: bytes) -> None:
+    with suppress(ClusterError):
+        for outcome in sbatch.parse_lookup_elsewhere([TOKEN], [Section(jobs, 0), Section(jobs, 0)]).values():
+            check_outcome(outcome)
+    with suppress(ClusterError):
+        assert is_text(sbatch.parse_name([Section(config, 0)]), 64)
 
 
 @thorough
