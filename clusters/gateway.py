@@ -427,6 +427,7 @@ def _run(
 
 
 def _script(cluster: Cluster, text: str, *arguments: str) -> Script:
+    text = scripts.keeping(text, cluster.environment)
     return Script(text, (cluster.slurm_bin, *arguments), tuple(cluster.environment.items()))
 
 

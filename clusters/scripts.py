@@ -5,6 +5,8 @@ followed by a marker line with its exit status. Times are asked for as epochs (S
 carry no zone. Sources: the manual pages of sbatch, scontrol, squeue, scancel and sacct, SLURM 20.11 to 26.05.
 """
 
+from collections.abc import Collection, Sequence
+
 DIRECTORY = ".job-submitter"  # in the user's home
 
 FIRST = 8192  # bytes that SUBMIT reads at once: the longest directory has room in them, and most scripts
@@ -15,6 +17,33 @@ _MANY = 64  # directories of submissions in one home, more than are at work at o
 _REMOVE_OLD = 'find "$_js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null'
 _END = '_js_status=$?; echo; echo "$0 $_js_status";'
 _COMMANDS = '"$1/squeue" -t all -o "%i|%o"'  # with which command line each job was submitted
+
+# The variables by which squeue, sacct, scancel and scontrol choose what they ask, tell or do: those of their manual
+# pages and sources, and what options without one would be called. A closed list costs no process; among the shells only
+# bash and ksh find names by their beginnings without one.
+STEERING = (
+    "SQUEUE_ACCOUNT", "SQUEUE_ALL", "SQUEUE_ARRAY", "SQUEUE_ARRAY_UNIQUE", "SQUEUE_CLUSTERS", "SQUEUE_EXPAND_PATTERNS",
+    "SQUEUE_FEDERATION", "SQUEUE_FORMAT", "SQUEUE_FORMAT2", "SQUEUE_LICENSES", "SQUEUE_LOCAL", "SQUEUE_NAMES",
+    "SQUEUE_ONLY_JOB_STATE", "SQUEUE_PARTITION", "SQUEUE_PRIORITY", "SQUEUE_QOS", "SQUEUE_RESERVATION", "SQUEUE_SIB",
+    "SQUEUE_SIBLING", "SQUEUE_SORT", "SQUEUE_STATES", "SQUEUE_USERS",
+    "SACCT_FEDERATION", "SACCT_FORMAT", "SACCT_LOCAL",
+    "SCANCEL_ACCOUNT", "SCANCEL_BATCH", "SCANCEL_CRON", "SCANCEL_CTLD", "SCANCEL_FULL", "SCANCEL_HURRY",
+    "SCANCEL_INTERACTIVE", "SCANCEL_NAME", "SCANCEL_PARTITION", "SCANCEL_QOS", "SCANCEL_SIBLING", "SCANCEL_STATE",
+    "SCANCEL_USER", "SCANCEL_VERBOSE", "SCANCEL_WCKEY",
+    "SCONTROL_ALL", "SCONTROL_FEDERATION", "SCONTROL_FUTURE", "SCONTROL_LOCAL", "SCONTROL_SIB", "SCONTROL_SIBLING",
+    "SLURM_BITSTR_LEN", "SLURM_CLUSTERS", "SLURM_DEBUG_FLAGS", "SLURM_TIME_FORMAT", "SLURM_TOPO_LEN",
+    "SLURM_WORKING_CLUSTER",
+)  # fmt: skip
+
+
+def _unset(names: Sequence[str]) -> str:
+    return f"unset -v {' '.join(names) or '_js'};"
+
+
+# Stands before the first question of a script: what start-up files have exported for the user's own questions is not
+# for ours. sbatch never runs after it. Besides variables these are functions in the place of what we use, and options
+# of the shell (SHELLOPTS), which bash takes from its environment as sh too.
+_UNSTEERED = f"{_unset(STEERING)} unset -f cat echo head printf read; set +aefuxC;"
 
 # $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. $3: anything, if the job
 # is to be described at once and not after the answer. Standard input, as `submission` makes it: how many bytes come
@@ -59,6 +88,7 @@ SUBMIT = f"""
     _js_kept=$?;
     _js_describe() {{
         [ -z "$_js_id" ] || {{
+            {_unset(STEERING)}
             SLURM_TIME_FORMAT=%s "$1/scontrol" ${{_js_where:+-M "$_js_where"}} show job "$_js_id" 2>&1; {_END}
         }};
     }};
@@ -82,7 +112,7 @@ SUBMIT = f"""
             head -c 24576 "$_js_at/error" 2>/dev/null; {_END} _js_at_once=1;
         }};
         [ "$_js_line" = "$0 0" ] && [ -z "$_js_id" ] && {{
-            _js_user=$(id -un);
+            _js_user=$(id -un); {_unset(STEERING)}
             {_COMMANDS} -h -u "$_js_user" 2>&1; {_END}
             {_COMMANDS} -M all -u "$_js_user" 2>&1; {_END}
         }};
@@ -107,7 +137,7 @@ _SACCT = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/sacct" -a -X -P -n -o {_H
 # ends it.
 # Only a query by id finds a job that was cancelled before it became eligible. sacct -D tells every record of an id.
 LOOK = f"""
-    {_SQUEUE} ${{2:+-u "$2"}}; {_END}
+    {_UNSTEERED} {_SQUEUE} ${{2:+-u "$2"}}; {_END}
     read -r _js_since; read -r _js_ended; _js_ids=$(cat); [ -n "$_js_ids" ] || exit 0;
     if [ -n "$_js_ended" ]; then "$1/squeue" -h -t all -j "$_js_ended" -O "JobArrayID:40,exit_code:20"; fi; {_END}
     {_SACCT} -D -S "now-${{_js_since}}seconds" -j "$_js_ids"; {_END} exit 0
@@ -119,13 +149,13 @@ _ONE = f"""
 """
 
 # $2: a job's id, $3: the window as in LOOK. Asks about one job: accounting only where the controller knows nothing.
-INSPECT = _ONE
+INSPECT = f"{_UNSTEERED} {_ONE}"
 
 # The same after cancelling it.
-CANCEL = f'"$1/scancel" -Q "$2" 2>&1; {_END} {_ONE}'
+CANCEL = f'{_UNSTEERED} "$1/scancel" -Q "$2" 2>&1; {_END} {_ONE}'
 
 # Asks for the version of SLURM's tools, and whether the controller answers.
-PING = f'"$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit 0'
+PING = f'{_UNSTEERED} "$1/sbatch" --version 2>&1; {_END} "$1/scontrol" ping 2>&1; {_END} exit 0'
 
 # $2: the window as in LOOK, $3: the account. Standard input: tokens of submissions whose outcome is not known.
 # Two sections a token (its fate and sbatch's output; sbatch's errors), then squeue's and sacct's command lines.
@@ -144,7 +174,7 @@ LOOKUP = f"""
         else echo nowhere; fi; {_END}
         head -c 24576 "$_js_at/error" 2>/dev/null; {_END}
     done;
-    {_COMMANDS} -h -u "$3" 2>&1; {_END}
+    {_UNSTEERED} {_COMMANDS} -h -u "$3" 2>&1; {_END}
     _js_fields=JobID,SubmitLine;
     case " $(echo $("$1/sacct" -e 2>/dev/null)) " in *" SubmitLine "*) ;; *" JobID "*) _js_fields=JobID;; esac;
     "$1/sacct" -u "$3" -X -P -n -D -o "$_js_fields" -S "now-$2seconds" 2>&1; {_END} exit 0
@@ -165,25 +195,34 @@ def submission(directory: str, script: str, marker: str) -> bytes:
 
 
 # $2: a job's id, $3: the name of the cluster that has it, or empty for the login node's own.
-DESCRIBE = f'SLURM_TIME_FORMAT=%s "$1/scontrol" ${{3:+-M "$3"}} show job "$2" 2>&1; {_END} exit 0'
+DESCRIBE = f'{_UNSTEERED} SLURM_TIME_FORMAT=%s "$1/scontrol" ${{3:+-M "$3"}} show job "$2" 2>&1; {_END} exit 0'
 
 # $2: the window as in LOOK, $3: the account. Asks every cluster's controller, and accounting, with which command lines
 # jobs were submitted: a controller's after a line with the cluster's name, accounting's after that name and the id. Of
 # jobs that have not become eligible, such as held ones, accounting tells nothing; before SLURM 21.08 of none.
 LOOKUP_ELSEWHERE = f"""
-    {_COMMANDS} -M all -u "$3" 2>&1; {_END}
+    {_UNSTEERED} {_COMMANDS} -M all -u "$3" 2>&1; {_END}
     case " $(echo $("$1/sacct" -e 2>/dev/null)) " in
         *" SubmitLine "*) "$1/sacct" -L -u "$3" -X -P -n -D -o Cluster,JobID,SubmitLine -S "now-$2seconds" 2>&1;;
     esac; {_END} exit 0
 """
 
 # Asks what SLURM calls the cluster of the login node.
-NAME = f'"$1/scontrol" show config 2>&1; {_END} exit 0'
+NAME = f'{_UNSTEERED} "$1/scontrol" show config 2>&1; {_END} exit 0'
 
 # $2: a job's id, $3: the name of the cluster that has it. Cancels it there, and asks what became of it.
 CANCEL_ELSEWHERE = f"""
-    "$1/scancel" -M "$3" -Q "$2" 2>&1; {_END} "$1/squeue" -M "$3" -h -t all -j "$2" -o "%T" 2>&1; {_END} exit 0
+    {_UNSTEERED} "$1/scancel" -M "$3" -Q "$2" 2>&1; {_END}
+    "$1/squeue" -M "$3" -h -t all -j "$2" -o "%T" 2>&1; {_END} exit 0
 """
 
 # Removes what submissions left behind in a home more than a day ago.
 TIDY = f'find "$HOME/{DIRECTORY}" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {{}} + 2>&1; {_END} exit 0'
+
+
+def keeping(script: str, names: Collection[str]) -> str:
+    """Return `script` as it is to run where an operator has set the variables `names`, which then steer our questions.
+
+    Names that steer none are no matter: nothing takes them away.
+    """
+    return script.replace(_unset(STEERING), _unset([name for name in STEERING if name not in names]))

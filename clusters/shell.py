@@ -39,7 +39,7 @@ def script_line(script: str, arguments: Sequence[str], environment: Mapping[str,
     count as blanks, so its statements end with `;`. `environment` is added to what the login has.
     """
     settings = [f"{name}={value}" for name, value in environment.items()]
-    program = f'echo "$0"; echo "$0" >&2; {" ".join(script.split())}'
+    program = f'command echo "$0"; command echo "$0" >&2; {" ".join(script.split())}'
     argv = [*(["/usr/bin/env", *settings] if settings else []), "/bin/sh", "-c", program, marker, *arguments]
     return "exec " + " ".join(quote(word) for word in argv)
 

@@ -33,7 +33,7 @@ def history() -> dict[tuple[int, str | None], slurm.Record]:
 SCRIPTS = [
     name
     for name in dir(scripts)
-    if name.isupper() and name not in {"DIRECTORY", "FIRST", "LONGEST_DIRECTORY"} and name[0] != "_"
+    if name.isupper() and name not in {"DIRECTORY", "FIRST", "LONGEST_DIRECTORY", "STEERING"} and name[0] != "_"
 ]
 
 
