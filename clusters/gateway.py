@@ -37,6 +37,18 @@ class NoDirectory:
     message: str
 
 
+@dataclass(frozen=True)
+class Cancellation:
+    """What SLURM says of a job once scancel has ended; no records if it no longer knows the job.
+
+    `complaint`: how scancel failed, in its own words; empty where it ended with 0. It also does that where it has
+    cancelled nothing.
+    """
+
+    records: list[Record]
+    complaint: str = ""
+
+
 class Submission:
     """An outcome that is known here but not yet on the cluster, where its traces stay until it is settled.
 
@@ -294,20 +306,20 @@ def _accepted_before(exc: TimedOut) -> Accepted:
 
 
 @remote
-def cancel(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
-    """Cancel `job` as `account`, and return what SLURM then says of it; nothing if it no longer knows the job.
+def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation:
+    """Cancel `job` as `account`, and return what SLURM then says of it: whether it is cancelled, its records tell.
 
     `since`: seconds ago at which the job was certainly not yet submitted. Raises Unreachable, Refused, TimedOut,
-    Malformed, and Failed where SLURM neither cancelled the job nor knows it as ended.
+    Malformed, and Failed where SLURM does not say what became of it.
     """
     found = _run(cluster, account, scripts.CANCEL, [str(job), str(since)]).sections
     if len(found) < 2:  # noqa: PLR2004 - scancel and squeue
         raise Malformed("the script that cancels did not end")
     scancel, *rest = found
-    records = _one(rest)
-    if scancel.status != 0 and any(record.ended_at is None for record in records):
-        raise Failed(f"scancel ended with {scancel.status}: {scancel.text.strip()[:500]}")
-    return records
+    failed = scancel.status != 0
+    return Cancellation(
+        _one(rest), f"scancel ended with {scancel.status}: {scancel.text.strip()[:500]}" if failed else ""
+    )
 
 
 def _one(found: list[Section]) -> list[Record]:

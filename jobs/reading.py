@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from clusters.bounds import COUNT
 from clusters.slurm import Record
-from jobs.states import Status, of_array, status_of
+from jobs.states import ENDING, Status, of_array, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ def is_active(record: Record) -> bool:
     """Return whether SLURM still holds the job or task of `record`; a word that is not known counts as held."""
     status = status_of(record.state)
     return status is None or not status.final
+
+
+def goes_on(record: Record) -> bool:
+    """Return whether SLURM says that the job or task of `record` waits or runs, and is not about to end."""
+    return is_active(record) and record.state not in ENDING
 
 
 def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:

@@ -1,21 +1,26 @@
 """The verbs on a registered job: abort, delete. What views, commands and the admin call."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
 from django.utils import timezone
 
 from clusters import gateway
+from clusters.errors import Failed
 from clusters.slurm import Record
 from jobs import reading
 from jobs.absorbing import CLOCK_SLACK, differing, of_this_submission
 from jobs.models import Job, Source
 from jobs.states import Status
 
+# Seconds before each further look at a job that goes on although scancel has ended with 0: SLURM may come to it later.
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
+
 
 def abort(job: Job, source: Source = Source.USER, *, by: str = "") -> None:
     """Cancel `job` in SLURM; it stays registered. A job that has ended is left as it is. `by` is an operator's name.
 
-    Raises ClusterError, and the job stays as it was.
+    Raises ClusterError, and the job stays as it was: Failed where SLURM says afterwards that it waits or runs.
     """
     if Status(job.status).final:
         return
@@ -29,7 +34,7 @@ def abort(job: Job, source: Source = Source.USER, *, by: str = "") -> None:
 def delete(job: Job) -> None:
     """Cancel `job` if it is still active, and remove it from its owner's sight.
 
-    Raises ClusterError, and the job stays as it was.
+    Raises ClusterError, and the job stays as it was: Failed where SLURM says afterwards that it waits or runs.
     """
     if not Status(job.status).final:
         _cancel(job)
@@ -40,8 +45,29 @@ def _cancel(job: Job) -> list[Record]:
     if job.slurm_id is None:
         raise ValueError(f"{job} has no SLURM id")
     since = int((timezone.now() - job.created_at + CLOCK_SLACK).total_seconds())
-    records = gateway.cancel(job.cluster, job.account, job.slurm_id, since)
+    deadline = time.monotonic() + job.cluster.command_timeout
+    told = gateway.cancel(job.cluster, job.account, job.slurm_id, since)
+    records = _own(job, told.records)
+    for pause in () if told.complaint else _PAUSES:
+        if not _held(records) or time.monotonic() + pause > deadline:
+            break
+        time.sleep(pause)
+        records = _own(job, gateway.inspect(job.cluster, job.account, job.slurm_id, since))
+    # Of a job that the controller no longer has accounting may hear of the end later.
+    if left := _held(records) or [record for record in records if told.complaint and reading.goes_on(record)]:
+        words = ", ".join(sorted({record.state for record in left}))
+        raise Failed(f"SLURM did not cancel {job.job_id}, which is still {words}. {told.complaint}".rstrip())
+    return records
+
+
+def _own(job: Job, records: Iterable[Record]) -> list[Record]:
+    """Return those of `records` that are of this submission of `job`: ids wrap, also from one user to another."""
     return of_this_submission(job, [record for record in records if record.user == job.account])
+
+
+def _held(records: Iterable[Record]) -> list[Record]:
+    """Return the records of what the controller holds, and has not begun to end."""
+    return [record for record in records if not record.from_accounting and reading.goes_on(record)]
 
 
 def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:

@@ -23,6 +23,9 @@ class Status(StrEnum):
 
 ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
 
+# The words of a job that is over but for its end: its processes are killed or gone, and it starts none.
+ENDING = frozenset({"COMPLETING", "STAGE_OUT"})
+
 _WORDS = {
     Status.QUEUED: "PENDING REQUEUED REQUEUED_CRON REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
     Status.RUNNING: (

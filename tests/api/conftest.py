@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from clusters import gateway
 from clusters.files import OutputFile
-from clusters.gateway import Place
+from clusters.gateway import Cancellation, Place
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
@@ -111,6 +111,7 @@ class FakeGateway:
     ids: Iterator[int] = field(default_factory=lambda: count(100))
     outcome: Any = None
     cancelled: list[int] = field(default_factory=list)
+    complaint: str = ""  # scancel's
     queued: list[Record] = field(default_factory=list)
     accounted: list[Record] = field(default_factory=list)
     wait_statuses: dict[int, int] = field(default_factory=dict)
@@ -153,7 +154,7 @@ class FakeGateway:
 
     def cancel(self, _cluster: Cluster, _account: str, job: int, _since: int) -> Any:
         self.cancelled.append(job)
-        return self._say("cancel", self.queued + self.accounted)
+        return self._say("cancel", Cancellation(self.queued + self.accounted, self.complaint))
 
     def inspect(self, _cluster: Cluster, _account: str, _job: int, _since: int) -> Any:
         return self._say("inspect", self.queued + self.accounted)

@@ -7,6 +7,7 @@ import pytest
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.slurm import Record
+from jobs import registry
 from jobs.models import Job
 from jobs.states import Status
 from tests.api.conftest import Cast, FakeGateway
@@ -34,7 +35,7 @@ def path(cast: Cast, fake: FakeGateway) -> str:
     return f"/api/jobs/{job_id}"
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "COMPLETING", "PENDING", "CANCELLED"])
+@pytest.mark.parametrize("state", ["COMPLETING", "STAGE_OUT", "CANCELLED"])
 def test_after_an_abort_the_job_is_aborted_at_once(cast: Cast, fake: FakeGateway, path: str, state: str) -> None:
     fake.queued = [record(state)]
     answer = cast.alice("PUT", path, ABORT)
@@ -72,7 +73,7 @@ def test_aborting_twice_is_aborting_once(cast: Cast, fake: FakeGateway, path: st
 
 
 def test_a_poll_between_look_and_write_does_not_undo_the_abort(cast: Cast, fake: FakeGateway, path: str) -> None:
-    fake.queued = [record("RUNNING")]
+    fake.queued = [record("COMPLETING")]
     fake.during = lambda: Job.objects.update(status=Status.RUNNING)  # type: ignore[assignment]  # the count is of no interest
     assert cast.alice("PUT", path, ABORT).status_code == 204
     assert Job.objects.get().status == Status.ABORTED
@@ -120,6 +121,93 @@ def test_a_cluster_that_cannot_be_asked_leaves_the_job_as_it_was(
     assert answer.status_code == code
     assert answer.has_header("Retry-After") == (code == 503)
     assert cast.alice("GET", path).json()["status"] == "QUEUED"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time pass between two looks at a job that goes on."""
+    monkeypatch.setattr(registry, "_PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("complaint", ["", "scancel ended with 1: access denied"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {None: "RUNNING"},
+        {None: "PENDING"},
+        {None: "SUSPENDED"},
+        {None: "REQUEUED"},
+        {None: "CONFIGURING"},
+        {None: "A_NEW_WORD"},
+        {"0": "CANCELLED", "1": "RUNNING"},  # an array, or a heterogeneous job
+        {"0": "COMPLETING", "[1-9]": "PENDING"},
+    ],
+    ids=lambda told: "-".join(told.values()),
+)
+def test_a_job_that_goes_on_is_neither_aborted_nor_deleted(
+    cast: Cast, fake: FakeGateway, path: str, method: str, complaint: str, told: dict[str | None, str]
+) -> None:
+    before = Job.objects.values().get()
+    fake.queued, fake.complaint = [record(state, task=task) for task, state in told.items()], complaint
+    answer = cast.alice(method, path, ABORT)
+    assert (answer.status_code, answer.has_header("Retry-After")) == (503, True)
+    message = answer.json()["error_message"]
+    [goes_on] = set(told.values()) - {"CANCELLED", "COMPLETING"}
+    assert f"did not cancel {before['job_id']}, which is still {goes_on}." in message
+    assert complaint in message
+    assert Job.objects.values().get() == before
+    assert fake.calls == ["cancel", *([] if complaint else ["inspect"] * 3)]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("then", "status"), [("CANCELLED", "ABORTED"), ("COMPLETING", "ABORTED"), ("COMPLETED", "FINISHED"), ("", "QUEUED")]
+)
+def test_a_job_that_is_cancelled_a_moment_later_is_looked_at_again(
+    cast: Cast, fake: FakeGateway, path: str, then: str, status: str
+) -> None:
+    fake.queued = [record("RUNNING")]
+
+    def later() -> None:
+        if fake.calls.count("inspect") == 1:
+            fake.queued[:] = [record(then)] if then else []
+
+    fake.during = later
+    assert cast.alice("PUT", path, ABORT).status_code == 204
+    assert fake.calls == ["cancel", "inspect", "inspect"]
+    assert fake.cancelled == [100]
+    assert cast.alice("GET", path).json()["status"] == status
+
+
+@pytest.mark.parametrize("complaint", ["", "scancel ended with 1: Job/step already completing or completed"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("state", ["COMPLETING", "CANCELLED", "COMPLETED"])
+def test_slurms_word_on_the_job_decides_and_not_scancels(
+    cast: Cast, fake: FakeGateway, path: str, method: str, state: str, complaint: str
+) -> None:
+    fake.queued, fake.complaint = [record(state)], complaint
+    assert cast.alice(method, path, ABORT).status_code == 204
+    assert fake.calls == ["cancel"]
+
+
+@pytest.mark.parametrize("other", [{"user": "plgbob"}, {"submitted_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}])
+def test_another_job_that_has_the_id_is_none_of_it(
+    cast: Cast, fake: FakeGateway, path: str, other: dict[str, Any]
+) -> None:
+    fake.queued = [record("RUNNING", **other)]
+    assert cast.alice("DELETE", path).status_code == 204
+
+
+def test_accounting_may_hear_of_the_end_later_than_the_controller_forgets_it(
+    cast: Cast, fake: FakeGateway, path: str
+) -> None:
+    fake.accounted = [record("RUNNING", ended_at=None, from_accounting=True)]
+    fake.complaint = "scancel ended with 1: no controller"
+    assert cast.alice("DELETE", path).status_code == 503
+    fake.complaint = ""
+    assert cast.alice("DELETE", path).status_code == 204
 
 
 def test_an_array_that_was_cancelled_while_it_waited_is_aborted_at_once(

@@ -162,7 +162,7 @@ def test_a_bulk_operation_holds_no_connection_while_a_cluster_answers(
 ) -> None:
     operator = User.objects.create_user("operator")
     errand = errands.order(verb, [registered(zeus)], operator, "127.0.0.1")
-    fake.queued = [record("RUNNING")]
+    fake.queued = [record("COMPLETING")]
     tasks.run_errand(str(errand.pk))
     assert during == [False]
     assert len(fake.calls) == 1

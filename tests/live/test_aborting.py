@@ -1,10 +1,12 @@
 """Abort and delete: twice, late, and of a job that SLURM does not know."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.live.caller import Caller, Job
 from tests.live.contract import error
@@ -36,6 +38,48 @@ def test_deleting_twice_finds_nothing_the_second_time(alice: Caller, cluster: Cl
         error(alice.call(method, path, json=body), 404)
     error(alice.call("GET", job["stdout_path"]), 404)
     assert job["job_id"] not in alice.call("GET", "/api/jobs").text
+
+
+@contextmanager
+def environment(cluster: Cluster, **variables: str) -> Iterator[None]:
+    """Have an operator set `variables` for a cluster meanwhile."""
+    change = "UPDATE clusters_cluster SET environment = environment {} WHERE name = %s"
+    with psycopg.connect(variable("DATABASE_URL"), autocommit=True) as database:
+        database.execute(change.format("|| %s"), (Jsonb(variables), cluster.host))
+        try:
+            yield
+        finally:
+            database.execute(change.format("- %s::text[]"), (list(variables), cluster.host))
+
+
+def test_a_job_that_scancel_leaves_alone_is_neither_aborted_nor_deleted(alice: Caller, cluster: Cluster) -> None:
+    job = alice.running(alice.submit(cluster, "exec sleep 300"))
+    path = f"/api/jobs/{job['job_id']}"
+    with environment(cluster, SCANCEL_STATE="PENDING"):
+        for method, body in (("PUT", ABORT), ("DELETE", None)):
+            told = error(alice.call(method, path, json=body), 503)
+            assert told["error_message"] == f"SLURM did not cancel {job['job_id']}, which is still RUNNING."
+            assert alice.job(job["job_id"])["status"] == "RUNNING"
+    assert active(cluster, job)
+    assert alice.call("DELETE", path).status_code == 204
+    assert not active(cluster, job)
+
+
+@pytest.mark.parametrize(
+    ("lines", "runs"), [(["#SBATCH --array=0-5%2"], "1"), (["#SBATCH -n1", "#SBATCH hetjob", "#SBATCH -n2"], "+1")]
+)
+def test_every_task_and_every_component_is_cancelled(
+    alice: Caller, cluster: Cluster, lines: list[str], runs: str
+) -> None:
+    job = alice.submit(cluster, *lines, "exec sleep 300")
+    number = cluster.number(job["job_id"])
+    eventually(
+        lambda: runs in cluster.slurm("squeue", "-h", "-t", "R", "-j", number, "-o", "%i").replace(number, ""),
+        f"{runs} runs",
+    )
+    alice.end(job)
+    assert alice.job(job["job_id"])["status"] == "ABORTED"
+    assert cluster.slurm("squeue", "-h", "-t", "PD,R", "-j", number, "-o", "%i") == ""
 
 
 @pytest.mark.parametrize("ending", ["exit 0", "exit 6"])

@@ -54,7 +54,7 @@ def test_a_confirmed_abort_cancels_each_and_says_in_its_history_who_did_it(
     page = browser.post(LIST, chosen(jobs, "abort_jobs", confirmed="yes"))
     before = browser.get(page.headers["Location"] + "progress/").json()
     fake.queued = [
-        record("RUNNING", job=job.slurm_id, user=job.account, submitted_at=job.submitted_at, ended_at=None)
+        record("COMPLETING", job=job.slurm_id, user=job.account, submitted_at=job.submitted_at, ended_at=None)
         for job in jobs
     ]
     tasks.run_errand(no_celery[0])
