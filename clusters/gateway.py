@@ -312,7 +312,7 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation
     `since`: seconds ago at which the job was certainly not yet submitted. Raises Unreachable, Refused, TimedOut,
     Malformed, and Failed where SLURM does not say what became of it.
     """
-    found = _run(cluster, account, scripts.CANCEL, [str(job), str(since)]).sections
+    found = _about_one(cluster, account, scripts.CANCEL, job, since)
     if len(found) < 2:  # noqa: PLR2004 - scancel and squeue
         raise Malformed("the script that cancels did not end")
     scancel, *rest = found
@@ -343,7 +343,19 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
 
     `since` and what is raised: as in `cancel`.
     """
-    return _one(_run(cluster, account, scripts.INSPECT, [str(job), str(since)]).sections)
+    return _one(_about_one(cluster, account, scripts.INSPECT, job, since))
+
+
+def _about_one(cluster: Cluster, account: str, script: str, job: int, since: int) -> list[Section]:
+    """Run a script that asks about one job: an array has as many lines as tasks, more than other answers have room for.
+
+    Raises Malformed for an answer that was cut, and what `_run` raises.
+    """
+    limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
+    answer = _run(cluster, account, script, [str(job), str(since)], limit=limit)
+    if answer.truncated:
+        raise Malformed(f"what was printed of job {job} is more than {limit} bytes")
+    return answer.sections
 
 
 class Look:

@@ -47,6 +47,32 @@ def test_a_search_for_lost_submissions_has_the_room_of_an_account() -> None:
         gateway.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)
 
 
+def of_an_array(tasks: int, commands: int) -> Callable[[bytes], Printed]:
+    """Have `commands` commands print nothing, and squeue the tasks of an array."""
+    lines = b"".join(LINE.replace(b"12|", b"12_%d|" % task) for task in range(tasks))
+    return lambda marker: (
+        marker + b"\n" + (b"\n" + marker + b" 0\n") * commands + lines + b"\n" + marker + b" 0\n", b"", 0
+    )  # fmt: skip
+
+
+@override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
+def test_an_array_with_thousands_of_tasks_is_looked_at_and_cancelled_as_any_job() -> None:
+    with answering(of_an_array(5_000, 0)):
+        assert len(gateway.inspect(CLUSTER, "plgalice", 12, 60)) == 5_000
+    with answering(of_an_array(5_000, 1)):
+        assert len(gateway.cancel(CLUSTER, "plgalice", 12, 60).records) == 5_000
+
+
+@override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
+def test_what_is_told_of_one_job_has_the_room_of_an_account() -> None:
+    for prints, ask in (
+        (of_an_array(20_000, 0), lambda: gateway.inspect(CLUSTER, "plgalice", 12, 60)),
+        (of_an_array(20_000, 1), lambda: gateway.cancel(CLUSTER, "plgalice", 12, 60)),
+    ):
+        with answering(prints), pytest.raises(Malformed, match="more than 1048576 bytes"):
+            ask()
+
+
 def submit(prints: Callable[[bytes], Printed]) -> None:
     asked = gateway.submit(place(prints), "", "#!/bin/sh\n")
     asked.settle(lambda _new: None, wait=True)
