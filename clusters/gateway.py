@@ -334,6 +334,8 @@ def _one(found: list[Section]) -> list[Record]:
         told = slurm.parse_history(slurm.checked(sacct, "sacct"))
     if told.unread:
         raise Malformed(told.complaint)
+    if told.complaint:
+        log.warning("answer-unclear", error=told.complaint)
     return told.records
 
 

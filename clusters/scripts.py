@@ -128,8 +128,9 @@ SUBMIT = f"""
 _QUEUE_FORMAT = "%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r"
 _HISTORY_FIELDS = "JobID,User,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocNodes,AllocCPUS,NodeList"
 # SLURM_BITSTR_LEN=0: the numbers of an array's pending tasks are not cut to 64 characters.
-_SQUEUE = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/squeue" -h -t all -o "{_QUEUE_FORMAT}"'
-_SACCT = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/sacct" -a -X -P -n -o {_HISTORY_FIELDS}'
+# --noconvert: 2048 nodes or cores are not `2K`.
+_SQUEUE = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/squeue" -h -t all --noconvert -o "{_QUEUE_FORMAT}"'
+_SACCT = f'SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/sacct" -a -X -P -n --noconvert -o {_HISTORY_FIELDS}'
 
 # One look at a cluster. $2: an account to ask about, or empty for everybody's jobs.
 # Standard input, once the answer of squeue is known: the beginning of the window in seconds before now, the ids of

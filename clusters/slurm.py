@@ -7,14 +7,15 @@ Sources: the manual pages of squeue and sacct; what SLURM 20.11 to 26.05 has pri
 
 import datetime as dt
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from sys import intern
+from typing import Any, NamedTuple
 
 from clusters import bounds, jobnames
 from clusters.bounds import number
-from clusters.errors import Failed, Malformed
+from clusters.errors import Failed
 from clusters.shell import Section, decoded
 
 _LONGEST_USER = 256  # characters; LOGIN_NAME_MAX (limits.h)
@@ -34,6 +35,7 @@ class Record:
     `state` is SLURM's word; times are aware UTC; `wall_seconds` is the time it ran; `nodes` and `cores` are None until
     something is allocated, and so is `started_at` for good if nothing ever was; `exit_code` and `signal` are
     accounting's, `reason` is the controller's.
+    `unread` names the fields that SLURM has told and that could not be read: these are None, and say nothing.
     """
 
     job: int
@@ -43,13 +45,14 @@ class Record:
     submitted_at: dt.datetime | None
     started_at: dt.datetime | None
     ended_at: dt.datetime | None
-    wall_seconds: int
+    wall_seconds: int | None
     nodes: int | None
     cores: int | None
     exit_code: int | None
     signal: int | None
     reason: str | None
     from_accounting: bool
+    unread: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -64,30 +67,27 @@ class Record:
 
 @dataclass(frozen=True)
 class Listing:
-    """What squeue or sacct printed: its records, and the lines of which no sense could be made.
+    """What squeue or sacct printed: its records, and what of it made no sense.
 
-    Of these the first are in `unread`; there are `more`.
+    Of the lines that tell of no job the first are in `unread`, and there are `more`; of the columns that could not be
+    read while the rest of their lines could, the first are in `unclear`, and there are `unclear_more`.
     """
 
     records: list[Record]
     unread: tuple[str, ...] = ()
     more: int = 0
+    unclear: tuple[str, ...] = ()
+    unclear_more: int = 0
 
     @property
     def complaint(self) -> str:
-        """How many lines were not understood, and the first of them; empty if there is none."""
-        lines = len(self.unread) + self.more
-        return f"{lines} lines not understood, the first: {self.unread[0][:300]!r}" if self.unread else ""
-
-
-def parse_queue(text: str) -> Listing:
-    """Read squeue's lines."""
-    return _listing(text, _queue_record)
-
-
-def parse_history(text: str) -> Listing:
-    """Read sacct's lines."""
-    return _listing(text, _history_record)
+        """How many lines and columns were not understood, and the first of each; empty if there is none."""
+        lines, columns = len(self.unread) + self.more, len(self.unclear) + self.unclear_more
+        complaints = [
+            f"{lines} lines not understood, the first: {self.unread[0][:300]!r}" if lines else "",
+            f"{columns} columns not understood, the first: {self.unclear[0][:120]}" if columns else "",
+        ]
+        return "; ".join(filter(None, complaints))
 
 
 def with_exit_codes(records: list[Record], statuses: Mapping[str, int]) -> list[Record]:
@@ -143,70 +143,160 @@ def _lines(text: str) -> Iterator[str]:
         begin = end + 1
 
 
-def _listing(text: str, read: Callable[[str], Record]) -> Listing:
+class _Column(NamedTuple):
+    """A column that a record can do without: where it stands, its name, and how it is read.
+
+    `blank`: a text that stands for it where it cannot be read. `fields`: what it tells of a record. One that is
+    `of_allocated` says nothing of a job to which nothing was allocated, and is not looked at.
+    """
+
+    at: int
+    name: str
+    read: Callable[[str], object]
+    blank: str
+    fields: tuple[str, ...]
+    of_allocated: bool = False
+
+
+class _Command(NamedTuple):
+    """One of SLURM's commands: how its lines are cut, which columns they can do without, and where nodes are listed."""
+
+    name: str
+    read: Callable[[Sequence[str]], Record]
+    cuts: int
+    node_list: int
+    columns: tuple[_Column, ...]
+
+
+def _listing(text: str, command: _Command) -> Listing:
     records: list[Record] = []
-    unread: list[str] = []
-    more = 0
+    unread, unclear = _Few(), _Few()
     for line in _lines(text):
+        columns = line.split("|", command.cuts)
         try:
-            records.append(read(line))
-        except Malformed as exc:
-            if len(unread) < _UNREAD_SHOWN:
-                unread.append(str(exc))
-            else:
-                more += 1
-    return Listing(records, tuple(unread), more)
+            records.append(command.read(columns))
+        except ValueError:
+            try:
+                records.append(_in_part(columns, command, unclear))
+            except ValueError:
+                unread.add(f"{command.name}: {line[:300]!r}")
+    return Listing(records, tuple(unread.first), unread.more, tuple(unclear.first), unclear.more)
 
 
-def _queue_record(line: str) -> Record:
+class _Few:
+    """The first of what may be many, and how many more there are."""
+
+    def __init__(self) -> None:
+        self.first: list[str] = []
+        self.more = 0
+
+    def add(self, text: str) -> None:
+        """Keep it if it is among the first."""
+        if len(self.first) < _UNREAD_SHOWN:
+            self.first.append(text)
+        else:
+            self.more += 1
+
+
+def _in_part(columns: list[str], command: _Command, unclear: _Few) -> Record:
+    """Read a line without the columns that cannot be read; `unclear` gets a word on each.
+
+    Raises ValueError where another one cannot be read: the id, the user, the state, when it was submitted. These say
+    what the line is about.
+    """
+    if len(columns) <= command.node_list:
+        raise ValueError("too few columns")
+    allocated = _is_allocated(columns[command.node_list])
+    faulty = [
+        column
+        for column in command.columns
+        if (allocated or not column.of_allocated) and not _can_be_read(column, columns)
+    ]
+    legible = list(columns)
+    for column in faulty:
+        legible[column.at] = column.blank
+    record = command.read(legible)
+    for column in faulty:
+        unclear.add(f"{command.name}: {column.name} {columns[column.at][:40]!r} of {record.name[:40]}")
+    unknown: dict[str, Any] = dict.fromkeys(field for column in faulty for field in column.fields)
+    return replace(record, **unknown, unread=frozenset(unknown))
+
+
+def _can_be_read(column: _Column, columns: Sequence[str]) -> bool:
     try:
-        name, user, state, submit, start, end, used, nodes, cores, node_list, reason = line.split("|", 10)
-        job, task = jobnames.split(name)
-        allocated = node_list != ""
-        return Record(
-            job=job,
-            task=task,
-            user=intern(_user(user)),
-            state=intern(word(state)),
-            submitted_at=moment(submit),
-            started_at=moment(start) if allocated else None,
-            ended_at=moment(end),
-            wall_seconds=_duration(used),
-            nodes=number(nodes, bounds.COUNT) if allocated else None,
-            cores=number(cores, bounds.COUNT) if allocated else None,
-            exit_code=None,
-            signal=None,
-            reason="" if reason == "None" else intern(bounds.line(reason, _LONGEST_REASON)),
-            from_accounting=False,
-        )
-    except ValueError as exc:
-        raise Malformed(f"squeue: {line[:300]!r}") from exc
+        column.read(columns[column.at])
+    except ValueError:
+        return False
+    return True
 
 
-def _history_record(line: str) -> Record:
+def _queue_record(columns: Sequence[str]) -> Record:
+    name, user, state, submit, start, end, used, nodes, cores, node_list, reason = columns
+    job, task = jobnames.split(name)
+    allocated = _is_allocated(node_list)
+    return Record(
+        job=job,
+        task=task,
+        user=intern(_user(user)),
+        state=intern(word(state)),
+        submitted_at=moment(submit),
+        started_at=moment(start) if allocated else None,
+        ended_at=moment(end),
+        wall_seconds=_duration(used),
+        nodes=_count(nodes) if allocated else None,
+        cores=_count(cores) if allocated else None,
+        exit_code=None,
+        signal=None,
+        reason="" if reason == "None" else intern(bounds.line(reason, _LONGEST_REASON)),
+        from_accounting=False,
+    )
+
+
+def _history_record(columns: Sequence[str]) -> Record:
+    name, user, state, exit_code, submit, start, end, elapsed, nodes, cores, node_list = columns
+    job, task = jobnames.split(name)
+    code, signal = _exit_code(exit_code)
+    allocated = _is_allocated(node_list)
+    return Record(
+        job=job,
+        task=task,
+        user=intern(_user(user)),
+        state=intern(word(state)),
+        submitted_at=moment(submit),
+        started_at=moment(start) if allocated else None,
+        ended_at=moment(end),
+        wall_seconds=_seconds(elapsed),
+        nodes=_count(nodes) if allocated else None,
+        cores=_count(cores) if allocated else None,
+        exit_code=code,
+        signal=signal,
+        reason=None,
+        from_accounting=True,
+    )
+
+
+def _is_allocated(node_list: str) -> bool:
+    return node_list not in {"", "None assigned", "None", "N/A", "(null)"}
+
+
+def _count(text: str) -> int:
+    """Return the number of nodes or cores, of which SLURM writes 2048 as `2K` unless it is told not to."""
     try:
-        name, user, state, exit_code, submit, start, end, elapsed, nodes, cores, node_list = line.split("|")
-        job, task = jobnames.split(name)
-        code, _, signal = exit_code.partition(":")
-        allocated = node_list not in {"", "None assigned"}
-        return Record(
-            job=job,
-            task=task,
-            user=intern(_user(user)),
-            state=intern(word(state)),
-            submitted_at=moment(submit),
-            started_at=moment(start) if allocated else None,
-            ended_at=moment(end),
-            wall_seconds=number(elapsed or "0", bounds.SECONDS),
-            nodes=number(nodes, bounds.COUNT) if allocated else None,
-            cores=number(cores, bounds.COUNT) if allocated else None,
-            exit_code=number(code, bounds.COUNT),
-            signal=number(signal or "0", bounds.COUNT),
-            reason=None,
-            from_accounting=True,
-        )
-    except ValueError as exc:
-        raise Malformed(f"sacct: {line[:300]!r}") from exc
+        return number(text, bounds.COUNT, least=1)
+    except ValueError:
+        power = " KMG".find(text[-1:].upper())
+        if power < 1:
+            raise
+        count = number(text[:-1], bounds.COUNT, least=1) << 10 * power
+        if count > bounds.COUNT:
+            raise
+        return count
+
+
+def _exit_code(text: str) -> tuple[int, int]:
+    """Return the exit code and the signal of sacct's `3:0`."""
+    code, _, signal = text.partition(":")
+    return number(code, bounds.COUNT), number(signal, bounds.COUNT)
 
 
 def _user(name: str) -> str:
@@ -233,6 +323,10 @@ def moment(epoch: str) -> dt.datetime | None:
     return dt.datetime.fromtimestamp(number(epoch, bounds.EPOCH, least=1), dt.UTC)
 
 
+def _seconds(text: str) -> int:
+    return number(text, bounds.SECONDS)
+
+
 def _duration(text: str) -> int:
     """Return the seconds of SLURM's `[D-]HH:MM:SS`, of which squeue leaves out leading zero parts."""
     days, dash, clock = text.rpartition("-")
@@ -246,6 +340,45 @@ def _duration(text: str) -> int:
     if seconds > bounds.SECONDS:
         raise ValueError("longer than any job runs")
     return seconds
+
+
+_SQUEUE = _Command(
+    "squeue",
+    _queue_record,
+    cuts=10,
+    node_list=9,
+    columns=(
+        _Column(4, "start time", moment, "N/A", ("started_at",), of_allocated=True),
+        _Column(5, "end time", moment, "N/A", ("ended_at",)),
+        _Column(6, "run time", _duration, "0:00", ("wall_seconds",)),
+        _Column(7, "nodes", _count, "1", ("nodes",), of_allocated=True),
+        _Column(8, "CPUs", _count, "1", ("cores",), of_allocated=True),
+    ),
+)
+_SACCT = _Command(
+    "sacct",
+    _history_record,
+    cuts=-1,
+    node_list=10,
+    columns=(
+        _Column(3, "ExitCode", _exit_code, "0:0", ("exit_code", "signal")),
+        _Column(5, "Start", moment, "Unknown", ("started_at",), of_allocated=True),
+        _Column(6, "End", moment, "Unknown", ("ended_at",)),
+        _Column(7, "ElapsedRaw", _seconds, "0", ("wall_seconds",)),
+        _Column(8, "AllocNodes", _count, "1", ("nodes",), of_allocated=True),
+        _Column(9, "AllocCPUS", _count, "1", ("cores",), of_allocated=True),
+    ),
+)
+
+
+def parse_queue(text: str) -> Listing:
+    """Read squeue's lines."""
+    return _listing(text, _SQUEUE)
+
+
+def parse_history(text: str) -> Listing:
+    """Read sacct's lines."""
+    return _listing(text, _SACCT)
 
 
 def checked(found: Iterable[Section], what: str, stderr: bytes = b"") -> str:

@@ -162,7 +162,7 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
     if said.status is None:
         log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=said.slurm_state)
     elif not _goes_back(job, said):
-        values |= {field: getattr(said, field) for field in _TOLD}
+        values |= {field: getattr(said, field) for field in _TOLD if field not in said.unread}
     else:
         return {}
     return {field: value for field, value in values.items() if getattr(job, field) != value}

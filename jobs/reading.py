@@ -14,6 +14,7 @@ class Reading:
     """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told.
 
     `tasks`: of an array or a heterogeneous job, how many tasks or components have each status; None where not known.
+    `unread` names what SLURM has told and could not be read: it is None here, and what was known of it stays.
     """
 
     status: Status | None
@@ -30,6 +31,7 @@ class Reading:
     from_accounting: bool
     is_array: bool
     tasks: dict[str, int] | None = None
+    unread: frozenset[str] = frozenset()
 
     @property
     def final(self) -> bool:
@@ -39,7 +41,12 @@ class Reading:
     @property
     def confirmed(self) -> bool:
         """Whether accounting has told the end of the job."""
-        return self.final and self.from_accounting and self.ended_at is not None
+        return self.final and self.from_accounting and (self.ended_at is not None or "ended_at" in self.unread)
+
+
+# What a record tells of a job that has been given nodes, and of one that is over; of others it says that there is none.
+_OF_HELD = frozenset({"started_at", "nodes", "cores"})
+_OF_ENDED = frozenset({"ended_at", "wall_seconds", "exit_code", "signal"})
 
 
 def is_active(record: Record) -> bool:
@@ -61,7 +68,7 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
     The reason is the controller's also then. A final state without an end is a record that is not whole yet: nothing of
     it counts.
     """
-    history = _latest(record for record in history if is_active(record) or record.ended_at)
+    history = _latest(record for record in history if is_active(record) or _tells_its_end(record))
     active = [record for record in queue if is_active(record)]
     ended = bool(history) and not any(is_active(record) for record in history) and not _missing(queue, history)
     if active:
@@ -78,6 +85,10 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
         return _of_array(records)
     one = _of_one(records[-1])
     return replace(one, reason=_of_one(queue[-1]).reason) if queue and one.reason is None else one
+
+
+def _tells_its_end(record: Record) -> bool:
+    return record.ended_at is not None or "ended_at" in record.unread
 
 
 def _latest(history: Iterable[Record]) -> list[Record]:
@@ -108,20 +119,23 @@ def _of_one(record: Record) -> Reading:
     status = status_of(record.state)
     final = status is not None and status.final
     held = status is not None and status is not Status.QUEUED
+    started = record.started_at is not None or "started_at" in record.unread
+    told = (_OF_HELD if held else frozenset()) | (_OF_ENDED if final else frozenset())
     return Reading(
         status=status,
         slurm_state=record.state,
-        reason="" if final and not record.started_at and not record.from_accounting else record.reason,
+        reason="" if final and not started and not record.from_accounting else record.reason,
         submitted_at=record.submitted_at,
         started_at=record.started_at if held else None,
         ended_at=record.ended_at if final else None,
-        wall_seconds=record.wall_seconds if final and record.started_at else None,
+        wall_seconds=record.wall_seconds if final and started else None,
         nodes=record.nodes if held else None,
         cores=record.cores if held else None,
         exit_code=record.exit_code if final else None,
         signal=record.signal if final else None,
         from_accounting=record.from_accounting,
         is_array=False,
+        unread=record.unread & told,
     )
 
 
@@ -146,7 +160,20 @@ def _of_array(records: Sequence[Record]) -> Reading:
         from_accounting=all(task.from_accounting for task in tasks),
         is_array=True,
         tasks=_counts(records),
+        unread=_unread_of_array(tasks, telling, status),
     )
+
+
+def _unread_of_array(tasks: Sequence[Reading], telling: Reading, status: Status) -> frozenset[str]:
+    """Return what cannot be said of an array with `status`, since it was not read of one task: sums and extremes.
+
+    The exit code is that of one task, `telling`; how long the array ran is from the first start to the last end.
+    """
+    of_any = frozenset[str]().union(*(task.unread for task in tasks)) & (_OF_HELD | {"ended_at"})
+    unread = of_any | (telling.unread & {"exit_code", "signal"})
+    if unread & {"started_at", "ended_at"}:
+        unread |= {"wall_seconds"}
+    return unread if status.final else unread - _OF_ENDED
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int] | None:

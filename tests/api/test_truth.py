@@ -27,6 +27,43 @@ def test_one_line_that_is_not_understood_is_reported_and_the_others_count(fake: 
     assert (poll.failures, poll.succeeded_at is not None) == (0, True)
 
 
+QUEUED_LINE = "100|plgalice|{state}|{then}|{then}|{then}|{used}|{nodes}|{cores}|n1|None\n"
+ACCOUNTED_LINE = "100|plgalice|{state}|{code}|{then}|{then}|{end}|{used}|{nodes}|{cores}|n1\n"
+
+
+def test_what_cannot_be_read_of_a_job_does_not_overwrite_what_is_known(
+    zeus: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = Remote.instead_of_ssh(monkeypatch)
+    now = timezone.now().replace(microsecond=0)
+    then = int(now.timestamp())
+    registered(zeus, submitted_at=now)
+    known = {"then": then, "end": then + 9, "used": "0:09", "nodes": "2", "cores": "24", "code": "3:0"}
+    remote.queue = [QUEUED_LINE.format(state="RUNNING", **known)]
+    polling.poll(zeus)
+    remote.queue = [QUEUED_LINE.format(state="RUNNING", **known | {"used": "INVALID", "nodes": "?", "cores": "1K"})]
+    assert polling.poll(zeus) == 1
+    job = Job.objects.get()
+    assert (job.status, job.nodes, job.cores, job.started_at) == (Status.RUNNING, 2, 1024, now)
+    error = Poll.objects.get().error
+    assert error.startswith("2 columns not understood, the first: squeue: run time 'INVALID' of 100")
+    remote.queue = []
+    remote.history = [ACCOUNTED_LINE.format(state="FAILED", **known | {"used": "?", "nodes": "", "cores": "x"})]
+    polling.poll(zeus)
+    job = Job.objects.get()
+    assert (job.status, job.nodes, job.cores, job.wall_seconds) == (Status.ERROR, 2, 1024, None)
+    assert (job.exit_code, job.ended_at, job.confirmed) == (3, now + dt.timedelta(seconds=9), True)
+
+
+def test_an_abort_keeps_what_is_known_where_it_cannot_be_read(fake: FakeGateway, zeus: Cluster, cast: Cast) -> None:
+    now = timezone.now()
+    registered(zeus, status=Status.RUNNING, started_at=now, nodes=2, cores=24)
+    fake.queued = [record("CANCELLED", started_at=None, nodes=None, unread=frozenset({"started_at", "nodes"}))]
+    assert cast.alice("PUT", "/api/jobs/100.x", {"action": "abort"}).status_code == 204
+    job = Job.objects.get()
+    assert (job.status, job.started_at, job.nodes, job.cores) == (Status.ABORTED, now, 2, 1)
+
+
 def test_the_controller_tells_the_exit_code_before_accounting_does(fake: FakeGateway, zeus: Cluster) -> None:
     registered(zeus)
     fake.queued = [record("FAILED")]

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,115 @@ def test_a_line_that_is_not_understood_is_shown_and_the_others_count(line: str) 
     assert repr(line[:300]) in told.unread[0]
     assert "1 lines not understood" in told.complaint
     assert told.records == slurm.parse_queue(whole).records
+
+
+SQUEUE = "12|plgalice|COMPLETED|100|110|170|1:00|2|24|n[1-2]|None"
+SACCT = "12|plgalice|FAILED|3:0|100|110|170|60|2|24|n[1-2]"
+QUEUE_COLUMNS = {4: "started_at", 5: "ended_at", 6: "wall_seconds", 7: "nodes", 8: "cores"}
+HISTORY_COLUMNS = {5: "started_at", 6: "ended_at", 7: "wall_seconds", 8: "nodes", 9: "cores"}
+ODD = ["INVALID", "UNLIMITED", "NOT_SET", "yesterday", "-1", "1e3", "1.50K", "9" * 30, "٣", "2026-05-01T10:00:00"]
+
+
+def without(record: slurm.Record, *fields: str) -> slurm.Record:
+    """Return `record` as it is where these fields could not be read."""
+    unknown: dict[str, Any] = dict.fromkeys(fields)
+    return replace(record, **unknown, unread=frozenset(fields))
+
+
+def with_column(line: str, index: int, text: str) -> str:
+    columns = line.split("|")
+    columns[index] = text
+    return "|".join(columns)
+
+
+@pytest.mark.parametrize("text", ODD)
+@pytest.mark.parametrize("index", QUEUE_COLUMNS)
+def test_a_column_of_squeue_that_cannot_be_read_leaves_the_others(index: int, text: str) -> None:
+    [whole] = slurm.parse_queue(SQUEUE).records
+    told = slurm.parse_queue(f"{with_column(SQUEUE, index, text)}\n{SQUEUE}")
+    field = QUEUE_COLUMNS[index]
+    assert told.records == [without(whole, field), whole]
+    assert told.unread == ()
+    assert told.complaint.startswith("1 columns not understood, the first: squeue: ")
+    assert told.complaint.endswith(f" {text!r} of 12")
+
+
+@pytest.mark.parametrize("text", [*ODD, ""])
+@pytest.mark.parametrize("index", HISTORY_COLUMNS)
+def test_a_column_of_sacct_that_cannot_be_read_leaves_the_others(index: int, text: str) -> None:
+    field = HISTORY_COLUMNS[index]
+    if text == "" and field in {"started_at", "ended_at"}:
+        text = "?"  # an empty time is one of SLURM's words for none
+    [whole] = slurm.parse_history(SACCT).records
+    [record] = slurm.parse_history(with_column(SACCT, index, text)).records
+    assert record == without(whole, field)
+
+
+@pytest.mark.parametrize("text", ["", "3", ":", "3:", ":9", "x:0", "0:x", "99999999999:0"])
+def test_an_exit_code_that_cannot_be_read_is_none_and_not_0(text: str) -> None:
+    [record] = slurm.parse_history(with_column(SACCT, 3, text)).records
+    assert (record.exit_code, record.signal, record.unread) == (None, None, frozenset({"exit_code", "signal"}))
+    assert (record.state, record.nodes, record.wall_seconds) == ("FAILED", 2, 60)
+
+
+@pytest.mark.parametrize("index", [0, 1, 2, 4])
+def test_a_line_of_sacct_whose_job_is_not_certain_tells_nothing(index: int) -> None:
+    told = slurm.parse_history(with_column(SACCT, index, "\x00?"))
+    assert (told.records, len(told.unread)) == ([], 1)
+
+
+def test_several_columns_of_a_line_may_be_unread() -> None:
+    told = slurm.parse_queue("12|plgalice|RUNNING|100|INVALID|INVALID|INVALID|?|?|n1|None")
+    [record] = told.records
+    assert (record.state, record.unread) == ("RUNNING", frozenset(QUEUE_COLUMNS.values()))
+    assert told.complaint.startswith("5 columns not understood, the first: squeue: start time 'INVALID' of 12")
+
+
+def test_columns_that_say_nothing_of_a_waiting_job_are_not_read() -> None:
+    told = slurm.parse_queue("12|plgalice|PENDING|100|soon|N/A|INVALID|1-2|?||Priority")
+    [record] = told.records
+    assert (record.started_at, record.nodes, record.cores, record.unread) == (
+        None,
+        None,
+        None,
+        frozenset({"wall_seconds"}),
+    )
+    assert told.complaint.startswith("1 columns")
+
+
+def test_of_many_columns_that_are_not_understood_the_number_is_told() -> None:
+    told = slurm.parse_queue(f"{with_column(SQUEUE, 6, 'INVALID' * 1_000)}\n" * 5_000)
+    assert (len(told.records), len(told.unclear)) == (5_000, 10)
+    assert told.complaint.startswith("5000 columns not understood, the first: squeue: run time 'INVALID")
+    assert len(told.complaint) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("1024", 1024), ("1K", 1024), ("2K", 2048), ("64k", 65_536), ("1M", 2**20), ("1G", 2**30)]
+)
+def test_a_suffix_multiplies_a_count(text: str, count: int) -> None:
+    for parse, line, index in ((slurm.parse_queue, SQUEUE, 7), (slurm.parse_history, SACCT, 8)):
+        told = parse(with_column(with_column(line, index, text), index + 1, text))
+        assert [(record.nodes, record.cores) for record in told.records] == [(count, count)]
+        assert told.complaint == ""
+
+
+@pytest.mark.parametrize("text", ["K", "0", "0K", "1 K", "1P", "4G", "1KK", "-1K"])
+def test_what_is_no_count_of_nodes_is_not_read(text: str) -> None:
+    [record] = slurm.parse_history(with_column(SACCT, 8, text)).records
+    assert (record.nodes, record.cores, record.unread) == (None, 24, frozenset({"nodes"}))
+
+
+@pytest.mark.parametrize("text", ["N/A", "Unknown", "None", "NONE", "0", ""])
+def test_slurms_words_for_no_time_are_read(text: str) -> None:
+    told = slurm.parse_history(with_column(with_column(SACCT, 6, text), 5, text))
+    assert [(one.started_at, one.ended_at, one.unread) for one in told.records] == [(None, None, frozenset())]
+    assert told.complaint == ""
+
+
+def test_a_job_may_run_for_years() -> None:
+    [record] = slurm.parse_queue(with_column(SQUEUE, 6, "900-01:02:03")).records
+    assert record.wall_seconds == 900 * 86_400 + 3_723
 
 
 def test_a_cut_line_of_sacct_is_not_read() -> None:

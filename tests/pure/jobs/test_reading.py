@@ -57,6 +57,43 @@ def test_accounting_confirms_the_end_with_the_exit_code() -> None:
     assert (reading.status, reading.exit_code, reading.confirmed) == (Status.ERROR, 3, True)
 
 
+def unread(state: str, *fields: str, **changes: Any) -> Record:
+    """A record of which `fields` could not be read."""
+    unknown: dict[str, Any] = dict.fromkeys(fields)
+    return record(state, unread=frozenset(fields), **unknown, **changes)
+
+
+def test_an_end_that_could_not_be_read_is_an_end() -> None:
+    reading = said([], [unread("FAILED", "ended_at", "nodes", accounting=True, exit_code=3)])
+    assert (reading.status, reading.exit_code, reading.ended_at, reading.confirmed) == (Status.ERROR, 3, None, True)
+    assert reading.unread == {"ended_at", "nodes"}
+
+
+def test_what_could_not_be_read_of_a_job_that_has_it_not_is_no_matter() -> None:
+    assert said([unread("PENDING", "wall_seconds", "ended_at", started_at=None)]).unread == frozenset()
+    assert said([unread("RUNNING", "wall_seconds", "ended_at", "cores")]).unread == {"cores"}
+    assert said([unread("A_NEW_WORD", "cores", "ended_at")]).unread == frozenset()
+
+
+def test_a_start_that_could_not_be_read_is_a_start() -> None:
+    reading = said([unread("FAILED", "started_at", reason="NonZeroExitCode")])
+    assert (reading.wall_seconds, reading.reason, reading.unread) == (60, "NonZeroExitCode", frozenset({"started_at"}))
+
+
+def test_an_array_is_not_told_what_could_not_be_read_of_one_of_its_tasks() -> None:
+    good = record("COMPLETED", accounting=True, task="0", nodes=3)
+    bad = unread("FAILED", "nodes", "ended_at", "wall_seconds", accounting=True, task="1")
+    reading = said([], [good, bad])
+    assert (reading.status, reading.cores, reading.started_at) == (Status.ERROR, 24, at(10))
+    assert reading.unread == {"nodes", "ended_at", "wall_seconds"}
+    running = said([record("RUNNING", task="2")], [good, bad])
+    assert (running.status, running.unread) == (Status.RUNNING, frozenset({"nodes"}))
+    failed = unread("FAILED", "exit_code", "signal", accounting=True, task="1")
+    assert said([], [good, failed]).unread == {"exit_code", "signal"}
+    finished = unread("COMPLETED", "exit_code", "signal", accounting=True, task="2")
+    assert said([], [finished, record("FAILED", accounting=True, task="1")]).unread == frozenset()
+
+
 def test_the_reason_is_the_controllers_also_where_accounting_tells_the_end() -> None:
     failed = record("FAILED", accounting=True, exit_code=3)
     assert said([record("FAILED", reason="NonZeroExitCode")], [failed]).reason == "NonZeroExitCode"
