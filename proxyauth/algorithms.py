@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from proxyauth.certificate import PublicKey
 from proxyauth.policy import Policy
 from proxyauth.possession import CURVES
 from proxyauth.rule import Rule
+from proxyauth.signature import PublicKey
 
 MAX_RSA_BITS = 8192
 STRONG_HASHES = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512"})
@@ -47,6 +47,11 @@ KEY_RULES: tuple[Rule[Key], ...] = (
     Rule("rsa-too-large", "an RSA key is too long", lambda it: it.bits is not None and it.bits > MAX_RSA_BITS),
     Rule("rsa-exponent", "an RSA key's public exponent is tiny or huge", _has_odd_exponent),
 )
+
+
+def is_weak(digest: str, policy: Policy) -> bool:
+    """Whether no signature may use this digest here ("sha1"; "" is an unknown one)."""
+    return digest not in STRONG_HASHES | policy.weak_hashes
 
 
 def check_key(key: PublicKey, policy: Policy) -> None:

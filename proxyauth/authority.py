@@ -7,8 +7,9 @@ from functools import cached_property
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from proxyauth import der, dn
+from proxyauth import der, dn, signature
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Unreadable
 from proxyauth.policy import Need
@@ -17,6 +18,7 @@ from proxyauth.signing_policy import SigningPolicy
 # cRLNumber and authorityKeyIdentifier say nothing about which certificates are meant; other critical extensions of a
 # list do.
 _HARMLESS = {"2.5.29.20", "2.5.29.35"}
+_CHANGES_ONLY = "2.5.29.27"  # deltaCRLIndicator: whether a tool has marked it critical, as it must, or not
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,12 @@ class Crl:
 
     def is_signed_by(self, authority: Certificate) -> bool:
         """Whether the authority's key made the signature; no, also where its algorithm is unknown."""
-        return self.parsed.is_signature_valid(authority.public_key)
+        return signature.is_made_by(authority.public_key, self.parsed)
+
+    @cached_property
+    def signature_hash(self) -> str:
+        """The digest of the signature on this list ("sha256")."""
+        return signature.digest(self.parsed)
 
     def is_current(self, now: datetime) -> bool:
         """Whether the list speaks for `now`; one without a next update never grows stale."""
@@ -45,7 +52,7 @@ def read_crl(raw: bytes) -> Crl:
         parsed = load(raw)
         _expect_complete(parsed)
         return Crl(
-            issuer_key=dn.key(_issuer(parsed)),
+            issuer_key=dn.key(_issuer(parsed.public_bytes(Encoding.DER))),
             this_update=parsed.last_update_utc,
             next_update=parsed.next_update_utc,
             revoked=frozenset(entry.serial_number for entry in parsed),
@@ -55,16 +62,24 @@ def read_crl(raw: bytes) -> Crl:
         raise Unreadable(f"it is not a revocation list: {exc}") from exc
 
 
-def _issuer(parsed: x509.CertificateRevocationList) -> dn.Name:
-    """The issuer: the third field, behind the version and the algorithm (RFC 5280 section 5.1)."""
-    fields = der.sequence(parsed.tbs_certlist_bytes)
-    return dn.decode(fields[2 if fields[0].tag == der.INTEGER else 1])
+def _issuer(raw: bytes) -> dn.Name:
+    """The issuer: the third field, behind the version and the algorithm (RFC 5280 section 5.1); raises NotDer.
+
+    The algorithm that is signed has to be the one that is named beside the signature (section 5.1.1.2).
+    """
+    contents, algorithm, *_ = der.sequence(raw)
+    fields = der.sequence(contents.raw)
+    signed, issuer = fields[1:3] if fields[0].tag == der.INTEGER else fields[:2]
+    if signed.raw != algorithm.raw:
+        raise der.NotDer("two signature algorithms are named")
+    return dn.decode(issuer)
 
 
 def _expect_complete(parsed: x509.CertificateRevocationList) -> None:
     """Raise Unreadable for delta, indirect and partial lists: a serial number missing there means nothing."""
     for extension in parsed.extensions:
-        if extension.critical and extension.oid.dotted_string not in _HARMLESS:
+        name = extension.oid.dotted_string
+        if name == _CHANGES_ONLY or (extension.critical and name not in _HARMLESS):
             raise Unreadable("it is a partial list, or has a critical extension that is not understood")
 
 

@@ -6,12 +6,13 @@ from datetime import datetime
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from proxyauth import der, dn
+from proxyauth import der, dn, signature
 from proxyauth.errors import Malformed, NotAllowed
 from proxyauth.proxy_info import PROXY_CERT_INFO, Extension, ProxyInfo, find
+from proxyauth.signature import PublicKey
 
 KEY_USAGE, SUBJECT_ALT_NAME, ISSUER_ALT_NAME, BASIC_CONSTRAINTS = "2.5.29.15", "2.5.29.17", "2.5.29.18", "2.5.29.19"
 DIGITAL_SIGNATURE, KEY_CERT_SIGN = 0x80, 0x04
@@ -19,8 +20,6 @@ EXTENDED_KEY_USAGE = "2.5.29.37"
 CLIENT_PURPOSES = frozenset({"1.3.6.1.5.5.7.3.2", "2.5.29.37.0"})  # clientAuth, and any
 
 _SERIAL_BITS = 160  # RFC 5280 section 4.1.2.2: 20 octets
-
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 
 
 @dataclass(frozen=True)
@@ -76,32 +75,11 @@ class Certificate:
     @cached_property
     def signature_hash(self) -> str:
         """The digest of the signature on this certificate ("sha256"); "" where there is none or it is unknown."""
-        try:
-            algorithm = self.parsed.signature_hash_algorithm
-        except (ValueError, UnsupportedAlgorithm):
-            return ""
-        return algorithm.name if algorithm else ""
+        return signature.digest(self.parsed)
 
     def is_signed_by(self, issuer: "Certificate") -> bool:
         """Whether the issuer's key made the signature; names, times and rights are not looked at."""
-        try:
-            self._verify_with(issuer.public_key)
-        except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-            return False
-        return True
-
-    def _verify_with(self, key: PublicKey) -> None:
-        how: object = self.parsed.signature_algorithm_parameters
-        if self.parsed.signature_algorithm_oid == x509.SignatureAlgorithmOID.RSA_WITH_MD5:
-            how = padding.PKCS1v15()  # the library does not say so for this one
-        digest = self.parsed.signature_hash_algorithm
-        signature, signed = self.parsed.signature, self.parsed.tbs_certificate_bytes
-        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(how, ec.ECDSA):
-            key.verify(signature, signed, how)
-        elif isinstance(key, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS) and digest:
-            key.verify(signature, signed, how, digest)
-        else:
-            raise InvalidSignature
+        return signature.is_made_by(issuer.public_key, self.parsed)
 
 
 def read(raw: bytes) -> Certificate:

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from proxyauth import der
-from proxyauth.certificate import PublicKey
 from proxyauth.errors import Malformed, NotAllowed
+from proxyauth.signature import PublicKey
 
 _RSA, _EC = "1.2.840.113549.1.1.1", "1.2.840.10045.2.1"
 # Curves that grid tools make and that CAs sign, with the orders of their groups (SEC 2 version 2.0, sections 2.4 to

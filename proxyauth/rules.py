@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from proxyauth import certificate as cert
 from proxyauth import dn, proxy_info
-from proxyauth.algorithms import STRONG_HASHES
+from proxyauth.algorithms import is_weak
 from proxyauth.authority import Crl
 from proxyauth.path import Link, Path, Role, last_cn
 from proxyauth.policy import Need
@@ -182,7 +182,16 @@ _SIGNED_BY_CA: tuple[Rule[Link], ...] = (
     Rule("signing-policy-missing", "a CA has no signing policy that can be read", _policy_missing),
     Rule("signing-policy", "a CA's signing policy does not cover this name", _outside_policy),
     Rule("crl-unreadable", "a CA's revocation list cannot be read", _crl_fault("crl-unreadable")),
-    Rule("crl-signature", "a revocation list was not signed by its CA", _crl_fault("crl-signature")),
+    Rule(
+        "crl-signature",
+        "a revocation list was not signed by its CA, or in a way that is not known here",
+        _crl_fault("crl-signature"),
+    ),
+    Rule(
+        "crl-weak",
+        "a revocation list's signature uses a digest that is too weak",
+        lambda link: (crl := _crl(link)) is not None and is_weak(crl.signature_hash, link.policy),
+    ),
     Rule("crl-missing", "a CA has no revocation list", _crl_missing),
     Rule(
         "crl-stale",
@@ -210,7 +219,7 @@ _SIGNATURE_STRONG: tuple[Rule[Link], ...] = (
     Rule(
         "signature-weak",
         "a signature uses a digest that is too weak",
-        lambda link: link.certificate.signature_hash not in STRONG_HASHES | link.policy.weak_hashes,
+        lambda link: is_weak(link.certificate.signature_hash, link.policy),
     ),
 )
 

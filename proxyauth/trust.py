@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxyauth import certificate, dn, signing_policy
+from proxyauth.algorithms import is_weak
 from proxyauth.authority import Anchors, Authority, Crl, choose_crl, read_crl
 from proxyauth.certificate import Certificate
 from proxyauth.errors import Refused, Unreadable
@@ -95,20 +96,23 @@ def _faults(authority: Authority, now: datetime, policy: Policy) -> Iterator[str
     elif authority.policy_gone and policy.signing_policy is not Need.IGNORE:
         yield f"its signing policy has gone; {_LAST_COUNTS}"
     if policy.crl is not Need.IGNORE:
-        yield from _crl_faults(authority, now, must=policy.crl is Need.REQUIRE)
+        yield from _crl_faults(authority, now, policy)
 
 
-def _crl_faults(authority: Authority, now: datetime, *, must: bool) -> Iterator[str]:
+def _crl_faults(authority: Authority, now: datetime, policy: Policy) -> Iterator[str]:
     crl = authority.crl
     if authority.crl_gone:
         yield f"its revocation list has gone, or is older than before; {_LAST_COUNTS}"
     if authority.crl_fault:
         yield f"its revocation list cannot be used ({authority.crl_fault})"
-    elif crl is None and must:
-        yield "it has no revocation list"
-    elif crl and not crl.is_current(now):
+    elif crl is None:
+        if policy.crl is Need.REQUIRE:
+            yield "it has no revocation list"
+    elif is_weak(crl.signature_hash, policy):
+        yield f"its revocation list is signed with a digest that is too weak ({crl.signature_hash})"
+    elif not crl.is_current(now):
         yield "its revocation list is out of date"
-    elif crl and not crl.is_current(now + _margin(crl)):
+    elif not crl.is_current(now + _margin(crl)):
         yield f"its revocation list ends at {crl.next_update:%Y-%m-%d %H:%M} UTC"
 
 

@@ -16,6 +16,7 @@ HOUR, DAY, YEAR = timedelta(hours=1), timedelta(days=1), timedelta(days=365)
 _RSA_SIGNATURES = {
     "md5": "1.2.840.113549.1.1.4",
     "sha1": "1.2.840.113549.1.1.5",
+    "sha224": "1.2.840.113549.1.1.14",
     "sha256": "1.2.840.113549.1.1.11",
     "sha384": "1.2.840.113549.1.1.12",
     "sha512": "1.2.840.113549.1.1.13",
@@ -119,17 +120,18 @@ def crl(
     end: datetime | None = NOW + 30 * DAY,
     extensions: Sequence[Extension] = (),
     signed_with: keys.PrivateKey | None = None,
+    digest: str = "sha256",
 ) -> bytes:
     """A revocation list in PEM."""
     signer = signed_with or authority.key
     entries = [asn1.seq(asn1.integer(serial), asn1.time(start)) for serial in revoked]
     inner = asn1.seq(
         asn1.integer(1),
-        algorithm(signer, "sha256"),
+        algorithm(signer, digest),
         encode(authority.subject),
         asn1.time(start),
         *([asn1.time(end)] if end else []),
         *([asn1.seq(*entries)] if entries else []),
         *([asn1.explicit(0, asn1.seq(*(each.encode() for each in extensions)))] if extensions else []),
     )
-    return keys.pem("X509 CRL", asn1.seq(inner, algorithm(signer, "sha256"), asn1.bits(sign(signer, inner, "sha256"))))
+    return keys.pem("X509 CRL", asn1.seq(inner, algorithm(signer, digest), asn1.bits(sign(signer, inner, digest))))

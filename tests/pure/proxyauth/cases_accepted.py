@@ -4,7 +4,10 @@ from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxyauth.policy import Need, Policy
 from tests.pki import asn1, grid, keys
@@ -36,10 +39,10 @@ def _scalar(key: ec.EllipticCurvePrivateKey) -> Trial:
     return of(leaf, alice(), key=keys.pem("EC PRIVATE KEY", asn1.seq(asn1.integer(1), asn1.octets(secret))))
 
 
-def _ec_grid() -> Trial:
+def _ec_grid(form: Form = grid.LONG, policy: Policy | None = None) -> Trial:
     ca = certificate(name(grid.CA_NAME), keys.ec_key("ca"), None, [grid.basic_constraints(ca=True)], grid.LONG)
-    user = grid.user(ca, key=keys.ec_key("alice"))
-    return replace(of(grid.rfc(user), user), files=trust_files(ca))
+    user = grid.user(ca, key=keys.ec_key("alice"), form=form)
+    return replace(of(grid.rfc(user), user, policy=policy or Policy()), files=trust_files(ca))
 
 
 def _pem(*certificates: Minted, before: bytes = b"", between: bytes = b"", newline: bytes = b"\n") -> Trial:
@@ -138,6 +141,22 @@ def _since(ca: Minted) -> Trial:
 
 def _multivalued() -> Minted:
     return grid.user(the_ca(), (*name("/C=PL/O=Grid"), rdns(part("CN", "Alice"), part("UID", "7"))))
+
+
+def _listed(digest: str, policy: Policy | None = None) -> Trial:
+    """Alice's proxy, whose CA signs its list with this digest."""
+    files = {**the_trust(), "0123abcd.r0": crl(the_ca(), digest=digest)}
+    return replace(of(grid.rfc(alice()), alice(), policy=policy or Policy()), files=files)
+
+
+def _pss_list() -> bytes:
+    """The library's own minting, of a list that is signed with RSASSA-PSS."""
+    key = the_ca().key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    issuer = x509.load_der_x509_certificate(the_ca().der).subject
+    built = x509.CertificateRevocationListBuilder(issuer, NOW - DAY, NOW + DAY)
+    how = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.DIGEST_LENGTH)
+    return built.sign(key, hashes.SHA256(), rsa_padding=how).public_bytes(Encoding.PEM)
 
 
 def _der_list() -> bytes:
@@ -260,6 +279,21 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
             **the_trust(),
             "0123abcd.r0": crl(the_ca(), extensions=[Extension("2.5.29.20", asn1.integer(1), critical=True)]),
         },
+    ),
+    "a list with SHA-1 where that is allowed": lambda: _listed("sha1", Policy(weak_hashes=frozenset({"sha1"}))),
+    "a list with MD5 where that is allowed": lambda: _listed("md5", Policy(weak_hashes=frozenset({"md5"}))),
+    "a list with SHA-1 where lists are ignored": lambda: _listed("sha1", Policy(crl=Need.IGNORE)),
+    "a list with SHA-1 before a newer one": lambda: replace(
+        of(grid.rfc(alice()), alice()),
+        files={**the_trust(), "0123abcd.r1": crl(the_ca(), start=NOW - 2 * DAY, digest="sha1")},
+    ),
+    "a list with SHA-224": lambda: _listed("sha224"),
+    "a list with SHA-512": lambda: _listed("sha512"),
+    "a list with RSA-PSS": lambda: replace(
+        of(grid.rfc(alice()), alice()), files={**the_trust(), "0123abcd.r0": _pss_list()}
+    ),
+    "a user's certificate with SHA-1 of an elliptic curve at an old site": lambda: _ec_grid(
+        replace(grid.LONG, digest="sha1"), _OLD_SITE
     ),
     "a list in DER": lambda: replace(of(grid.rfc(alice()), alice()), files={**the_trust(), "0123abcd.r0": _der_list()}),
     "the first second of a user's certificate": lambda: _since(the_ca()),

@@ -1,11 +1,13 @@
 """Users of CAs that are not trusted, not for this name, or not any more."""
 
+from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from proxyauth import der
 from proxyauth.policy import Need, Policy
 from tests.pki import asn1, grid, keys
-from tests.pki.mint import DAY, HOUR, NOW, YEAR, Extension, Form, Minted, certificate, crl
+from tests.pki.mint import DAY, HOUR, NOW, YEAR, Extension, Form, Minted, algorithm, certificate, crl
 from tests.pki.names import name
 from tests.pure.proxyauth.trial import Case, Trial, alice, of, the_ca, the_trust, trust_files
 
@@ -89,6 +91,24 @@ def _lists(*lists: Callable[[], bytes], policy: Policy | None = None) -> Callabl
     return _files(lambda: {f"0123abcd.r{number}": make() for number, make in enumerate(lists)}, policy)
 
 
+def _ec_list(digest: str, policy: Policy | None = None) -> Callable[[], Trial]:
+    """A proxy of a user who is revoked by a CA that has an elliptic curve key, in a list with this digest."""
+
+    def make() -> Trial:
+        ca = certificate(name(grid.CA_NAME), keys.ec_key("ca"), None, [grid.basic_constraints(ca=True)], grid.LONG)
+        user = grid.user(ca)
+        files = {**trust_files(ca), "0123abcd.r0": crl(ca, [user.serial], digest=digest)}
+        return replace(of(grid.rfc(user), user, policy=policy or Policy()), files=files)
+
+    return make
+
+
+def _two_algorithms() -> bytes:
+    """A list whose algorithm that is signed is not the one that is named beside the signature."""
+    inner, _, signature = der.sequence(b64decode(b"".join(crl(the_ca()).splitlines()[1:-1])))
+    return asn1.seq(inner.raw, algorithm(the_ca().key, "sha512"), signature.raw)
+
+
 def _constrained() -> Trial:
     """A root that allows names below another organisation only."""
     tree = asn1.seq(asn1.explicit(4, asn1.seq(*name("/C=PL/O=Other"))))
@@ -102,6 +122,7 @@ def _other_names() -> bytes:
 
 _OUT = "access_id_CA X509 '/C=PL/O=Grid/CN=Grid CA'\npos_rights globus CA:sign\ncond_subjects globus '{}'\n"
 _REQUIRE = Policy(crl=Need.REQUIRE)
+_OLD = Policy(weak_hashes=frozenset({"sha1", "md5"}))
 
 _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
     "ca-unknown": {
@@ -209,6 +230,11 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
             lambda: {"0123abcd.r0": None, "ffffffff.r0": crl(the_ca(), [alice().serial])}
         ),
         "a user revoked in a list without an end": _lists(lambda: crl(the_ca(), [alice().serial], end=None)),
+        "a user revoked in a list with SHA-1 where that is allowed": _lists(
+            lambda: crl(the_ca(), [alice().serial], digest="sha1"), policy=_OLD
+        ),
+        "a user revoked in a list of an elliptic curve": _ec_list("sha384"),
+        "a user revoked in a list of an elliptic curve with SHA-1 where that is allowed": _ec_list("sha1", _OLD),
         "a revoked intermediate CA": _below_root(change=lambda root, sub: {"aaaaaaaa.r0": crl(root, [sub.serial])}),
     },
     "crl-stale": {
@@ -235,6 +261,28 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         ),
         "a list that another key signed": _lists(lambda: crl(the_ca(), signed_with=keys.rsa_key("thief"))),
         "a list that a key of another kind signed": _lists(lambda: crl(the_ca(), signed_with=keys.ec_key("thief"))),
+        "a list that a shorter key signed": _lists(lambda: crl(the_ca(), signed_with=keys.rsa_key("short", 1024))),
+        "a list that a longer key signed": _lists(lambda: crl(the_ca(), signed_with=keys.rsa_key("large", 4096))),
+        "a list that an Ed25519 key signed": _lists(lambda: crl(the_ca(), signed_with=keys.ed25519_key("thief"))),
+        "a list with a digest that is not known": _lists(lambda: crl(the_ca(), digest="unknown")),
+        "another key's list with SHA-1 where that is allowed": _lists(
+            lambda: crl(the_ca(), signed_with=keys.rsa_key("thief"), digest="sha1"), policy=_OLD
+        ),
+        "another key's list with MD5 where that is allowed": _lists(
+            lambda: crl(the_ca(), signed_with=keys.rsa_key("thief"), digest="md5"), policy=_OLD
+        ),
+    },
+    "crl-weak": {
+        "a root's list with SHA-1": _below_root(change=lambda root, _sub: {"aaaaaaaa.r0": crl(root, digest="sha1")}),
+        "a list with SHA-1": _lists(lambda: crl(the_ca(), digest="sha1")),
+        "a list with MD5": _lists(lambda: crl(the_ca(), digest="md5")),
+        "a list with MD5 where SHA-1 is allowed": _lists(
+            lambda: crl(the_ca(), digest="md5"), policy=Policy(weak_hashes=frozenset({"sha1"}))
+        ),
+        "a list with SHA-1 beside an older one": _lists(
+            lambda: crl(the_ca(), start=NOW - 2 * DAY), lambda: crl(the_ca(), digest="sha1")
+        ),
+        "a list with SHA-1 of an elliptic curve": _ec_list("sha1"),
     },
     "crl-unreadable": {
         "a root's list that is none": _below_root(change=lambda _root, _sub: {"aaaaaaaa.r0": b"nothing"}),
@@ -244,6 +292,14 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a list of changes only": _lists(
             lambda: crl(the_ca(), extensions=[Extension("2.5.29.27", asn1.integer(1), critical=True)])
         ),
+        "a list of changes only that is not marked as critical": _lists(
+            lambda: crl(the_ca(), extensions=[Extension("2.5.29.27", asn1.integer(1))])
+        ),
+        "a list with SHA-1 of changes only": _lists(
+            lambda: crl(the_ca(), extensions=[Extension("2.5.29.27", asn1.integer(1), critical=True)], digest="sha1"),
+            policy=_OLD,
+        ),
+        "a list that names two algorithms": _lists(_two_algorithms),
         "a list for users only": _lists(
             lambda: crl(the_ca(), extensions=[Extension("2.5.29.28", asn1.seq(asn1.tlv(0x81, b"\xff")), critical=True)])
         ),

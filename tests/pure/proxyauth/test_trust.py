@@ -183,6 +183,9 @@ def test_a_file_that_is_far_too_large_is_not_read(directory: Path, monkeypatch: 
         ({"r0": ("short",)}, Policy(), []),
         ({"r0": ("endless",)}, Policy(), []),
         ({"r0": ("forged",)}, Policy(), ["its revocation list cannot be used (crl-signature)"]),
+        ({"r0": ("weak",)}, Policy(), ["its revocation list is signed with a digest that is too weak (sha1)"]),
+        ({"r0": ("weak",)}, Policy(weak_hashes=frozenset({"sha1"})), []),
+        ({"r0": ("weak",)}, Policy(crl=Need.IGNORE), []),
         ({"signing_policy": None}, Policy(), ["it has no signing policy that can be read"]),
         ({"signing_policy": None}, Policy(signing_policy=Need.IF_PRESENT), []),
         (
@@ -202,6 +205,7 @@ def test_operators_hear_of_trouble_before_users_do(
         "short": lambda: crl(the_ca(), start=NOW - timedelta(hours=1), end=NOW + timedelta(hours=10)),
         "endless": lambda: crl(the_ca(), end=None),
         "other": lambda: grid.signing_policy("/C=DE/CN=CA", "*").encode(),
+        "weak": lambda: crl(the_ca(), digest="sha1"),
         "forged": lambda: crl(the_ca(), signed_with=keys.rsa_key("thief")),
     }
     for kind, made in files.items():
