@@ -67,7 +67,8 @@ def _issuer(raw: bytes) -> dn.Name:
 
     The algorithm that is signed has to be the one that is named beside the signature (section 5.1.1.2).
     """
-    contents, algorithm, *_ = der.sequence(raw)
+    contents, algorithm, signature_bits = der.sequence(raw)
+    der.octets(signature_bits)
     fields = der.sequence(contents.raw)
     signed, issuer = fields[1:3] if fields[0].tag == der.INTEGER else fields[:2]
     if signed.raw != algorithm.raw:

@@ -148,6 +148,7 @@ def _fields(raw: bytes) -> tuple[list[der.Item], int]:
     outer = der.sequence(raw)
     if len(outer) != 3:  # noqa: PLR2004 - contents, algorithm, signature
         raise der.NotDer("a certificate has three parts")
+    der.octets(outer[2])  # the library overlooks unused bits: then one certificate would have several spellings
     fields = der.sequence(outer[0].raw)
     version = 1
     if fields and fields[0].tag == der.context(0):

@@ -116,6 +116,14 @@ def oid(item: Item | None) -> str:
     return ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]]))
 
 
+def octets(item: Item | None) -> bytes:
+    """The contents of a BIT STRING of whole octets, as every signature is; raises NotDer for one with unused bits."""
+    body = expect(item, BIT_STRING).body
+    if body[:1] != b"\0":
+        raise NotDer("a row of bits is not of whole octets")
+    return body[1:]
+
+
 def boolean(item: Item | None) -> bool:
     """The value of a BOOLEAN, which DER writes as 00 or FF (X.690 11.1); raises NotDer."""
     body = expect(item, BOOLEAN).body

@@ -111,6 +111,15 @@ def _purpose(identifier: bytes) -> Extension:
     return Extension("2.5.29.37", asn1.seq(identifier), critical=True)
 
 
+def _unused_bit() -> Trial:
+    """A signature whose last bit, a zero, is said to be unused: other bytes of the same certificate."""
+    minted = (grid.rfc(alice()) for _ in range(100))
+    leaf = next(each for each in minted if each.der[-1] & 1 == 0)
+    _, _, signature = der.sequence(leaf.der)
+    spelled = leaf.der.replace(signature.raw, asn1.tlv(0x03, b"\1" + signature.body[1:]))
+    return Trial(grid.proxy_file(leaf, alice()).replace(leaf.pem, keys.pem("CERTIFICATE", spelled)))
+
+
 def _from_year_0(raw: bytes) -> bytes:
     """A certificate that is valid from the year 0 on, which the calendar of RFC 5280 does not have."""
     contents, *behind = der.sequence(raw)
@@ -266,6 +275,7 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "extensions that are none": lambda: _user_with(Extension("2.5.29.19", asn1.seq(b"\x01\x02\xff\xff"))),
         "a purpose with an arc of 5,000 digits": lambda: _user_with(_purpose(_LONG_ARC)),
         "a purpose of 5,000 arcs": lambda: _user_with(_purpose(asn1.tlv(0x06, b"\x01" * 5000))),
+        "a signature with an unused bit": _unused_bit,
         "a beginning in the year 0": _der(_from_year_0),
     },
     "certificate-version": {

@@ -89,6 +89,13 @@ def test_a_boolean_is_one_of_two() -> None:
             der.boolean(_item(asn1.tlv(1, body)))
 
 
+def test_bits_are_read_in_whole_octets() -> None:
+    assert der.octets(_item(asn1.bits(b"\x01\x02"))) == b"\x01\x02"
+    for raw in (asn1.tlv(3), asn1.tlv(3, b"\1\x02"), asn1.tlv(3, b"\x08\x02"), asn1.octets(b"\0\x02")):
+        with pytest.raises(der.NotDer):
+            der.octets(_item(raw))
+
+
 def test_an_element_does_not_show_its_contents() -> None:
     assert repr(_item(asn1.octets(b"secret"))) == "<Item 0x04, 6 bytes>"
 
