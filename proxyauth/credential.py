@@ -4,7 +4,6 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
-from string import ascii_uppercase, digits
 
 from proxyauth import certificate, possession
 from proxyauth.algorithms import check_key
@@ -16,9 +15,9 @@ MAX_HEADER = 32 * 1024
 MAX_CERTIFICATES = 10
 _KEYS = {"RSA PRIVATE KEY", "EC PRIVATE KEY", "PRIVATE KEY"}
 _CERTIFICATES = {"CERTIFICATE", "X509 CERTIFICATE"}
-_IGNORED = {"EC PARAMETERS"}  # `openssl ecparam -genkey` writes the curve's name before the key
 _BEGIN, _END, _DASHES = "-----BEGIN ", "-----END ", "-----"
-_LABEL = frozenset(ascii_uppercase + digits + " ")
+_LABEL = frozenset(map(chr, range(0x20, 0x7F)))
+_MAX_LABEL, _MAX_SHOWN = 64, 32
 # The text that openssl, Globus, VOMS and MyProxy tools write around blocks: blank lines, indented dumps, and these
 # beginnings of lines.
 _TOOL_TEXT = (
@@ -71,7 +70,7 @@ def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
     key = _only_key(blocks)
     raw = list(dict.fromkeys(_contents(block) for block in blocks if block.label in _CERTIFICATES))
     if not raw:
-        raise Malformed("certificate-missing", "there is no certificate")
+        raise Malformed("certificate-missing", f"there is no certificate{_besides(blocks)}")
     if len(raw) > MAX_CERTIFICATES:
         raise Malformed("too-many-certificates", f"there are more than {MAX_CERTIFICATES} certificates")
     certificates = tuple(map(certificate.read, raw))
@@ -95,34 +94,59 @@ def _text(data: bytes) -> str:
 
 
 def _blocks(text: str) -> Iterator[_Block]:
-    """Cut PEM (RFC 7468) into its blocks; raises Malformed at anything that no tool writes."""
+    """Cut PEM (RFC 7468) into its blocks; raises Malformed for text that no tool writes, and blocks that are not whole.
+
+    A block of any label must be whole: what is read as its lines could else be another one's key.
+    """
     if "-----BEGIN " not in text:
         raise Malformed("not-pem", "this is not PEM")
-    label, lines = "", list[str]()
+    label, lines = None, list[str]()
     for line in text.replace("\r\n", "\n").split("\n"):
         boundary = _boundary(line.rstrip(" \t"))
-        if boundary is None and not label:
+        if boundary is None and label is None:
             _expect_tool_text(line)
         elif boundary is None:
             lines.append(line.strip(" \t"))
-        elif (boundary[0] == _BEGIN) == bool(label) or label not in {"", boundary[1]}:
-            raise Malformed("pem-boundary", "the beginnings and ends of PEM blocks do not match")
         elif boundary[0] == _BEGIN:
+            _expect_end(label)
             label = boundary[1]
+        elif boundary[1] != label:
+            raise Malformed("pem-boundary", f"the PEM block {_shown(boundary[1])} ends, but has not begun")
         else:
             yield _Block(label, tuple(lines))
-            label, lines = "", []
-    if label:
-        raise Malformed("pem-boundary", "the last PEM block has no end")
+            label, lines = None, []
+    _expect_end(label)
+
+
+def _expect_end(label: str | None) -> None:
+    if label is not None:
+        raise Malformed("pem-boundary", f"the PEM block {_shown(label)} has no end")
 
 
 def _boundary(line: str) -> tuple[str, str] | None:
     """_BEGIN or _END and the label, if the line begins or ends a block."""
     for edge in (_BEGIN, _END):
         label = line.removeprefix(edge).removesuffix(_DASHES)
-        if label and len(edge + label + _DASHES) == len(line) and _LABEL.issuperset(label):
+        if len(edge + label + _DASHES) == len(line) and _is_label(label):
             return edge, label
     return None
+
+
+def _is_label(text: str) -> bool:
+    """RFC 7468 section 3: printable ASCII or nothing, with single hyphens and blanks within. Here also bounded."""
+    is_short = len(text) <= _MAX_LABEL and _LABEL.issuperset(text)
+    return is_short and (not text or all(text.replace("-", " ").split(" ")))
+
+
+def _shown(label: str) -> str:
+    """A label as a sentence may hold it: the sender's own words, in quotes and short."""
+    return f"'{label if len(label) <= _MAX_SHOWN else label[:_MAX_SHOWN] + '...'}'"
+
+
+def _besides(blocks: list[_Block]) -> str:
+    """What there is instead of what is missing: the labels that were passed over, the first few of them."""
+    labels = dict.fromkeys(_shown(block.label) for block in blocks if block.label not in _KEYS | _CERTIFICATES)
+    return f"; passed over: {', '.join(list(labels)[:3])}" if labels else ""
 
 
 def _expect_tool_text(line: str) -> None:
@@ -131,28 +155,30 @@ def _expect_tool_text(line: str) -> None:
 
 
 def _only_key(blocks: list[_Block]) -> _Block:
+    """The private key. Blocks of other kinds are passed over, as DIRAC's; one that holds another key is not."""
     for block in blocks:
-        _expect_known(block)
+        _expect_known_key(block)
     keys = [block for block in blocks if block.label in _KEYS]
     if len(keys) != 1:
         raise (
             Malformed("key-doubled", "there are two private keys")
             if keys
-            else Malformed("key-missing", "there is no private key")
+            else Malformed("key-missing", f"there is no private key{_besides(blocks)}")
         )
     return keys[0]
 
 
-def _expect_known(block: _Block) -> None:
-    if block.label == "ENCRYPTED PRIVATE KEY" or any("ENCRYPTED" in line for line in block.lines):
+def _expect_known_key(block: _Block) -> None:
+    """Raise Malformed for a key that cannot be read here, in whatever case and spelling its label says what it is."""
+    is_known, is_key = block.label in _KEYS, "PRIVATE KEY" in block.label.upper().replace("-", " ")
+    if block.label == "ENCRYPTED PRIVATE KEY" or (is_known and any("ENCRYPTED" in line for line in block.lines)):
         raise Malformed("key-encrypted", "the private key is encrypted; a proxy's key is not")
-    if block.label not in _KEYS | _CERTIFICATES | _IGNORED:
-        rule = "key-format" if block.label.endswith("PRIVATE KEY") else "pem-label"
-        raise Malformed(rule, "there is a PEM block that does not belong into a proxy")
+    if is_key and not is_known:
+        raise Malformed("key-format", f"there is a private key of a form that is not read here: {_shown(block.label)}")
 
 
 def _contents(block: _Block) -> bytes:
     try:
         return _strict_base64("".join(block.lines))
     except ValueError:
-        raise Malformed("pem-not-base64", "a PEM block is not Base64") from None
+        raise Malformed("pem-not-base64", f"the PEM block {_shown(block.label)} is not Base64") from None

@@ -22,6 +22,24 @@ _BAG = (
 )
 
 
+# What others write beside a proxy; DIRAC's is the JSON of its tokens in Base64.
+_OTHER_BLOCKS = {
+    "DIRAC's tokens": b"-----BEGIN DIRACX-----\neyJhY2Nlc3NfdG9rZW4iOiJ4In0=\n-----END DIRACX-----\n",
+    "a certificate request": keys.pem("CERTIFICATE REQUEST", b"\x30\x00"),
+    "a revocation list": keys.pem("X509 CRL", b"\x30\x00"),
+    "a public key": keys.pem("PUBLIC KEY", b"\x30\x00"),
+    "PKCS#7": keys.pem("PKCS7", b"\x30\x00"),
+    "PKCS#12": keys.pem("PKCS12", b"\x30\x00"),
+    "a certificate with trust settings": keys.pem("TRUSTED CERTIFICATE", b"\x30\x00"),
+    "small letters": keys.pem("certificate", b"\x30\x00"),
+    "hyphens and other characters": keys.pem("x-a 1_\"<&>'", b"\x30\x00"),
+    "64 characters": keys.pem("A" * 64, b"\x30\x00"),
+    "no label": b"-----BEGIN -----\n-----END -----\n",
+    "no Base64": b"-----BEGIN NOTE-----\nProc-Type: 4,ENCRYPTED\n\xc3\xab \x1b ----END NOTE----\n-----END NOTE-----\n",
+    "two of a kind": b"-----BEGIN NOTE-----\n-----END NOTE-----\n" * 2,
+}
+
+
 def _voms() -> Minted:
     """A proxy with the extension in which VOMS keeps its attributes."""
     return grid.rfc(alice(), extra=[Extension("1.3.6.1.4.1.8005.100.100.5", asn1.seq(asn1.octets(b"attributes")))])
@@ -243,6 +261,15 @@ _TRIALS: dict[str, Callable[[], Trial]] = {
     "a root of version 1": _old_root,
     "a CA that was renewed with its key": lambda: _renewed_ca(same_key=True),
     "a CA that was renewed with a new key": lambda: _renewed_ca(same_key=False),
+    **{
+        f"a block of another kind: {title}": lambda block=block: Trial(  # type: ignore[misc]  # a default binds it
+            grid.proxy_file(grid.rfc(alice()), alice()) + block
+        )
+        for title, block in _OTHER_BLOCKS.items()
+    },
+    "blocks of other kinds before and between": lambda: _pem(
+        grid.rfc(alice()), alice(), before=_OTHER_BLOCKS["DIRAC's tokens"], between=_OTHER_BLOCKS["a revocation list"]
+    ),
     "several lists, of which one counts": _several_lists,
     "no list where none is required": lambda: _without("0123abcd.r0", policy=Policy()),
     "no signing policy where none is required": lambda: _without(

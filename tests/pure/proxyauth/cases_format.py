@@ -69,6 +69,11 @@ def _of_user(subject: Name) -> Trial:
     return of(grid.rfc(user), user)
 
 
+def _labelled(label: str) -> bytes:
+    """A block of this label that is no PEM known here."""
+    return f"-----BEGIN {label}-----\neyJhIjoxfQ\n-----END {label}-----\n".encode()
+
+
 def _leaf_key() -> keys.PrivateKey:
     return grid.rfc(alice()).key
 
@@ -205,6 +210,12 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         ),
         "a letter behind a boundary": _held(lambda it: it.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----X\n", 1)),
         "a form feed": _held(lambda it: b"\x0c\n" + it),
+        "a label of two hyphens in a row": _held(lambda it: it + _labelled("A--B")),
+        "a label that begins with a blank": _held(lambda it: it + _labelled(" A")),
+        "a label that ends with a hyphen": _held(lambda it: it + _labelled("A-")),
+        "a label outside of ASCII": _held(lambda it: it + _labelled("\u00c9")),
+        "a label with a control character": _held(lambda it: it + _labelled("A\x1b[31m")),
+        "a label of 65 characters": _held(lambda it: it + _labelled("A" * 65)),
         "HTML": _held(lambda it: b"<pre>\n" + it),
     },
     "pem-boundary": {
@@ -214,14 +225,15 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
         "a block within a block": _held(
             lambda it: it.replace(b"KEY-----\n", b"KEY-----\n-----BEGIN RSA PRIVATE KEY-----\n", 1)
         ),
-    },
-    "pem-label": {
-        "a certificate request": _held(lambda it: it + keys.pem("CERTIFICATE REQUEST", b"\x30\x00")),
-        "a certificate with trust settings": _held(lambda it: it.replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-")),
-        "a revocation list": _held(lambda it: it + keys.pem("X509 CRL", b"\x30\x00")),
-        "a public key": _held(lambda it: it + keys.pem("PUBLIC KEY", b"\x30\x00")),
-        "PKCS#12 in PEM": lambda: Trial(keys.pem("PKCS12", b"\x30\x00")),
-        "PKCS#7": _held(lambda it: it + keys.pem("PKCS7", b"\x30\x00")),
+        "a key within a block of another kind": _held(
+            lambda it: it + b"-----BEGIN NOTE-----\n" + keys.traditional(_leaf_key()) + b"-----END NOTE-----\n"
+        ),
+        "a block of another kind without its end": _held(lambda it: it + b"-----BEGIN DIRACX-----\neyJh\n"),
+        "a block of another kind without its beginning": _held(lambda it: b"-----END DIRACX-----\n" + it),
+        "a block of another kind that ends in another case": _held(
+            lambda it: it + b"-----BEGIN DIRACX-----\neyJh\n-----END diracx-----\n"
+        ),
+        "a block without a label that has no end": _held(lambda it: it + b"-----BEGIN -----\n"),
     },
     "pem-not-base64": {
         "a certificate with a broken line": _held(
@@ -238,9 +250,11 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
     },
     "key-encrypted": {
         "an encrypted key in PKCS#8": _keyed(lambda: _encrypted(PrivateFormat.PKCS8)),
+        "an encrypted key beside the proxy's own": _held(lambda it: it + _encrypted(PrivateFormat.PKCS8)),
         "an encrypted key in PKCS#1": _keyed(lambda: _encrypted(PrivateFormat.TraditionalOpenSSL)),
     },
     "key-missing": {
+        "PKCS#12 in PEM": lambda: Trial(keys.pem("PKCS12", b"\x30\x00")),
         "no key": _keyed(lambda: b""),
         "no key but its parameters": _keyed(lambda: keys.pem("EC PARAMETERS", asn1.oid("1.3.132.0.35"))),
     },
@@ -254,12 +268,23 @@ _TRIALS: dict[str, dict[str, Callable[[], Trial]]] = {
             lambda: _leaf_key().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         ),
         "a DSA key": _keyed(lambda: keys.pem("DSA PRIVATE KEY", b"\x30\x00")),
+        "a DSA key beside the proxy's own": _held(lambda it: it + keys.pem("DSA PRIVATE KEY", b"\x30\x00")),
+        "a key whose label is of small letters": _held(lambda it: it + _labelled("dsa private key")),
+        "a key whose label has hyphens": _held(lambda it: it + _labelled("DSA-PRIVATE-KEY")),
+        "a key of PGP": _held(lambda it: it + _labelled("PGP PRIVATE KEY BLOCK")),
+        "a key behind a long label": _held(lambda it: it + _labelled("A" * 52 + " PRIVATE KEY")),
         "an Ed25519 key": _keyed(lambda: keys.pkcs8(keys.ed25519_key("other"))),
         "PKCS#8 of a version to come": _keyed(
             lambda: keys.pem("PRIVATE KEY", asn1.seq(asn1.integer(2), asn1.seq(asn1.oid("1.2.840.113549.1.1.1"))))
         ),
     },
-    "certificate-missing": {"a key alone": lambda: Trial(keys.traditional(_leaf_key()))},
+    "certificate-missing": {
+        "a key alone": lambda: Trial(keys.traditional(_leaf_key())),
+        "certificates with trust settings": _held(lambda it: it.replace(b" CERTIFICATE-", b" TRUSTED CERTIFICATE-")),
+        "certificates whose label is of small letters": _held(
+            lambda it: it.replace(b" CERTIFICATE-", b" certificate-")
+        ),
+    },
     "too-many-certificates": {"eleven certificates": lambda: _many(11)},
     "certificate-malformed": {
         "an empty block": _der(lambda _: b""),

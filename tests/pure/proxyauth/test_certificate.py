@@ -103,3 +103,38 @@ def test_what_is_not_pem_is_called_by_its_name(data: bytes, message: str) -> Non
     with pytest.raises(Malformed) as refused:
         credential.read(data, Policy())
     assert str(refused.value) == message
+
+
+def _refused(data: bytes) -> str:
+    with pytest.raises(Malformed) as refused:
+        credential.read(data, Policy())
+    return refused.value.message
+
+
+def _block(label: str) -> bytes:
+    return f"-----BEGIN {label}-----\n-----END {label}-----\n".encode()
+
+
+def test_a_refusal_names_the_block_that_it_is_about() -> None:
+    proxy = grid.proxy_file(grid.rfc(alice()), alice())
+    for data, message in (
+        (proxy + b"-----BEGIN DIRACX-----\n", "the PEM block 'DIRACX' has no end"),
+        (proxy + b"-----BEGIN A-----\n-----BEGIN B-----\n", "the PEM block 'A' has no end"),
+        (proxy + b"-----BEGIN A-----\n-----END B-----\n", "the PEM block 'B' ends, but has not begun"),
+        (b"-----BEGIN CERTIFICATE-----\n!\n", "the PEM block 'CERTIFICATE' has no end"),
+        (
+            proxy + _block("DSA PRIVATE KEY"),
+            "there is a private key of a form that is not read here: 'DSA PRIVATE KEY'",
+        ),
+        (_block("A") + _block("B") * 2, "there is no private key; passed over: 'A', 'B'"),
+        (_block("PKCS12") + _block("PRIVATE KEY"), "there is no certificate; passed over: 'PKCS12'"),
+        (_block("CERTIFICATE"), "there is no private key"),
+    ):
+        assert _refused(data) == message
+
+
+def test_what_a_refusal_repeats_of_labels_is_short_and_printable() -> None:
+    many = b"".join(_block(f"{number} {'A' * 60}") for number in range(300))
+    first = ", ".join(f"'{number} {'A' * 30}...'" for number in range(3))
+    assert _refused(many) == f"there is no private key; passed over: {first}"
+    assert "\x1b" not in _refused(_block("A\x1b[31m") + _block("B"))

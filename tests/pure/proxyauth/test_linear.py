@@ -54,6 +54,13 @@ def _pem(text: str) -> object:
     return credential.read(f"-----BEGIN CERTIFICATE-----\n{text}".encode(), Policy())
 
 
+def _blocks(text: str) -> object:
+    """A block of another kind for each 64 characters."""
+    parts = (text[at : at + 64] for at in range(0, len(text), 64))
+    blocks = (f"-----BEGIN NOTE-----\n{part}\n-----END NOTE-----\n" for part in parts)
+    return credential.read("".join(blocks).encode(), Policy())
+
+
 def _allows(text: str) -> object:
     (policy,) = signing_policy.parse(_POLICY)
     return policy.allows(dn.fold(text))
@@ -62,6 +69,11 @@ def _allows(text: str) -> object:
 _READERS: dict[str, Callable[[str], object]] = {
     "the header": credential.decode_header,
     "PEM": _pem,
+    "PEM of another kind": lambda text: credential.read(
+        f"-----BEGIN NOTE-----\n{text}\n-----END NOTE-----\n{text}".encode(), Policy()
+    ),
+    "many blocks": _blocks,
+    "a label": lambda text: credential.read(f"-----BEGIN {text}-----".encode(), Policy()),
     "a name": dn.parse,
     "a value that could look like two": dn.looks_like_two,
     "a pattern's form": dn.pattern_key,

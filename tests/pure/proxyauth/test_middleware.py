@@ -96,9 +96,9 @@ def test_a_caller_is_the_request_s_user(site: Site, authenticate: Authenticate) 
 
 def test_a_refusal_is_a_401_that_names_its_rule(site: Site, authenticate: Authenticate) -> None:
     header = base64.b64encode(site.proxy().replace(b"PRIVATE KEY", b"PUBLIC KEY")).decode()
-    with pytest.raises(AuthenticationFailed, match=r"^pem-label: ") as failed:
+    with pytest.raises(AuthenticationFailed, match=r"^key-missing: ") as failed:
         authenticate(_get(proxy=header))
-    assert failed.value.get_codes() == "pem-label"
+    assert failed.value.get_codes() == "key-missing"
     assert failed.value.status_code == 401
     with pytest.raises(AuthenticationFailed, match=r"^header-missing: "):
         authenticate(_get())
