@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class ProxyauthConfig(AppConfig):
@@ -11,6 +11,10 @@ class ProxyauthConfig(AppConfig):
     name = "proxyauth"
 
     def ready(self) -> None:
-        """Register the system checks and the header's scheme; neither can be imported before the apps are ready."""
+        """Register the system checks and the header's scheme; neither can be imported before the apps are ready.
+
+        A command that answers nobody has no Django REST framework.
+        """
         import_module("proxyauth.checks")
-        import_module("proxyauth.drf")
+        if apps.is_installed("rest_framework"):
+            import_module("proxyauth.drf")

@@ -40,8 +40,7 @@ def decode_header(value: str) -> bytes:
     """The bytes that the header's strict Base64 (RFC 4648 section 4) stands for; raises Malformed."""
     if not value.strip():
         raise Malformed("header-empty", "the header is empty")
-    if len(value) > MAX_HEADER:
-        raise Malformed("header-too-long", f"the header is longer than {MAX_HEADER} characters")
+    expect_short(value)
     if "," in value:
         raise Malformed("header-doubled", "the header was sent more than once")
     if {"-", "_"} & set(value):
@@ -50,6 +49,12 @@ def decode_header(value: str) -> bytes:
         return _strict_base64(value)
     except ValueError:
         raise Malformed("header-not-base64", "the header is not Base64") from None
+
+
+def expect_short(value: str) -> None:
+    """Return if the header's value is not too long; raises Malformed."""
+    if len(value) > MAX_HEADER:
+        raise Malformed("header-too-long", f"the header is longer than {MAX_HEADER} characters")
 
 
 def _strict_base64(value: str) -> bytes:
@@ -67,16 +72,32 @@ def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
     leaf's.
     """
     blocks = list(_blocks(_text(data)))
-    key = _only_key(blocks)
+    key = _key(blocks)
+    if key is None:
+        raise Malformed("key-missing", f"there is no private key{_besides(blocks)}")
+    certificates = _certificates(blocks)
+    check_key(certificates[0].public_key, policy)
+    possession.prove(key.label, _contents(key), certificates[0].public_key)
+    return certificates
+
+
+def look(data: bytes) -> tuple[tuple[Certificate, ...], bool]:
+    """The certificates of a proxy file, and whether it holds a private key, of which nothing is proven here.
+
+    For those who judge another one's proxy, and should not ask for the key. Raises Malformed.
+    """
+    blocks = list(_blocks(_text(data)))
+    key = _key(blocks)
+    return _certificates(blocks), key is not None
+
+
+def _certificates(blocks: list[_Block]) -> tuple[Certificate, ...]:
     raw = list(dict.fromkeys(_contents(block) for block in blocks if block.label in _CERTIFICATES))
     if not raw:
         raise Malformed("certificate-missing", f"there is no certificate{_besides(blocks)}")
     if len(raw) > MAX_CERTIFICATES:
         raise Malformed("too-many-certificates", f"there are more than {MAX_CERTIFICATES} certificates")
-    certificates = tuple(map(certificate.read, raw))
-    check_key(certificates[0].public_key, policy)
-    possession.prove(key.label, _contents(key), certificates[0].public_key)
-    return certificates
+    return tuple(map(certificate.read, raw))
 
 
 def _text(data: bytes) -> str:
@@ -154,18 +175,14 @@ def _expect_tool_text(line: str) -> None:
         raise Malformed("junk", "there is something besides PEM blocks and the text that tools write")
 
 
-def _only_key(blocks: list[_Block]) -> _Block:
-    """The private key. Blocks of other kinds are passed over, as DIRAC's; one that holds another key is not."""
+def _key(blocks: list[_Block]) -> _Block | None:
+    """The private key, if there is one. Blocks of other kinds are passed over, as DIRAC's; another key is not."""
     for block in blocks:
         _expect_known_key(block)
     keys = [block for block in blocks if block.label in _KEYS]
-    if len(keys) != 1:
-        raise (
-            Malformed("key-doubled", "there are two private keys")
-            if keys
-            else Malformed("key-missing", f"there is no private key{_besides(blocks)}")
-        )
-    return keys[0]
+    if len(keys) > 1:
+        raise Malformed("key-doubled", "there are two private keys")
+    return keys[0] if keys else None
 
 
 def _expect_known_key(block: _Block) -> None:

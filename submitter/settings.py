@@ -7,7 +7,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
-from submitter import contentpolicy, logs
+from submitter import contentpolicy
+from submitter.trustsettings import *  # noqa: F403 - who is let in, and as whom: a part of the settings
 
 env = environ.Env()
 
@@ -25,21 +26,11 @@ def secret(name: str) -> str:
         raise ImproperlyConfigured(f"{name}_FILE cannot be read: {exc}") from exc
 
 
-def ranges(name: str, default: str) -> list[tuple[int, int]]:
-    """Return the ranges of whole numbers that the variable `name` lists, such as 1000-59999,70000."""
-    pairs = [part.strip().partition("-") for part in env.str(name, default=default).split(",")]
-    try:
-        return [(int(low), int(high if dash else low)) for low, dash, high in pairs]
-    except ValueError as exc:
-        raise ImproperlyConfigured(f"{name} has to be ranges of numbers such as 1000-59999,70000") from exc
-
-
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-LOGGING = logs.configure()
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 INSTALLED_APPS = [
@@ -123,10 +114,6 @@ AXES_CLIENT_IP_CALLABLE = "submitter.logins.client"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 
-LANGUAGE_CODE = "en-us"
-USE_I18N = False
-USE_TZ = True
-TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "submitter.formats"  # of the operators' pages
 
 STATIC_URL = "static/"
@@ -200,20 +187,6 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# The grid: who is let in, and as whom.
-TRUST_DIR = env.str("TRUST_DIR", default="/etc/grid-security/certificates")
-GRIDMAP = env.str("GRIDMAP", default="/etc/grid-security/grid-mapfile")
-
-PROXY_TYPES = env.list("PROXY_TYPES", default=["rfc", "draft", "legacy"])
-PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False)
-PROXY_ALLOW_END_ENTITY = env.bool("PROXY_ALLOW_END_ENTITY", default=False)
-PROXY_MAX_DELEGATIONS = env.int("PROXY_MAX_DELEGATIONS", default=8)
-PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048)
-PROXY_WEAK_HASHES = env.list("PROXY_WEAK_HASHES", default=[])
-PROXY_CRL = env.str("PROXY_CRL", default="if-present")
-PROXY_SIGNING_POLICY = env.str("PROXY_SIGNING_POLICY", default="require")
-PROXY_DN_PATTERN = env.str("PROXY_DN_PATTERN", default="")
-PROXY_MEMORY_SECONDS = env.float("PROXY_MEMORY_SECONDS", default=60.0)
 PROXY_REFUSALS_PER_MINUTE = env.int("PROXY_REFUSALS_PER_MINUTE", default=600)  # of one address, then it is not heard
 DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
 
@@ -222,10 +195,6 @@ SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 # Seconds after which a connection is replaced, as long as its certificate is good: whom a login node no longer lets in
 # is out by then.
 SSH_CONNECTION_LIFETIME = env.float("SSH_CONNECTION_LIFETIME", default=240.0)
-# Whom the service never becomes, whatever a mapping says: by uid (Debian's system accounts end at 999 and go on from
-# 60000 to 65535), and by name.
-ACCOUNT_UIDS = ranges("ACCOUNT_UIDS", default="1000-59999,65536-4294967293")
-ACCOUNTS_NEVER_USED = env.list("ACCOUNTS_NEVER_USED", default=["root", "slurm", "munge", "nobody", "postgres", "mysql"])
 
 # Seconds between two looks at a cluster that has active jobs.
 POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0)

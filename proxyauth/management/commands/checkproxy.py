@@ -1,7 +1,15 @@
-"""`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out."""
+"""`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out.
 
+A FILE is a proxy as grid-proxy-init writes it, or the Base64 of one as it is sent in a header; `-` is standard input.
+The private key need not be in it: whoever helps a user should not ask for it. Needed are the trust directory and the
+PROXY_... settings; no service, no database and no secret. The exit code is 0 if all were accepted, 1 if one was
+refused, and 2 if one could not be read.
+"""
+
+import base64
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,36 +17,54 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from proxyauth import chain, conf, credential, gridmap, trust
+from proxyauth import chain, conf, credential, dn, gridmap, trust
+from proxyauth.certificate import Certificate
 from proxyauth.chain import Passed, Verified
 from proxyauth.conf import Conf
-from proxyauth.errors import Refused
+from proxyauth.errors import Malformed, Refused
 from proxyauth.gate import follow_gridmap, may_be_used, now
 from proxyauth.gridmap import Gridmap
 from proxyauth.policy import Need
 
+_HELP = __doc__
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
+_STANDARD_INPUT = "-"
+_MOST = 2 * credential.MAX_HEADER  # bytes that are read of a file; more than a header and its line breaks
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """What files are judged against; `accounts` is None where nobody asked for a mapping."""
+    """What files are judged against; `accounts` is None where no mapping is asked, and `no_accounts` says why."""
 
     conf: Conf
     trust: trust.Trust
     accounts: Gridmap | None
+    no_accounts: str
     moment: datetime
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What a file holds: PEM, its certificates, and whether a private key is among it."""
+
+    pem: bytes
+    certificates: tuple[Certificate, ...]
+    has_key: bool
 
 
 class Command(BaseCommand):
     """Judge proxy files as the service would: one file with every rule that was asked, several with a line each."""
 
-    help = __doc__
+    help = _HELP
     requires_system_checks = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        """Leave the lines of the description as they are."""
+        return super().create_parser(prog_name, subcommand, **kwargs, formatter_class=RawDescriptionHelpFormatter)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a proxy, as grid-proxy-init writes it")
+        parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="a proxy, with or without its key")
         parser.add_argument("--trust-dir", type=Path, help="CAs to trust; then no account is asked for")
         parser.add_argument("--gridmap", type=Path, help="grid-mapfile to use instead of the service's")
         parser.add_argument("--at", type=_moment, default=None, help="judge as of this time (ISO 8601, else UTC)")
@@ -57,31 +83,50 @@ class Command(BaseCommand):
 
     def _judge_briefly(self, path: Path, bench: _Bench) -> int:
         try:
-            verified = _judge(path, bench, chain.deaf)
+            sent = _read(path)
+            verified = _judge(sent, bench, chain.deaf)
             _account(verified, bench)
         except OSError as exc:
-            self.stdout.write(f"{path}: unreadable {exc.strerror}")
+            self._say(f"{_name(path)}: unreadable {exc.strerror}")
             return UNREADABLE
         except Refused as exc:
-            self.stdout.write(f"{path}: refused {exc.rule}")
+            self._say(f"{_name(path)}: refused {exc.rule}")
             return REFUSED
-        self.stdout.write(f"{path}: accepted {verified.dn}")
+        self._say(_acceptance(path, sent, verified))
         return ACCEPTED
 
     def _explain(self, path: Path, bench: _Bench) -> int:
         try:
-            verified = _judge(path, bench, self._tell())
+            sent = _read(path)
+            self._introduce(sent.certificates)
+            verified = _judge(sent, bench, self._tell())
             self._describe(verified)
-            self.stdout.write(f"{'account:':9}{_account(verified, bench) or 'not asked for'}")
+            self._say(f"{'account:':9}{_account(verified, bench) or bench.no_accounts}")
         except OSError as exc:
-            self.stderr.write(f"{path}: unreadable: {exc.strerror}")
+            self.stderr.write(f"{_name(path)}: unreadable: {exc.strerror}")
             return UNREADABLE
         except Refused as exc:
-            self.stdout.write(f"  FAILED  {exc.rule}: {exc.message}")
-            self.stdout.write(f"{path}: refused {exc.rule}")
+            self._say(f"  FAILED  {exc.rule}: {exc.message}")
+            self._say("not checked: what comes after the rule that failed")
+            self._say(f"{_name(path)}: refused {exc.rule}")
             return REFUSED
-        self.stdout.write(f"{path}: accepted {verified.dn}")
+        for what in _unchecked(sent, bench):
+            self._say(f"not checked: {what}")
+        self._say(_acceptance(path, sent, verified))
         return ACCEPTED
+
+    def _say(self, line: str) -> None:
+        """Write a line. Names are the sender's: what a terminal would take for orders is written as an escape."""
+        escaped = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+        self.stdout.write("".join(escaped))
+
+    def _introduce(self, certificates: Sequence[Certificate]) -> None:
+        """Write what the file holds, before anything of it is judged: the proxy first."""
+        for number, each in enumerate(certificates, 1):
+            self._say(f"certificate {number} of {len(certificates)}, version {each.version}, serial {each.serial:x}")
+            self._say(f"  subject {dn.text(each.subject)}")
+            self._say(f"  issuer  {dn.text(each.issuer)}")
+            self._say(f"  valid   {_validity(each.not_before, each.not_after)}")
 
     def _tell(self) -> Passed:
         """Write each rule that was kept, under the name of what kept it."""
@@ -90,9 +135,9 @@ class Command(BaseCommand):
         def tell(about: str, rule: str) -> None:
             nonlocal last
             if about != last:
-                self.stdout.write(about)
+                self._say(about)
                 last = about
-            self.stdout.write(f"  ok      {rule}")
+            self._say(f"  ok      {rule}")
 
         return tell
 
@@ -102,16 +147,70 @@ class Command(BaseCommand):
             ("type", f"{verified.kind}{limited}"),
             ("DN", verified.dn),
             ("serial", f"{verified.serial:x}"),
-            ("valid", f"{verified.not_before:%Y-%m-%d %H:%M:%S} to {verified.not_after:%Y-%m-%d %H:%M:%S} UTC"),
+            ("valid", _validity(verified.not_before, verified.not_after)),
         ):
-            self.stdout.write(f"{word + ':':9}{value}")
+            self._say(f"{word + ':':9}{value}")
 
 
-def _judge(path: Path, bench: _Bench, passed: Passed) -> Verified:
-    certificates = credential.read(path.read_bytes(), bench.conf.policy)
+def _name(path: Path) -> str:
+    return "standard input" if str(path) == _STANDARD_INPUT else str(path)
+
+
+def _validity(begin: datetime, end: datetime) -> str:
+    return f"{begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _acceptance(path: Path, sent: _Sent, verified: Verified) -> str:
+    without = "" if sent.has_key else ", if its sender has the key"
+    return f"{_name(path)}: accepted {verified.dn}{without}"
+
+
+def _read(path: Path) -> _Sent:
+    """What the file holds; raises OSError, and Malformed, also for more than a header can hold."""
+    if str(path) == _STANDARD_INPUT:
+        raw = sys.stdin.buffer.read(_MOST)
+    else:
+        with path.open("rb") as file:
+            raw = file.read(_MOST)
+    pem = _pem(raw)
+    return _Sent(pem, *credential.look(pem))
+
+
+def _pem(raw: bytes) -> bytes:
+    """The proxy file that `raw` is, or of which it is the header's value, whose lines a terminal may have broken."""
+    if raw[:1] == b"\x30" or b"-----BEGIN " in raw:
+        credential.expect_short(base64.b64encode(raw).decode("ascii"))
+        return raw
+    value = "".join(raw.decode("latin-1").split())
+    credential.expect_short(value)
+    try:
+        return credential.decode_header(value)
+    except Malformed as exc:
+        raise Malformed("not-pem", f"this is neither PEM nor the Base64 of it: {exc.message}") from exc
+
+
+def _judge(sent: _Sent, bench: _Bench, passed: Passed) -> Verified:
     passed("the file", "format")
-    passed("the file", "possession")
-    return chain.judge(certificates, bench.trust.anchors, bench.moment, bench.conf.policy, passed)
+    if sent.has_key:
+        credential.read(sent.pem, bench.conf.policy)
+        passed("the file", "possession")
+    return chain.judge(sent.certificates, bench.trust.anchors, bench.moment, bench.conf.policy, passed)
+
+
+def _unchecked(sent: _Sent, bench: _Bench) -> Iterator[str]:
+    """What nobody looked at of a proxy that was accepted."""
+    policy = bench.conf.policy
+    if not sent.has_key:
+        yield "possession of the private key, which is not in the file"
+    for authority in chain.assemble(sent.certificates, bench.trust.anchors, policy).authorities:
+        name = dn.text(authority.certificate.subject)
+        if policy.crl is Need.IGNORE or authority.crl is None:
+            yield f"what {name} has revoked: {'lists are ignored' if policy.crl is Need.IGNORE else 'it has no list'}"
+        if policy.signing_policy is Need.IGNORE or authority.policy is None:
+            ignored = policy.signing_policy is Need.IGNORE
+            yield f"what {name} may sign: {'signing policies are ignored' if ignored else 'it has no signing policy'}"
+    if bench.accounts is None:
+        yield f"the account: {bench.no_accounts}"
 
 
 def _account(verified: Verified, bench: _Bench) -> str:
@@ -133,19 +232,35 @@ def _bench(options: dict[str, Any]) -> _Bench:
     if options["no_signing_policy"]:
         policy = replace(policy, signing_policy=Need.IGNORE)
     configuration = replace(configuration, policy=policy)
-    trusted = trust.follow(options["trust_dir"] or configuration.trust_dir).state()
+    directory = options["trust_dir"] or configuration.trust_dir
+    trusted = trust.follow(directory).state()
     if trusted.fault:
         raise CommandError(f"trust directory: {trusted.fault}", returncode=UNREADABLE)
-    return _Bench(configuration, trusted.value, _accounts(options, configuration), options["at"] or now())
+    accounts, no_accounts = _accounts(options, configuration)
+    return _Bench(configuration, trusted.value, accounts, no_accounts, options["at"] or now())
 
 
-def _accounts(options: dict[str, Any], configuration: Conf) -> Gridmap | None:
+def _accounts(options: dict[str, Any], configuration: Conf) -> tuple[Gridmap | None, str]:
+    """The mapping, or why none is asked. A machine that only judges may have no grid-mapfile."""
     if options["trust_dir"] and not options["gridmap"]:
-        return None
-    accounts = follow_gridmap(options["gridmap"] or configuration.gridmap).state()
+        return None, "not asked for"
+    path = options["gridmap"] or configuration.gridmap
+    if not options["gridmap"] and _is_missing(path):
+        return (Gridmap(), "") if configuration.dn_pattern else (None, f"there is no grid-mapfile {path}")
+    accounts = follow_gridmap(path).state()
     if accounts.fault:
         raise CommandError(f"grid-mapfile: {accounts.fault}", returncode=UNREADABLE)
-    return accounts.value
+    return accounts.value, ""
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # it is there, and its reader will say what is wrong with it
+    return False
 
 
 def _moment(text: str) -> datetime:

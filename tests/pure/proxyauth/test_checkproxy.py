@@ -1,6 +1,10 @@
 """What operators run when somebody says that the service does not let them in."""
 
+import base64
+import os
 import re
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -8,9 +12,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from manage import settings_for
 from proxyauth import rules
 from tests.pki import grid, keys
-from tests.pki.mint import crl
+from tests.pki.mint import HOUR, Form, crl
 from tests.pure.proxyauth.conftest import Site
 from tests.pure.proxyauth.trial import alice, the_ca, the_trust
 
@@ -164,3 +169,178 @@ def test_a_wrong_setting_is_an_error(proxy: Path, settings: Settings) -> None:
     with pytest.raises(CommandError, match="PROXY_CRL: 'sometimes' is not possible") as error:
         _check(proxy)
     assert error.value.returncode == 2
+
+
+def _without_key(proxy: bytes) -> bytes:
+    return re.sub(b"-----BEGIN RSA.*KEY-----\n", b"", proxy, flags=re.DOTALL)
+
+
+def test_a_proxy_without_its_key_is_judged_and_it_is_said_that_nothing_is_proven(tmp_path: Path, site: Site) -> None:
+    (tmp_path / "proxy").write_bytes(_without_key(site.proxy()))
+    code, text = _check(tmp_path / "proxy")
+    assert code == 0
+    assert "  ok      possession\n" not in text
+    assert "  ok      openssl\n" in text
+    assert "not checked: possession of the private key, which is not in the file\n" in text
+    assert text.endswith(f"{tmp_path / 'proxy'}: accepted {grid.ALICE}, if its sender has the key\n")
+    line = f"{tmp_path / 'proxy'}: accepted {grid.ALICE}, if its sender has the key\n"
+    assert _check(tmp_path / "proxy", tmp_path / "proxy") == (0, line * 2)
+
+
+def test_a_proxy_without_its_key_is_held_to_every_other_rule(tmp_path: Path, site: Site) -> None:
+    (tmp_path / "proxy").write_bytes(_without_key(site.proxy()))
+    code, text = _check(tmp_path / "proxy", "--at", "2001-01-01")
+    assert code == 1
+    assert "FAILED  ca-not-yet-valid: " in text
+    assert "\nnot checked: what comes after the rule that failed\n" in text
+
+
+def test_nothing_of_a_whole_check_is_said_to_be_left_out(proxy: Path) -> None:
+    assert "not checked" not in _check(proxy)[1]
+
+
+def test_what_the_file_holds_is_told_before_it_is_judged(tmp_path: Path, site: Site) -> None:
+    """Also of a proxy that the first rule refuses."""
+    (tmp_path / "proxy").write_bytes(site.proxy().replace(b"RSA PRIVATE", b"EC PRIVATE"))
+    text = _check(tmp_path / "proxy")[1]
+    first, second = text.split("certificate ")[1:]
+    assert first.startswith("1 of 2, version 3, serial ")
+    assert f"  subject {grid.ALICE}/CN=1234567\n  issuer  {grid.ALICE}\n  valid   20" in first
+    assert second.startswith(f"2 of 2, version 3, serial {site.alice.serial:x}\n  subject {grid.ALICE}\n")
+    assert f"  issuer  {grid.CA_NAME}\n" in second
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("has_key", [False, True])
+def test_the_header_s_value_is_judged_as_the_file_is(
+    tmp_path: Path, site: Site, *, wrapped: bool, has_key: bool
+) -> None:
+    proxy = site.proxy() if has_key else _without_key(site.proxy())
+    encode = base64.encodebytes if wrapped else base64.b64encode
+    (tmp_path / "proxy").write_bytes(proxy)
+    (tmp_path / "header").write_bytes(encode(proxy))
+    (code, told), as_file = _check(tmp_path / "header"), _check(tmp_path / "proxy")
+    assert (code, told.replace(str(tmp_path / "header"), str(tmp_path / "proxy"))) == as_file
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "rule"),
+    [
+        (b"", "not-pem: this is neither PEM nor the Base64 of it: the header is empty"),
+        (b"hello, world", "not-pem: this is neither PEM nor the Base64 of it: the header was sent more than once"),
+        (b"\xff\xfe", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64"),
+        (b"hello", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64"),
+        (b"cHJveHk=", "not-pem: this is not PEM"),
+        (b"A" * 40_000, "header-too-long: the header is longer than 32768 characters"),
+        (b"\0" * 10_000_000, "header-too-long: the header is longer than 32768 characters"),
+        (b"-----BEGIN A-----\n" * 1_400, "header-too-long: the header is longer than 32768 characters"),
+        (b"\x30\x82\x01\x00", "der: this is DER; PEM is expected"),
+    ],
+)
+def test_what_is_neither_form_is_refused(tmp_path: Path, site: Site, raw: bytes, rule: str) -> None:
+    (tmp_path / "proxy").write_bytes(raw)
+    code, text = _check(tmp_path / "proxy")
+    assert (code, text.splitlines()[0]) == (1, f"  FAILED  {rule}")
+    assert site.gridmap.exists()
+
+
+def test_an_endless_file_is_read_to_a_bound(site: Site) -> None:
+    assert _check("/dev/zero")[1].endswith("/dev/zero: refused header-too-long\n")
+    assert site.gridmap.exists()
+
+
+def test_names_give_a_terminal_no_orders(tmp_path: Path, site: Site) -> None:
+    """A user can sign any name for a proxy."""
+    leaf = grid.rfc(site.alice, cn="\x1b[2J\u202e\n", form=Form(site.now - HOUR, site.now + HOUR))
+    (tmp_path / "proxy").write_bytes(grid.proxy_file(leaf, site.alice))
+    code, text = _check(tmp_path / "proxy")
+    assert (code, text.splitlines()[-1]) == (1, f"{tmp_path / 'proxy'}: refused name-characters")
+    assert f"  subject {grid.ALICE}/CN=\\x1b[2J\\u202e\\n\n" in text
+    assert all(each == "\n" or each.isprintable() for each in text)
+
+
+@pytest.mark.parametrize(
+    ("options", "removed", "told"),
+    [
+        (["--no-crl"], "", "what {ca} has revoked: lists are ignored"),
+        (["--no-signing-policy"], "", "what {ca} may sign: signing policies are ignored"),
+        (["--no-signing-policy"], "signing_policy", "what {ca} may sign: signing policies are ignored"),
+        ([], "r0", "what {ca} has revoked: it has no list"),
+    ],
+)
+def test_what_was_left_out_is_named(proxy: Path, site: Site, options: list[str], removed: str, told: str) -> None:
+    if removed:
+        (site.trust_dir / f"0123abcd.{removed}").unlink()
+    code, text = _check(proxy, *options)
+    assert code == 0
+    assert [line for line in text.splitlines() if line.startswith("not")] == [
+        f"not checked: {told.format(ca=grid.CA_NAME)}"
+    ]
+
+
+def test_a_policy_that_is_not_required_and_not_there_is_named(proxy: Path, site: Site, settings: Settings) -> None:
+    settings.PROXY_SIGNING_POLICY = "if-present"
+    (site.trust_dir / "0123abcd.signing_policy").unlink()
+    assert f"not checked: what {grid.CA_NAME} may sign: it has no signing policy\n" in _check(proxy)[1]
+
+
+def test_without_a_mapping_no_account_is_asked_for(proxy: Path, site: Site, settings: Settings) -> None:
+    site.gridmap.unlink()
+    code, text = _check(proxy)
+    assert code == 0
+    assert f"not checked: the account: there is no grid-mapfile {site.gridmap}\n" in text
+    settings.PROXY_DN_PATTERN = "(?P<account>plg[a-z]+)"
+    assert _check(proxy)[1].endswith(f"{proxy}: refused dn-unmapped\n")
+
+
+def test_a_mapping_that_cannot_be_read_is_an_error(proxy: Path, site: Site) -> None:
+    site.gridmap.unlink()
+    site.gridmap.mkdir()
+    with pytest.raises(CommandError, match="grid-mapfile: "):
+        _check(proxy)
+
+
+_ROOT = Path(__file__).parents[3]
+
+
+def _manage(*words: str, given: bytes = b"", where: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+    """Run manage.py where nothing is set but `where`."""
+    environment = {"PATH": os.environ["PATH"]} | (where or {})
+    command = [sys.executable, "manage.py", *words]
+    return subprocess.run(command, env=environment, cwd=_ROOT, input=given, capture_output=True, check=False)
+
+
+def test_no_secret_no_database_and_no_broker_are_needed(site: Site) -> None:
+    where = {"TRUST_DIR": str(site.trust_dir), "GRIDMAP": str(site.gridmap)}
+    done = _manage("checkproxy", "-", given=site.proxy(), where=where)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(f"account: plgalice\nstandard input: accepted {grid.ALICE}\n".encode())
+    assert b"PRIVATE" not in done.stdout
+    assert _manage("checkproxy", "-", given=b"nothing", where=where).returncode == 1
+    assert _manage("checkproxy", "/nowhere", where=where).returncode == 2
+    assert b"the private key need not be in it" in _manage("help", "checkproxy").stdout.lower()
+
+
+def test_settings_of_the_trust_count_there(site: Site) -> None:
+    where = {"TRUST_DIR": str(site.trust_dir), "GRIDMAP": str(site.gridmap), "PROXY_TYPES": "legacy"}
+    done = _manage("checkproxy", "-", given=site.proxy(), where=where)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, b"standard input: refused proxy-type")
+
+
+def test_there_is_no_secret_that_could_be_known() -> None:
+    """What serves needs its own, and says so; the settings of the trust alone have none to sign anything with."""
+    done = _manage("check")
+    assert done.returncode != 0
+    assert b"SECRET_KEY" in done.stderr
+    asked = [sys.executable, "-c", "from django.conf import settings; print(settings.SECRET_KEY)"]
+    environment = {"DJANGO_SETTINGS_MODULE": "submitter.trustsettings"}
+    alone = subprocess.run(asked, env=environment, cwd=_ROOT, capture_output=True, check=False)
+    assert alone.returncode != 0
+    assert b"SECRET_KEY setting must not be empty" in alone.stderr
+
+
+def test_only_commands_that_serve_nobody_run_on_a_part_of_the_settings() -> None:
+    assert settings_for(["checkproxy", "x"]) == settings_for(["help", "checkproxy"]) == "submitter.trustsettings"
+    for words in ([], ["help"], ["check", "checkproxy"], ["runserver"], ["migrate"]):
+        assert settings_for(words) == "submitter.settings"
