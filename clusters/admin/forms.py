@@ -1,14 +1,12 @@
 """The form of a cluster: what is wrong is said at the field, in the field's own words."""
 
-import string
 import zoneinfo
 from typing import Any
 
 from django import forms
 
+from clusters import coherence
 from clusters.models import Cluster
-
-PLACES = {"path", "account", "job_id"}
 
 
 class Lines(forms.Field):
@@ -68,31 +66,9 @@ class ClusterForm(forms.ModelForm):
             self.fields["time_zone"].choices = zones  # type: ignore[attr-defined]
             self.fields["time_zone"].initial = self.fields["time_zone"].initial or "UTC"
 
-    def clean_download_url(self) -> str:
-        """Refuse a template that would fail at a user's first look at a job. Raises ValidationError."""
-        url = str(self.cleaned_data["download_url"])
-        try:
-            names = {name for _, name, _, _ in string.Formatter().parse(url) if name is not None}
-        except ValueError as exc:
-            raise forms.ValidationError(f"The braces do not match: {exc}") from exc
-        if unknown := names - PLACES:
-            raise forms.ValidationError(
-                f"{', '.join(sorted(unknown)) or '{}'} is not known here: use {{path}}, {{account}}, {{job_id}}"
-            )
-        if url and not url.startswith(("https://", "http://")):
-            raise forms.ValidationError("A download template begins with https://")
-        return url
-
     def clean(self) -> dict[str, Any]:
-        """Have nobody enable what cannot be reached. Raises ValidationError."""
+        """Have nobody enable what cannot be reached, nor save what fails later. Adds errors to the fields."""
         values = super().clean() or {}
-        if values.get("enabled") and not values.get("host_keys") and "host_keys" not in self.errors:
-            self.add_error(
-                "enabled", "Without a host key it cannot be enabled: save it disabled, then fetch and confirm its key."
-            )
-        channels, each = values.get("channels"), values.get("callers_per_account")
-        if each and values.get("callers") and each > values["callers"]:
-            self.add_error("callers_per_account", "One account cannot have more callers than all together.")
-        if channels and each and channels > each:
-            self.add_error("channels", "More channels than callers of an account are never used.")
+        for name, message in [*coherence.faults(values)]:
+            self.add_error(name, message)
         return values

@@ -1,13 +1,12 @@
 """`manage.py loadclusters FILE`: registers the clusters that a TOML file describes."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from clusters import clustersfile
 from clusters.models import Cluster
 
 
@@ -21,24 +20,32 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Write all of the file's clusters or, at the first fault, none."""
+        """Write all of the file's clusters or, with any fault, none. Raises CommandError with a line for each fault."""
+        path = options["file"]
         try:
-            tables = tomllib.loads(options["file"].read_text(encoding="utf-8"))["cluster"]
-        except (OSError, KeyError, ValueError) as exc:
-            raise CommandError(f"{options['file']}: {exc}") from exc
+            tables = clustersfile.read(path)
+        except clustersfile.Unusable as exc:
+            raise CommandError(f"{path}: {exc}") from exc
         with transaction.atomic():
-            for table in tables:
-                cluster = self._put(table)
-                self.stdout.write(f"{cluster.name} at {cluster.address} port {cluster.port}")
+            clusters, faults = _put(tables)
+            if faults:
+                raise CommandError("\n".join(f"{path}: {fault}" for fault in faults))
+        for cluster in clusters:
+            self.stdout.write(f"{cluster.name} at {cluster.address} port {cluster.port}")
 
-    def _put(self, table: dict[str, Any]) -> Cluster:
-        cluster = Cluster.objects.filter(name=table.get("name")).first() or Cluster()
-        try:
-            for field, value in table.items():
-                Cluster._meta.get_field(field)  # noqa: SLF001 - Django documents _meta
-                setattr(cluster, field, value)
-            cluster.full_clean()
-        except (FieldDoesNotExist, ValidationError) as exc:
-            raise CommandError(f"cluster {table.get('name')!r}: {exc}") from exc
-        cluster.save()
-        return cluster
+
+def _put(tables: list[dict[str, Any]]) -> tuple[list[Cluster], list[str]]:
+    """Return the clusters that are written, and what is wrong with the others: which one, which field, and what."""
+    clusters: dict[str, Cluster] = {}
+    faults: list[str] = []
+    for number, table in enumerate(tables, 1):
+        name = table.get("name")
+        about = f"cluster {number}" + (f" ({clustersfile.shown(name)})" if isinstance(name, str) else "")
+        if isinstance(name, str) and name.lower() in clusters:
+            faults.append(f"{about}: name: another cluster of the file has it")
+            continue
+        cluster, wrong = clustersfile.put(table)
+        faults += [f"{about}: {each}" for each in wrong]
+        if cluster:
+            clusters[cluster.name.lower()] = cluster
+    return list(clusters.values()), faults

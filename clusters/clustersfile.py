@@ -1,0 +1,147 @@
+"""The file from which clusters are registered: TOML, a table [[cluster]] for each, with the model's fields by name.
+
+What is wrong is said by sentences that name the cluster and the field, all of it at once, and before anything is
+written for good. The fields are the model's own: a new one needs nothing here.
+"""
+
+import datetime as dt
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import models
+
+from clusters import coherence
+from clusters.models import Cluster
+
+MAX_BYTES = 1024 * 1024
+_SHOWN = 60  # characters of a name or a word that a message repeats
+_TABLES = "each cluster is a table that begins with a line [[cluster]]"
+
+Field: TypeAlias = "models.Field[Any, Any]"
+
+# What a field takes, in TOML's types, and how a sentence calls it. Other fields judge their values themselves.
+_TYPES: tuple[tuple[type[Field], type, str], ...] = (
+    (models.BooleanField, bool, "true or false"),
+    (models.IntegerField, int, "a whole number"),
+    (models.CharField, str, "a text in quotes"),
+    (models.TextField, str, "a text in quotes"),
+    (ArrayField, list, "a list of texts in brackets"),
+    (models.JSONField, dict, "a table of names and values"),
+)
+_FOUND = {
+    bool: "a boolean", int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "a table",
+    dt.datetime: "a time", dt.date: "a date", dt.time: "a time",
+}  # fmt: skip
+
+
+class Unusable(Exception):
+    """A file that registers nothing; the message says why."""
+
+
+def fields() -> dict[str, Field]:
+    """Return what a table may hold, by name: whatever an operator decides about a cluster."""
+    known = Cluster._meta.concrete_fields  # noqa: SLF001 - Django documents _meta
+    return {each.name: each for each in known if each.editable and not each.primary_key}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return the file's tables as they are. Raises Unusable."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise Unusable(f"it cannot be read: {exc.strerror}") from exc
+    if len(raw) > MAX_BYTES:
+        raise Unusable(f"it is larger than {MAX_BYTES} bytes")
+    return _tables(_parse(raw))
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as exc:
+        raise Unusable(f"it is not UTF-8 text: see its byte {exc.start + 1}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise Unusable(f"it is not TOML: {exc}") from exc
+
+
+def _tables(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if unknown := [shown(name) for name in parsed if name != "cluster"]:
+        raise Unusable(f"{', '.join(unknown[:3])} means nothing here: {_TABLES}")
+    tables = parsed.get("cluster", [])
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        raise Unusable(f"cluster is {_FOUND[type(tables)]}: {_TABLES}, in two pairs of brackets")
+    if not tables:
+        raise Unusable(f"it names no cluster: {_TABLES}")
+    return tables
+
+
+def put(table: Mapping[str, Any]) -> tuple[Cluster | None, list[str]]:
+    """Add the table's cluster, or change the one of its name; return it, or None and what is wrong with the table."""
+    faults = [*_wrong_fields(table)]
+    if faults:
+        return None, faults
+    cluster = Cluster.objects.filter(name__iexact=table["name"]).first() or Cluster()
+    for name, value in table.items():
+        setattr(cluster, name, value)
+    cluster.host_keys = cluster.host_keys or []
+    faults = [*_missing(cluster)] or [*_wrong_values(cluster)]
+    if faults:
+        return None, faults
+    cluster.save()
+    return cluster, []
+
+
+def _wrong_fields(table: Mapping[str, Any]) -> Iterator[str]:
+    known = fields()
+    for name, value in table.items():
+        if name not in known:
+            yield f"{shown(name)} is no field of a cluster; these are: {', '.join(known)}"
+        elif wrong := _wrong_type(known[name], value):
+            yield f"{name}: {wrong}"
+    if "name" not in table:
+        yield "name: it is missing"
+
+
+def _wrong_type(field: Field, value: Any) -> str:
+    """Return what is wrong with a value's type, "" for nothing. A boolean is no number, though Python counts it."""
+    kind, words = next(((kind, words) for model, kind, words in _TYPES if isinstance(field, model)), (None, ""))
+    if kind is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        return f"it has to be {words}, and is {_FOUND.get(type(value), 'something else')}"
+    if isinstance(field, ArrayField):
+        wrong = [_wrong_type(field.base_field, each) for each in value]
+        return next((f"each of its values: {each}" for each in wrong if each), "")
+    return "it holds a NUL character" if isinstance(value, str) and "\0" in value else ""
+
+
+def _missing(cluster: Cluster) -> Iterator[str]:
+    for name, field in fields().items():
+        if not field.blank and getattr(cluster, name) in field.empty_values and name not in _later(cluster):
+            yield f"{name}: it is missing"
+
+
+def _later(cluster: Cluster) -> set[str]:
+    """Return what may be missing: the keys of one that is not enabled can be fetched and confirmed in the admin."""
+    return set() if cluster.enabled or cluster.host_keys else {"host_keys"}
+
+
+def _wrong_values(cluster: Cluster) -> Iterator[str]:
+    try:
+        cluster.full_clean(exclude=_later(cluster))
+    except ValidationError as exc:
+        for name, messages in exc.message_dict.items():
+            about = "name and aliases" if name == NON_FIELD_ERRORS else name
+            yield f"{about}: {' '.join(messages)}"
+    else:
+        values = {name: getattr(cluster, name) for name in fields()}
+        yield from (f"{name}: {message}" for name, message in coherence.faults(values))
+
+
+def shown(value: object) -> str:
+    """Return a text of the file's, in quotes, as a message may repeat it: short and printable."""
+    text = value if isinstance(value, str) else "something else"
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
