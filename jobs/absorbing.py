@@ -162,7 +162,8 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
     if said.status is None:
         log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=said.slurm_state)
     elif not _goes_back(job, said):
-        values |= {field: getattr(said, field) for field in _TOLD if field not in said.unread}
+        told = {field: getattr(said, field) for field in _TOLD if field not in said.unread}
+        values |= told | _known_end(job, said)
     else:
         return {}
     return {field: value for field, value in values.items() if getattr(job, field) != value}
@@ -173,6 +174,14 @@ def _reason(job: Row | Job, said: Reading) -> str:
     if said.reason is not None:
         return said.reason
     return job.reason if said.status is None or Status(job.status).final else ""
+
+
+def _known_end(job: Row | Job, said: Reading) -> dict[str, Any]:
+    """Return what the controller has told of the script's end and `said` does not, or not whole, of the same end."""
+    if job.signal is None or (job.slurm_state, job.ended_at) != (said.slurm_state, said.ended_at):
+        return {}
+    known = said.signal is None or reading.is_same_code(job.exit_code, said.exit_code)
+    return {"exit_code": job.exit_code, "signal": job.signal} if known else {}
 
 
 def _goes_back(job: Row | Job, said: Reading) -> bool:

@@ -78,8 +78,9 @@ class Job(models.Model):
     stderr = models.TextField(blank=True)
     nodes = models.PositiveIntegerField(null=True, blank=True)
     cores = models.PositiveIntegerField(null=True, blank=True)
-    exit_code = models.IntegerField(null=True, blank=True)
-    signal = models.IntegerField(null=True, blank=True)
+    # Of the job's script, where SLURM tells it: an exit code and the signal 0, or the signal that ended it alone.
+    exit_code = models.IntegerField(null=True, blank=True, help_text="of the script itself, if it came to its own end")
+    signal = models.IntegerField(null=True, blank=True, help_text="that ended the script; 0 is none")
     submitted_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)

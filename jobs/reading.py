@@ -8,11 +8,15 @@ from clusters.bounds import COUNT
 from clusters.slurm import Record
 from jobs.states import ENDING, Status, of_array, status_of
 
+_LAST_SIGNAL = 31  # SIGSYS; signal(7)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told.
 
+    `exit_code` and `signal` are those of the job's script: with its own exit code `signal` is 0, with the signal that
+    ended it `exit_code` is None; both are None where SLURM tells neither (see `_own_end`).
     `tasks`: of an array or a heterogeneous job, how many tasks or components have each status; None where not known.
     `unread` names what SLURM has told and could not be read: it is None here, and what was known of it stays.
     """
@@ -68,7 +72,8 @@ def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
     The reason is the controller's also then. A final state without an end is a record that is not whole yet: nothing of
     it counts.
     """
-    history = _latest(record for record in history if is_active(record) or _tells_its_end(record))
+    whole = (record for record in history if is_active(record) or _tells_its_end(record))
+    history = _whole_codes(queue, _latest(whole))
     active = [record for record in queue if is_active(record)]
     ended = bool(history) and not any(is_active(record) for record in history) and not _missing(queue, history)
     if active:
@@ -97,6 +102,25 @@ def _latest(history: Iterable[Record]) -> list[Record]:
     return list({record.task: record for record in sorted(history, key=lambda r: r.submitted_at or beginning)}.values())
 
 
+def _whole_codes(queue: Sequence[Record], history: Sequence[Record]) -> list[Record]:
+    """Give the records of accounting the exit codes that the controller tells of the same ends where these are higher.
+
+    sacct takes 128 from an exit code that is not lower than that (src/sacct/print.c): 137 is 9 there.
+    """
+    told = {(record.task, record.state, record.ended_at): record.exit_code for record in queue}
+    return [
+        replace(record, exit_code=code)
+        if is_same_code(code := told.get((record.task, record.state, record.ended_at)), record.exit_code)
+        else record
+        for record in history
+    ]
+
+
+def is_same_code(told: int | None, accounted: int | None) -> bool:
+    """Return whether the controller's exit code `told` is the one that sacct prints as `accounted`."""
+    return told is not None and accounted is not None and accounted == (told - 128 if told >= 128 else told)  # noqa: PLR2004 - see above
+
+
 def _ended_tasks(queue: Sequence[Record], history: Sequence[Record]) -> list[Record]:
     """Return the tasks of an array that are over: accounting's record before the controller's."""
     if not _is_array(queue):
@@ -115,12 +139,32 @@ def _is_array(records: Sequence[Record]) -> bool:
     return any(record.task is not None for record in records)
 
 
+def _own_end(record: Record, *, started: bool) -> tuple[int | None, int | None]:
+    """Return the exit code of the job's script and 0, or None and the signal that ended it; None twice if unknown.
+
+    COMPLETED and FAILED are the ends that a script comes to by itself. With any other state the code is not the
+    script's, and not the same in each version of SLURM: TIMEOUT has 0:0, CANCELLED 0:0 or 0:15, NODE_FAIL 0:0 or 1:0,
+    DEADLINE 1:0, OUT_OF_MEMORY 0:125. FAILED with 0:0, or before anything was allocated, says nothing either. A number
+    over the signals is one of slurmd's errors, taken for a wait status: 0:53 is 4021, ESLURMD_IO_ERROR
+    (slurm_errno.h), for output that cannot be written. Where the interpreter is missing SLURM tells its error as the
+    script's own exit: 2:0, ENOENT.
+    Sources: sacct and squeue, "JOB STATE CODES" and "ExitCode"; what SLURM 20.11 to 26.05 has printed.
+    """
+    code, signal = record.exit_code, record.signal or 0
+    if code is None or (record.state == "COMPLETED") != ((code, signal) == (0, 0)):
+        return None, None
+    if record.state not in {"COMPLETED", "FAILED"} or not started or signal > _LAST_SIGNAL:
+        return None, None
+    return (None, signal) if signal else (code, 0)
+
+
 def _of_one(record: Record) -> Reading:
     status = status_of(record.state)
     final = status is not None and status.final
     held = status is not None and status is not Status.QUEUED
     started = record.started_at is not None or "started_at" in record.unread
     told = (_OF_HELD if held else frozenset()) | (_OF_ENDED if final else frozenset())
+    exit_code, signal = _own_end(record, started=started)
     return Reading(
         status=status,
         slurm_state=record.state,
@@ -131,8 +175,8 @@ def _of_one(record: Record) -> Reading:
         wall_seconds=record.wall_seconds if final and started else None,
         nodes=record.nodes if held else None,
         cores=record.cores if held else None,
-        exit_code=record.exit_code if final else None,
-        signal=record.signal if final else None,
+        exit_code=exit_code,
+        signal=signal,
         from_accounting=record.from_accounting,
         is_array=False,
         unread=record.unread & told,

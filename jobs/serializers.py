@@ -155,7 +155,12 @@ class JobSerializer(serializers.Serializer[Job]):
     host = serializers.CharField(help_text="the cluster")
     slurm_state = serializers.CharField(allow_null=True, help_text="SLURM's own word")
     reason = serializers.CharField(allow_null=True, help_text="SLURM's reason for a job that waits or failed")
-    exit_code = serializers.IntegerField(allow_null=True, help_text="of the script, once SLURM has told it")
+    exit_code = serializers.IntegerField(
+        allow_null=True,
+        help_text="with which the script ended by itself; null as long as SLURM has told none, and for good where it "
+        "ended the job itself (time limit, abort, failed launch, lost node), or a signal did",
+    )
+    signal = serializers.IntegerField(allow_null=True, help_text="number of the signal that ended the script, or null")
     tasks = serializers.DictField(
         child=serializers.IntegerField(),
         required=False,
@@ -176,6 +181,7 @@ class JobSerializer(serializers.Serializer[Job]):
             "slurm_state": job.slurm_state or None,
             "reason": job.reason or None,
             "exit_code": job.exit_code,
+            "signal": job.signal or None,
             **({"tasks": job.tasks} if job.tasks else {}),
             "checked_at": _checked_at(job, self.context["polls"].get((job.cluster_id, job.polling_account))),
         }

@@ -14,7 +14,7 @@ from jobs.models import Job
 COLUMNS = [
     "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission", "status", "slurm_state", "reason",
     "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds", "checked_at",
-    "deleted_at",
+    "deleted_at", "signal",
 ]  # fmt: skip
 _SIGNS = frozenset("=+-@")
 # A spreadsheet may cut at any of these, whatever the file was written with: which one, its language decides.

@@ -45,6 +45,7 @@ def test_a_finished_job_reads_as_the_contract_says(cast: Cast, job: Job) -> None
         "slurm_state": "COMPLETED",
         "reason": None,
         "exit_code": 0,
+        "signal": None,
         "checked_at": "2026-10-25T00:30:11Z",
     }
 
@@ -54,6 +55,13 @@ def test_a_job_cancelled_in_the_queue_has_waited_and_never_started(cast: Cast) -
     body = cast.alice("GET", JOB).json()
     assert not {"start_time", "wall_time", "nodes", "cores"} & set(body)
     assert body["queue_time"] == "01:10:00"
+
+
+@pytest.mark.parametrize(("code", "signal"), [(7, None), (None, 9), (None, None)])
+def test_how_the_script_ended_is_told_and_nothing_else(cast: Cast, code: int | None, signal: int | None) -> None:
+    Job.objects.update(exit_code=code, signal=0 if code else signal)
+    body = cast.alice("GET", JOB).json()
+    assert (body["exit_code"], body["signal"]) == (code, signal)
 
 
 def test_clocks_that_disagree_make_no_negative_duration(cast: Cast) -> None:

@@ -1,6 +1,7 @@
 """What the registry makes of records that are unclear, doubled, of another job, or of the tasks of an array."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,36 @@ def test_the_controller_tells_the_exit_code_before_accounting_does(fake: FakeGat
     polling.poll(zeus)
     job = Job.objects.get()
     assert (job.status, job.exit_code, job.confirmed) == (Status.ERROR, 3, False)
+
+
+@pytest.mark.parametrize(("status", "told"), [(3 << 8, (3, 0)), (137 << 8, (137, 0)), (9, (None, 9))])
+def test_what_the_controller_told_of_an_end_stands(
+    fake: FakeGateway, zeus: Cluster, status: int, told: tuple[int | None, int]
+) -> None:
+    registered(zeus)
+    ended = record("FAILED")
+    fake.queued, fake.wait_statuses = [ended], {100: status}
+    polling.poll(zeus)
+    fake.wait_statuses = {}
+    polling.poll(zeus)
+    job = Job.objects.get()
+    assert (job.exit_code, job.signal) == told, "a look that tells no code takes none away"
+    code, signal = (status >> 8) % 128, status & 0x7F
+    fake.queued, fake.accounted = [], [replace(ended, from_accounting=True, exit_code=code, signal=signal)]
+    polling.poll(zeus)
+    job.refresh_from_db()
+    assert (job.exit_code, job.signal, job.confirmed) == (*told, True)
+
+
+def test_the_exit_code_of_a_run_before_is_forgotten(fake: FakeGateway, zeus: Cluster) -> None:
+    registered(zeus)
+    ended = record("FAILED")
+    fake.queued, fake.wait_statuses = [ended], {100: 137 << 8}
+    polling.poll(zeus)
+    again = ended.ended_at + dt.timedelta(seconds=5) if ended.ended_at else None
+    fake.queued, fake.accounted = [], [replace(ended, ended_at=again, from_accounting=True, exit_code=9, signal=0)]
+    polling.poll(zeus)
+    assert Job.objects.get().exit_code == 9
 
 
 def test_the_tasks_of_an_array_are_counted_for_its_owner(fake: FakeGateway, zeus: Cluster, cast: Cast) -> None:

@@ -15,6 +15,15 @@ JSON = {"Content-Type": "application/json"}
 Job = dict[str, Any]
 
 
+def _ended_by_slurm(job: Job) -> bool:
+    """Return whether the job's script did not come to its own end."""
+    return job["slurm_state"] not in {"COMPLETED", "FAILED"}
+
+
+def _told(job: Job) -> bool:
+    return not (job["exit_code"] is None and job["signal"] is None)
+
+
 def script(*lines: str) -> str:
     """Return a batch script with the grant and these lines."""
     return "\n".join(["#!/bin/bash", f"#SBATCH -A {GRANT}", *lines, ""])
@@ -79,11 +88,11 @@ class Caller:
         return self.until(job, lambda now: now["status"] in FINAL, "has ended")
 
     def complete(self, job: Job, *, seconds: float = 60) -> Job:
-        """Wait until the job has ended and accounting has told the rest, and return it."""
+        """Wait until the job has ended and the rest is told, and return it."""
         return self.until(
             job,
-            lambda now: now["status"] in FINAL and now["exit_code"] is not None,
-            "has ended and accounting has told its exit code",
+            lambda now: now["status"] in FINAL and "end_time" in now and (_ended_by_slurm(now) or _told(now)),
+            "has ended, and how its script has ended is told",
             seconds=seconds,
         )
 

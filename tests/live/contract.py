@@ -11,7 +11,7 @@ from tests.live.ground import Cluster
 ERROR_FIELDS = {"status", "exit_code", "standard_output", "error_output", "error_message", "tag"}
 ALWAYS = {"job_id", "stdout_path", "stderr_path", "status", "tag"}
 RUNTIME = {"nodes", "cores", "start_time", "end_time", "wall_time", "queue_time"}
-ADDITIVE = {"host", "slurm_state", "reason", "exit_code", "checked_at"}
+ADDITIVE = {"host", "slurm_state", "reason", "exit_code", "signal", "checked_at"}
 STATUSES = {"QUEUED", "RUNNING", "FINISHED", "ABORTED", "ERROR"}
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
@@ -39,6 +39,7 @@ def check_job(job: Job, cluster: Cluster) -> None:
         assert isinstance(job[name], str), name
         assert re.fullmatch(_FORMS[name], job[name]), (name, job[name])
     assert job["exit_code"] is None or isinstance(job["exit_code"], int)
+    assert job["signal"] is None or (job["exit_code"] is None and 1 <= job["signal"] <= 31)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", job["checked_at"] or "1970-01-01T00:00:00Z")
 
 

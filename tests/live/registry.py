@@ -13,6 +13,13 @@ def status(job: Job) -> str:
     return str(found)
 
 
+def is_confirmed(job: Job) -> bool:
+    """Return whether accounting has told the job's end."""
+    with psycopg.connect(variable("DATABASE_URL")) as database:
+        query = "SELECT confirmed FROM jobs_job WHERE job_id = %s"
+        return (database.execute(query, (job["job_id"],)).fetchone() or (False,))[0] is True
+
+
 def submitted_at(job: Job) -> int:
     """Return the epoch of the job's first submission."""
     with psycopg.connect(variable("DATABASE_URL")) as database:

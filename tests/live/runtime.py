@@ -20,7 +20,15 @@ def local(epoch: str, cluster: Cluster) -> str:
     return dt.datetime.fromtimestamp(int(epoch), cluster.zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _ended(job: Job, cluster: Cluster) -> dict[str, str] | None:
+def own_end(state: str, exit_code: str) -> tuple[int | None, int | None]:
+    """Return the script's exit code, or the signal that ended it, of sacct's `7:0` or `0:9`; nothing of other ends."""
+    code, _, signal = exit_code.partition(":")
+    if state not in {"COMPLETED", "FAILED"}:
+        return None, None
+    return (None, int(signal)) if int(signal) else (int(code), None)
+
+
+def ended(job: Job, cluster: Cluster) -> dict[str, str] | None:
     """Return accounting's record, which comes later than the controller's word; None where it is not whole yet."""
     said = cluster.accounting(job["job_id"], *_FIELDS)
     return said if said.get("End", "Unknown") != "Unknown" else None
@@ -28,8 +36,8 @@ def _ended(job: Job, cluster: Cluster) -> dict[str, str] | None:
 
 def check_runtime(job: Job, cluster: Cluster) -> None:
     """Check each field of a job that has ended (and is no array) against sacct's record."""
-    said = eventually(lambda: _ended(job, cluster), f"accounting has the end of {job['job_id']}")
-    assert job["exit_code"] == int(said["ExitCode"].partition(":")[0])
+    said = eventually(lambda: ended(job, cluster), f"accounting has the end of {job['job_id']}")
+    assert (job["exit_code"], job["signal"]) == own_end(job["slurm_state"], said["ExitCode"])
     assert job["end_time"] == local(said["End"], cluster)
     if int(said["AllocNodes"]) == 0:  # it never ran
         assert not {"start_time", "nodes", "cores"} & set(job)

@@ -1,13 +1,15 @@
 """How a job ended, what it took and what it wrote, as SLURM has it: for every way to end, on both clusters at once."""
 
+import errno
 from collections.abc import Iterator
 
 import pytest
 
+from tests.live import registry
 from tests.live.caller import Caller, Job
 from tests.live.contract import RUNTIME, check_job
-from tests.live.ground import Cluster
-from tests.live.runtime import check_runtime
+from tests.live.ground import GRANT, Cluster, eventually
+from tests.live.runtime import check_runtime, ended
 
 WAITS = "#SBATCH --begin=now+1hour"
 RUNS = "exec sleep 300"
@@ -16,11 +18,14 @@ SCRIPTS = {
     "success": ["#SBATCH -n 3", "#SBATCH -N 2", "#SBATCH -e %j.err", "echo fine", "echo note >&2", "sleep 2"],
     "failure": ["echo partly", "echo alas >&2", "exit 7"],
     "signal": ["kill -SEGV $$"],
+    "high code": ["sh -c 'kill -9 $$'"],
+    "no output": ["#SBATCH -o /nowhere/out", "exit 0"],
     "cluster": ["echo $SLURM_CLUSTER_NAME"],
     "waits": [WAITS, "echo never"],
     "waits, aborted": [WAITS, "echo never"],
     "waits, cancelled": [WAITS, "echo never"],
     "runs, aborted": ["echo begun", RUNS],
+    "traps, aborted": ["trap 'exit 3' TERM", "echo begun", "sleep 300 & wait"],
     "runs, cancelled": [RUNS],
     "runs, requeued": ["#SBATCH --requeue", RUNS],
 }
@@ -34,7 +39,7 @@ def begun(alice: Caller, zeus: Cluster, prometheus: Cluster) -> dict[str, Jobs]:
     """All of these jobs on both clusters (by host), as they are once those run that are to."""
     jobs = {one.host: {name: alice.submit(one, *SCRIPTS[name]) for name in SCRIPTS} for one in (zeus, prometheus)}
     for mine in jobs.values():
-        for name in ("runs, aborted", "runs, cancelled", "runs, requeued"):
+        for name in ("runs, aborted", "traps, aborted", "runs, cancelled", "runs, requeued"):
             mine[name] = alice.running(mine[name])
         for name in ("waits", "waits, aborted", "waits, cancelled"):
             mine[name] = alice.until(mine[name], lambda now: now["slurm_state"] == "PENDING", "was seen waiting")
@@ -47,7 +52,7 @@ def aborted(alice: Caller, begun: dict[str, Jobs]) -> dict[str, Jobs]:
     answers: dict[str, Jobs] = {}
     for host, jobs in begun.items():
         answers[host] = {}
-        for name in ("waits, aborted", "runs, aborted"):
+        for name in ("waits, aborted", "runs, aborted", "traps, aborted"):
             alice.end(jobs[name])
             answers[host][name] = alice.job(jobs[name]["job_id"])
     return answers
@@ -94,7 +99,35 @@ def test_a_non_zero_exit_is_an_error_with_its_code(alice: Caller, cluster: Clust
 
 
 def test_a_script_that_a_signal_ends_is_an_error(alice: Caller, cluster: Cluster, fates: dict[str, Jobs]) -> None:
-    check_ended(alice.complete(fates[cluster.host]["signal"]), cluster, "ERROR", "FAILED")
+    job = alice.complete(fates[cluster.host]["signal"])
+    check_ended(job, cluster, "ERROR", "FAILED")
+    assert (job["exit_code"], job["signal"]) == (None, 11)
+
+
+def test_an_exit_code_that_accounting_cuts_stays_whole(alice: Caller, cluster: Cluster, fates: dict[str, Jobs]) -> None:
+    job = alice.complete(fates[cluster.host]["high code"])
+    assert (job["slurm_state"], job["exit_code"], job["signal"]) == ("FAILED", 137, None)
+    said = eventually(lambda: ended(job, cluster), "accounting has the end")
+    assert said["ExitCode"] == "9:0", "sacct takes 128 from it"
+    eventually(lambda: registry.is_confirmed(job), "the service has heard it")
+    assert alice.job(job["job_id"])["exit_code"] == 137
+
+
+def test_a_job_that_could_not_be_launched_has_no_exit_code(
+    alice: Caller, cluster: Cluster, fates: dict[str, Jobs]
+) -> None:
+    job = alice.ended(fates[cluster.host]["no output"])
+    eventually(lambda: registry.is_confirmed(job), "the service has heard of it from accounting")
+    job = alice.job(job["job_id"])
+    assert (job["status"], job["slurm_state"], job["exit_code"], job["signal"]) == ("ERROR", "FAILED", None, None)
+
+
+def test_a_missing_interpreter_is_no_success(alice: Caller, cluster: Cluster) -> None:
+    answer = alice.order(cluster, f"#!/no/such/interpreter\n#SBATCH -A {GRANT}\nexit 0\n")
+    assert answer.status_code == 201, answer.text
+    job = alice.complete(answer.json())
+    check_ended(job, cluster, "ERROR", "FAILED")
+    assert job["exit_code"] == errno.ENOENT, "SLURM tells its own error as the script's exit code"
 
 
 def test_a_waiting_job_has_no_runtime_information_yet(cluster: Cluster, begun: dict[str, Jobs]) -> None:
@@ -125,10 +158,11 @@ def test_a_job_cancelled_while_it_waited_never_started(
     job = alice.complete(fates[cluster.host][name])
     check_ended(job, cluster, "ABORTED", "CANCELLED")
     assert RUNTIME & set(job) == {"end_time", "queue_time"}
+    assert (job["exit_code"], job["signal"]) == (None, None), "not 0: it never ran"
     assert alice.call("GET", job["stdout_path"]).status_code == 404, "it never wrote anything"
 
 
-@pytest.mark.parametrize("name", ["runs, aborted", "runs, cancelled"])
+@pytest.mark.parametrize("name", ["runs, aborted", "traps, aborted", "runs, cancelled"])
 def test_a_job_cancelled_while_it_ran_keeps_what_it_did(
     alice: Caller, cluster: Cluster, fates: dict[str, Jobs], name: str
 ) -> None:
@@ -137,7 +171,8 @@ def test_a_job_cancelled_while_it_ran_keeps_what_it_did(
     check_ended(job, cluster, "ABORTED", "CANCELLED")
     assert job["start_time"] == before["start_time"]
     assert set(job) >= RUNTIME
-    if name == "runs, aborted":
+    assert (job["exit_code"], job["signal"]) == (None, None), "SLURM ended it"
+    if name != "runs, cancelled":
         assert alice.output(job).startswith("begun\n")
 
 

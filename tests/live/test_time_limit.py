@@ -18,6 +18,7 @@ def test_a_job_over_its_time_limit_is_an_error(
     check_job(ended, cluster)
     assert (ended["status"], ended["slurm_state"]) == ("ERROR", "TIMEOUT")
     check_runtime(ended, cluster)
+    assert (ended["exit_code"], ended["signal"]) == (None, None), "not 0: SLURM ended it"
     assert "00:01:00" <= ended["wall_time"] < "00:03:00"
     assert owner.output(ended) == "begun\n"
     assert owner.output(ended, "stderr").startswith("odd\n")

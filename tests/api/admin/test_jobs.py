@@ -110,6 +110,7 @@ def test_the_export_has_the_filtered_jobs_and_no_formula(enter: Enter, jobs: lis
     answer = enter("read-only operator").get(f"{LIST}csv/?as=plgalice")
     rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
     assert {(row["account"], row["tag"]) for row in rows} == {("plgalice", "'=cmd()"), ("plgalice", "tag2")}
+    assert list(rows[0])[-1] == "signal", "a new column comes last: programs may count them"
     assert all(line.startswith('"') and line.endswith('"') for line in answer.getvalue().decode().splitlines())
     assert LogEntry.objects.get().change_message == "Exported as CSV: as=plgalice"
 

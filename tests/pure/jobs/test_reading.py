@@ -3,6 +3,8 @@
 import datetime as dt
 from typing import Any
 
+import pytest
+
 from clusters.slurm import Record
 from jobs.reading import Reading, read
 from jobs.states import Status
@@ -92,6 +94,48 @@ def test_an_array_is_not_told_what_could_not_be_read_of_one_of_its_tasks() -> No
     assert said([], [good, failed]).unread == {"exit_code", "signal"}
     finished = unread("COMPLETED", "exit_code", "signal", accounting=True, task="2")
     assert said([], [finished, record("FAILED", accounting=True, task="1")]).unread == frozenset()
+@pytest.mark.parametrize(
+    ("state", "told", "own"),
+    [
+        ("COMPLETED", (0, 0), (0, 0)), ("FAILED", (7, 0), (7, 0)), ("FAILED", (255, 0), (255, 0)),
+        ("FAILED", (0, 9), (None, 9)), ("FAILED", (0, 31), (None, 31)), ("FAILED", (0, 53), (None, None)),
+        ("FAILED", (0, 125), (None, None)), ("FAILED", (0, 0), (None, None)), ("COMPLETED", (1, 0), (None, None)),
+        ("COMPLETED", (0, 15), (None, None)), ("FAILED", (None, None), (None, None)),
+        ("TIMEOUT", (0, 0), (None, None)), ("TIMEOUT", (0, 15), (None, None)), ("TIMEOUT", (143, 0), (None, None)),
+        ("CANCELLED", (0, 0), (None, None)), ("CANCELLED", (0, 15), (None, None)), ("NODE_FAIL", (1, 0), (None, None)),
+        ("DEADLINE", (1, 0), (None, None)), ("OUT_OF_MEMORY", (0, 125), (None, None)),
+        ("PREEMPTED", (0, 15), (None, None)), ("BOOT_FAIL", (1, 0), (None, None)),
+        ("LAUNCH_FAILED", (0, 0), (None, None)), ("RUNNING", (0, 0), (None, None)), ("PENDING", (0, 0), (None, None)),
+    ],
+)  # fmt: skip
+def test_the_exit_is_the_scripts_own_or_not_known(state: str, told: tuple[Any, Any], own: tuple[Any, Any]) -> None:
+    reading = said([], [record(state, accounting=True, exit_code=told[0], signal=told[1])])
+    assert (reading.exit_code, reading.signal) == own
+
+
+def test_what_failed_before_anything_was_allocated_has_no_exit_code() -> None:
+    reading = said([], [record("FAILED", accounting=True, exit_code=1, started_at=None, nodes=None, cores=None)])
+    assert (reading.exit_code, reading.signal) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("told", "accounted", "read"), [(137, 9, 137), (128, 0, 128), (200, 72, 200), (9, 9, 9), (3, 9, 9), (None, 9, 9)]
+)
+def test_an_exit_code_from_128_on_is_the_controllers(told: int | None, accounted: int, read: int) -> None:
+    queue = [record("FAILED", exit_code=told, signal=None if told is None else 0)]
+    reading = said(queue, [record("FAILED", accounting=True, exit_code=accounted)])
+    assert (reading.exit_code, reading.signal, reading.confirmed) == (read, 0, True)
+
+
+def test_the_exit_code_of_an_earlier_run_is_not_that_of_the_last_one() -> None:
+    queue = [record("FAILED", exit_code=137, signal=0, ended_at=at(60))]
+    assert said(queue, [record("FAILED", accounting=True, exit_code=9)]).exit_code == 9
+
+
+def test_each_task_of_an_array_has_its_own_whole_exit_code() -> None:
+    queue = [record("FAILED", task=task, exit_code=137, signal=0) for task in ("1", "2")]
+    history = [record("FAILED", accounting=True, task=task, exit_code=9) for task in ("1", "2")]
+    assert said(queue, history).exit_code == 137
 
 
 def test_the_reason_is_the_controllers_also_where_accounting_tells_the_end() -> None:

@@ -103,12 +103,26 @@ def test_reasons_are_told_of_jobs_that_wait(recording: Recording) -> None:
 
 @every_version
 @pytest.mark.parametrize("accounting", [True, False], ids=["accounting", "controller"])
-@pytest.mark.parametrize(("name", "ended"), [("finished", (0, 0)), ("failed", (3, 0)), ("killed", (0, 9))])
+@pytest.mark.parametrize(("name", "ended"), [("finished", (0, 0)), ("failed", (3, 0)), ("killed", (None, 9))])
 def test_controller_and_accounting_tell_the_same_exit_code(
-    recording: Recording, name: str, ended: tuple[int, int], *, accounting: bool
+    recording: Recording, name: str, ended: tuple[int | None, int], *, accounting: bool
 ) -> None:
     told = readings(recording, "look_early", accounting=accounting)[name]
     assert (told.exit_code, told.signal, told.confirmed) == (*ended, accounting)
+
+
+@every_version
+@pytest.mark.parametrize("look", ["look_early", "look_end"])
+def test_only_what_came_to_its_own_end_has_an_exit_code_or_a_signal(recording: Recording, look: str) -> None:
+    own = {
+        name: (reading.exit_code, reading.signal)
+        for name, reading in readings(recording, look).items()
+        if reading.final and reading.status is not Status.FINISHED and reading.signal is not None
+    }
+    # 20.11 tells the error of a launch as the script's exit code, the others as a signal that there is none of.
+    unlaunched = {"unlaunched": (1, 0)} if recording.version == "20.11" else {}
+    waiting = {"array_waiting": (5, 0)} if look == "look_end" else {}
+    assert own == {"failed": (3, 0), "killed": (None, 9), "array_ended": (5, 0)} | unlaunched | waiting
 
 
 def ends(recording: Recording, look: str) -> list[tuple[Reading, Reading]]:
@@ -128,7 +142,7 @@ def test_what_the_controller_tells_of_an_end_is_never_taken_back_by_accounting(r
     assert found
     for one, other in found:
         told = replace(one, reason=other.reason, from_accounting=True)
-        if one.exit_code is None:
+        if one.signal is None:
             told = replace(told, exit_code=other.exit_code, signal=other.signal)
         assert told == other
 
