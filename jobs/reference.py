@@ -44,7 +44,14 @@ _ETAG = _header("ETag", "names this answer; that SLURM was asked again makes no 
 _ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\necho hello\nexit 0", "tag": "hello"}
 _NOT_MODIFIED = OpenApiResponse(description="the answer would be the one that If-None-Match names")
 
+_JOB = OpenApiResponse(JobSerializer, description="the job")
+# Not `format: binary`, though there may be any bytes: what is text/plain, generated clients read as text.
+_TEXT = OpenApiResponse({"type": "string"}, description="the file, as it is now")
+
 LIST = extend_schema(
+    summary="List your jobs",
+    description="Your jobs, newest first: all of them, or a page by `limit` and `offset`. They come from the registry; "
+    "no cluster is asked.",
     parameters=[
         OpenApiParameter("tag", str, description="only jobs with exactly this tag"),
         _number("limit", "at most so many, and 10,000 at most; without it and `offset`, all", 1),
@@ -54,9 +61,12 @@ LIST = extend_schema(
         _header("X-Total-Count", "of a page: how many there are in all", int, response=[200]),
         _header("Link", "of a page: where the first, previous and next ones are (RFC 8288)", response=[200]),
     ],
-    responses={200: JobSerializer(many=True), 304: _NOT_MODIFIED},
+    responses={200: OpenApiResponse(JobSerializer(many=True), description="the jobs"), 304: _NOT_MODIFIED},
 )
 CREATE = extend_schema(
+    summary="Submit a job",
+    description="Runs `sbatch` on `host` as your account and registers the job. With an `Idempotency-Key` the call can "
+    "be repeated until its outcome is known, and submits once.",
     request=OrderSerializer,
     parameters=[
         _header(
@@ -68,10 +78,13 @@ CREATE = extend_schema(
         _header("Idempotency-Replayed", "`true` where the key was known: nothing was submitted now", response=[201]),
         _header("Submission-Id", "what /api/submissions/ knows it by", OpenApiTypes.UUID, response=[201, 408, 409]),
     ],
-    responses={201: JobSerializer},
+    responses={201: _JOB},
     examples=[OpenApiExample("hello", _ORDER, request_only=True)],
 )
 RETRIEVE = extend_schema(
+    summary="Get a job",
+    description="One of your jobs, from the registry. No cluster is asked, unless by `refresh`; with `Prefer: wait=N` "
+    "the answer comes when the job moves.",
     parameters=[
         _JOB_ID,
         OpenApiParameter("refresh", bool, description="ask SLURM first, if the job is active"),
@@ -80,19 +93,53 @@ RETRIEVE = extend_schema(
         _ETAG,
         _header("Preference-Applied", "how long was waited at most", response=[200]),
     ],
-    responses={200: JobSerializer, 304: _NOT_MODIFIED},
+    responses={200: _JOB, 304: _NOT_MODIFIED},
 )
-EVENTS = extend_schema(parameters=[_JOB_ID], responses={200: EventSerializer(many=True)})
+EVENTS = extend_schema(
+    summary="Get a job's history",
+    description="The job's submission, then one entry for each change of its state, oldest first.",
+    operation_id="jobs_events_list",
+    parameters=[_JOB_ID],
+    responses={200: OpenApiResponse(EventSerializer(many=True), description="the changes")},
+)
 UPDATE = extend_schema(
+    summary="Abort a job",
+    description="Cancels the job in SLURM and keeps it in the registry. A job that has ended stays as it is.",
     request=ActionSerializer,
     parameters=[_JOB_ID],
     responses={204: OpenApiResponse(description="aborted, or had ended")},
 )
-DESTROY = extend_schema(parameters=[_JOB_ID], responses={204: OpenApiResponse(description="removed")})
-OUTPUT = extend_schema(parameters=[_JOB_ID], responses={(200, "text/plain"): OpenApiTypes.BINARY})
+DESTROY = extend_schema(
+    summary="Remove a job",
+    description="Cancels the job if it is still active, and removes it from the registry.",
+    parameters=[_JOB_ID],
+    responses={204: OpenApiResponse(description="removed")},
+)
+STDOUT = extend_schema(
+    summary="Download standard output",
+    description="What the job has written to its standard output until now, byte for byte. 404 while there is no file.",
+    parameters=[_JOB_ID],
+    responses={(200, "text/plain"): _TEXT},
+)
+STDERR = extend_schema(
+    summary="Download standard error",
+    description="What the job has written to its standard error until now, byte for byte. 404 while there is no file.",
+    parameters=[_JOB_ID],
+    responses={(200, "text/plain"): _TEXT},
+)
 SUBMISSION = extend_schema(
-    parameters=[OpenApiParameter("submission_id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
-    responses={200: SubmissionSerializer},
+    summary="Get a submission",
+    description="What became of a submission whose answer was lost: it is pending, or submitted with its `job_id`, or "
+    "failed with the reason.",
+    parameters=[
+        OpenApiParameter(
+            "submission_id",
+            OpenApiTypes.UUID,
+            OpenApiParameter.PATH,
+            description="as the header `Submission-Id` of the answer to the POST says",
+        )
+    ],
+    responses={200: OpenApiResponse(SubmissionSerializer, description="the submission")},
 )
 
 

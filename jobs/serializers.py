@@ -15,6 +15,10 @@ from jobs.states import Status
 
 SUBMISSION_STATUSES = ["pending", "submitted", "failed"]
 MAX_SCRIPT = 4 * 1024 * 1024  # bytes
+_STATUS = (
+    "QUEUED while it waits, RUNNING, FINISHED if its script succeeded, ABORTED if it was cancelled, ERROR if it failed "
+    "or SLURM ended it"
+)
 _LONGEST_NAME = 255  # bytes of each name in a path; NAME_MAX (limits.h)
 
 
@@ -58,7 +62,7 @@ class ClosedSerializer(serializers.Serializer[Any]):
 
 
 class OrderSerializer(ClosedSerializer):
-    """The body of `POST /api/jobs`."""
+    """A job to be submitted."""
 
     host = StrictCharField(
         help_text="name of a registered cluster, in any case",
@@ -79,7 +83,7 @@ class OrderSerializer(ClosedSerializer):
         required=False,
         allow_null=True,
         default=None,
-        help_text="1 to 255 printable characters",
+        help_text="your own word for the job, by which lists can be filtered; 1 to 255 printable characters",
         form={"pattern": r"^([^\p{C}\p{Z}]| )+$", "minLength": 1, "maxLength": 255},
     )
 
@@ -121,9 +125,9 @@ class OrderSerializer(ClosedSerializer):
 
 
 class ActionSerializer(ClosedSerializer):
-    """The body of `PUT /api/jobs/{job_id}`."""
+    """What is to be done to a job."""
 
-    action = StrictCharField(help_text="abort, in any case", form={"pattern": "^[Aa][Bb][Oo][Rr][Tt]$"})
+    action = StrictCharField(help_text="`abort`, in any case", form={"pattern": "^[Aa][Bb][Oo][Rr][Tt]$"})
 
     def validate_action(self, value: str) -> str:
         """Accept `abort` in any case."""
@@ -133,28 +137,38 @@ class ActionSerializer(ClosedSerializer):
 
 
 class JobSerializer(serializers.Serializer[Job]):
-    """A job as the seed's clients read it. Reading only; the fields stand here for the schema.
+    """A job, as far as SLURM has told of it. What is not known yet is absent or null, as each field says."""
 
-    The context holds `jobs_url`, the absolute URL of the collection, and `polls`: when each cluster (key) was last
-    asked with success as each account.
-    """
+    # The docstring and the fields are for the API's description; here a job is written out, and never read. The context
+    # holds `jobs_url`, the absolute URL of the collection, and `polls`: when each cluster (key) was last asked with
+    # success as each account.
 
-    job_id = serializers.CharField(help_text="SLURM's id and the cluster's job domain")
+    job_id = serializers.CharField(help_text="SLURM's id, a dot, and the cluster's job domain")
     stdout_path = serializers.URLField(help_text="where standard output can be downloaded")
     stderr_path = serializers.URLField(help_text="where standard error can be downloaded")
-    status = serializers.ChoiceField(choices=list(Status))
-    tag = serializers.CharField(allow_null=True)
-    nodes = serializers.CharField(required=False, help_text="decimal; absent until allocated")
-    cores = serializers.CharField(required=False, help_text="decimal; absent until allocated")
-    start_time = serializers.CharField(required=False, help_text="YYYY-MM-DD HH:MM:SS in the cluster's time zone")
-    end_time = serializers.CharField(required=False, help_text="YYYY-MM-DD HH:MM:SS in the cluster's time zone")
-    wall_time = serializers.CharField(required=False, help_text="[D-]HH:MM:SS that it ran")
-    queue_time = serializers.CharField(
-        required=False, help_text="[D-]HH:MM:SS that it waited since its first submission"
+    status = serializers.ChoiceField(choices=list(Status), help_text=_STATUS)
+    tag = serializers.CharField(allow_null=True, help_text="your own word for the job; null if it has none")
+    nodes = serializers.CharField(required=False, help_text="number of nodes, decimal; absent until allocated")
+    cores = serializers.CharField(required=False, help_text="number of cores, decimal; absent until allocated")
+    start_time = serializers.CharField(
+        required=False,
+        help_text="when it started, YYYY-MM-DD HH:MM:SS in the cluster's time zone; absent if it has not",
     )
-    host = serializers.CharField(help_text="the cluster")
-    slurm_state = serializers.CharField(allow_null=True, help_text="SLURM's own word")
-    reason = serializers.CharField(allow_null=True, help_text="SLURM's reason for a job that waits or failed")
+    end_time = serializers.CharField(
+        required=False, help_text="when it ended, YYYY-MM-DD HH:MM:SS in the cluster's time zone; absent if it has not"
+    )
+    wall_time = serializers.CharField(required=False, help_text="how long it ran, [D-]HH:MM:SS; absent until it ended")
+    queue_time = serializers.CharField(
+        required=False,
+        help_text="how long it waited since its first submission, [D-]HH:MM:SS; absent until it started or ended",
+    )
+    host = serializers.CharField(help_text="name of the cluster")
+    slurm_state = serializers.CharField(
+        allow_null=True, help_text="SLURM's own word for the state, such as TIMEOUT; null until SLURM has told one"
+    )
+    reason = serializers.CharField(
+        allow_null=True, help_text="why it waits or has failed, in SLURM's own word; null if SLURM tells none"
+    )
     exit_code = serializers.IntegerField(
         allow_null=True,
         help_text="with which the script ended by itself; null as long as SLURM has told none, and for good where it "
@@ -164,9 +178,11 @@ class JobSerializer(serializers.Serializer[Job]):
     tasks = serializers.DictField(
         child=serializers.IntegerField(),
         required=False,
-        help_text="of a job array: how many of its tasks have each status, as far as SLURM tells",
+        help_text="how many tasks of a job array have each status; absent for other jobs, and where SLURM tells none",
     )
-    checked_at = serializers.DateTimeField(allow_null=True, help_text="when SLURM was last asked with success, UTC")
+    checked_at = serializers.DateTimeField(
+        allow_null=True, help_text="when SLURM was last asked about it with success, UTC; null before the first time"
+    )
 
     def to_representation(self, job: Job) -> dict[str, Any]:
         """Return the job's fields in the contract's forms; runtime fields are absent until they are known."""
@@ -197,24 +213,41 @@ class EventSerializer(serializers.Serializer[Event]):
     """One change of a job's state."""
 
     at = serializers.DateTimeField(help_text="when the registry heard of it, UTC", format="%Y-%m-%dT%H:%M:%SZ")
-    source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]  # a field of that name
-    status = serializers.ChoiceField(choices=list(Status))
-    slurm_state = serializers.CharField(allow_blank=True)
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field of that name
+        choices=Source.choices,
+        help_text="who told of the change: the `submission` itself, a `poll` of the controller, `accounting`, the "
+        "`user` who aborted it, or an `operator`",
+    )
+    status = serializers.ChoiceField(choices=list(Status), help_text=_STATUS)
+    slurm_state = serializers.CharField(
+        allow_blank=True, help_text="SLURM's own word for the state; empty if SLURM has told none"
+    )
 
 
 class SubmissionSerializer(serializers.Serializer[Job]):
-    """What became of a submission. Reading only; the fields stand here for the schema."""
+    """What became of a submission."""
 
-    submission_id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=SUBMISSION_STATUSES)
-    host = serializers.CharField()
-    tag = serializers.CharField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    job_id = serializers.CharField(required=False, help_text="once it is submitted")
-    exit_code = serializers.IntegerField(required=False, help_text="sbatch's, if it failed")
-    standard_output = serializers.CharField(required=False, help_text="sbatch's, if it failed")
-    error_output = serializers.CharField(required=False, help_text="sbatch's, if it failed")
-    error_message = serializers.CharField(required=False, help_text="why it failed")
+    # The docstring and the fields are for the API's description; here a submission is written out, and never read.
+
+    submission_id = serializers.UUIDField(help_text="as the header `Submission-Id` has told it")
+    status = serializers.ChoiceField(
+        choices=SUBMISSION_STATUSES,
+        help_text="`pending` while it is being found out, `submitted` if it has become a job, else `failed`",
+    )
+    host = serializers.CharField(help_text="name of the cluster")
+    tag = serializers.CharField(allow_null=True, help_text="your own word for the job; null if it has none")
+    created_at = serializers.DateTimeField(help_text="when the submission began, UTC")
+    job_id = serializers.CharField(required=False, help_text="of the job that it has become; absent if it has not")
+    exit_code = serializers.IntegerField(
+        required=False, help_text="of sbatch, 0 where it was not run; absent unless the submission failed"
+    )
+    standard_output = serializers.CharField(
+        required=False, help_text="what sbatch printed; absent unless the submission failed"
+    )
+    error_output = serializers.CharField(
+        required=False, help_text="what sbatch printed as errors; absent unless the submission failed"
+    )
+    error_message = serializers.CharField(required=False, help_text="why the submission failed; absent unless it did")
 
     def to_representation(self, job: Job) -> dict[str, Any]:
         """Return the submission's fields: `job_id` if it has a job, sbatch's words if it failed."""

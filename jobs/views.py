@@ -152,14 +152,14 @@ class JobViewSet(ViewSet):
         registry.delete(self._job(request, job_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @reference.OUTPUT
+    @reference.STDOUT
     @action(detail=True)
     def stdout(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard output."""
         job = self._job(request, job_id)
         return output.stream(request, job, job.stdout, _caller(request).expires)
 
-    @reference.OUTPUT
+    @reference.STDERR
     @action(detail=True)
     def stderr(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard error."""

@@ -48,5 +48,6 @@ class ProxyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "type": "apiKey",
             "in": "header",
             "name": "PROXY",
-            "description": "A proxy file (certificates and private key, PEM) in Base64 without line breaks.",
+            "description": "A proxy file (certificates and private key, PEM) in Base64 without line breaks. Where a "
+            "front server drops this header, send `X-Proxy-Certificate` with the same value.",
         }

@@ -16,7 +16,7 @@ _MEANINGS = {
     "400": "no proper HTTP request",
     "401": "no proxy, or one that a rule refuses; the message names the rule",
     "403": "the proxy is valid, and its owner has no account that may log in",
-    "404": "the caller has nothing of that name",
+    "404": "you have nothing of that name",
     "405": "another method is needed",
     "408": "the cluster did not answer in time; exit_code is -1",
     "409": "the first request with this Idempotency-Key has no outcome yet",
@@ -31,25 +31,32 @@ _MEANINGS = {
     "503": "the cluster or the database cannot be reached, or the service has too many requests; nothing was done",
 }
 _HEADERS = {
-    "401": {"WWW-Authenticate": {"schema": {"type": "string"}}},
-    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
-    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}},
+    "401": {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "how to authenticate (RFC 9110)"}},
+    "429": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds to wait before the next try"}},
+    "503": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds to wait before the next try"}},
+}
+_ERROR = {
+    "status": {"type": "string", "enum": ["error"], "description": "always `error`"},
+    "exit_code": {
+        "type": "integer",
+        "description": "of the command that failed on the cluster, such as sbatch; 0 where none was run, -1 where it "
+        "did not end in time",
+    },
+    "standard_output": {"type": "string", "description": "what that command printed, at most 64 KiB; else empty"},
+    "error_output": {"type": "string", "description": "what it printed as errors, at most 64 KiB; else empty"},
+    "error_message": {"type": "string", "description": "what is wrong, in a sentence for people"},
+    "tag": {"type": ["string", "null"], "description": "the tag of the request, if it had one"},
 }
 
 
 def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     """Add the error body and its codes to each call of the OpenAPI schema (a drf-spectacular hook)."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
-    strings = {name: {"type": "string"} for name in ("standard_output", "error_output", "error_message")}
     schemas["Error"] = {
         "type": "object",
+        "description": "Why a request was not carried out.",
         "required": list(error_body("")),
-        "properties": {
-            "status": {"type": "string", "enum": ["error"]},
-            "exit_code": {"type": "integer"},
-            **strings,
-            "tag": {"type": "string", "nullable": True},
-        },
+        "properties": _ERROR,
     }
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for calls in result.get("paths", {}).values():

@@ -169,6 +169,12 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Job submitter",
     "DESCRIPTION": "Batch jobs on SLURM clusters, for holders of a grid proxy certificate.",
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",  # there null is a type: generators of clients read it so, and not all of them `nullable`
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "TAGS": [
+        {"name": "jobs", "description": "Your jobs: submit, follow, abort and remove them, and read what they write."},
+        {"name": "submissions", "description": "What became of a submission whose answer was lost."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
