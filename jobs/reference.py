@@ -1,5 +1,6 @@
 """What the API's description says of the calls beside their bodies: parameters, headers, answers without JSON."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
@@ -7,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from jobs.conditional import KEY
-from jobs.query import LARGEST
+from jobs.query import LARGEST, Handler, takes
 from jobs.serializers import (
     ActionSerializer,
     EventSerializer,
@@ -29,6 +30,21 @@ class ClosedScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         return {**schema, "additionalProperties": False}
 
 
+def _call(*, parameters: Sequence[OpenApiParameter], **options: Any) -> Callable[[Handler], Handler]:
+    """Describe what handles a call; of the query it takes what is described, and nothing else."""
+    asked = [parameter for parameter in parameters if parameter.location == OpenApiParameter.QUERY]
+    once = takes(
+        *(parameter.name for parameter in asked if not parameter.many),
+        repeatedly=[parameter.name for parameter in asked if parameter.many],
+    )
+    described = extend_schema(parameters=list(parameters), **options)
+
+    def marked(handler: Handler) -> Handler:
+        return described(once(handler))
+
+    return marked
+
+
 def _header(name: str, description: str, schema: Any = str, **options: Any) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description, **options)
 
@@ -48,7 +64,7 @@ _JOB = OpenApiResponse(JobSerializer, description="the job")
 # Not `format: binary`, though there may be any bytes: what is text/plain, generated clients read as text.
 _TEXT = OpenApiResponse({"type": "string"}, description="the file, as it is now")
 
-LIST = extend_schema(
+LIST = _call(
     summary="List your jobs",
     description="Your jobs, newest first: all of them, or a page by `limit` and `offset`. They come from the registry; "
     "no cluster is asked.",
@@ -63,7 +79,7 @@ LIST = extend_schema(
     ],
     responses={200: OpenApiResponse(JobSerializer(many=True), description="the jobs"), 304: _NOT_MODIFIED},
 )
-CREATE = extend_schema(
+CREATE = _call(
     summary="Submit a job",
     description="Runs `sbatch` on `host` as your account and registers the job. With an `Idempotency-Key` the call can "
     "be repeated until its outcome is known, and submits once.",
@@ -81,7 +97,7 @@ CREATE = extend_schema(
     responses={201: _JOB},
     examples=[OpenApiExample("hello", _ORDER, request_only=True)],
 )
-RETRIEVE = extend_schema(
+RETRIEVE = _call(
     summary="Get a job",
     description="One of your jobs, from the registry. No cluster is asked, unless by `refresh`; with `Prefer: wait=N` "
     "the answer comes when the job moves.",
@@ -95,39 +111,39 @@ RETRIEVE = extend_schema(
     ],
     responses={200: _JOB, 304: _NOT_MODIFIED},
 )
-EVENTS = extend_schema(
+EVENTS = _call(
     summary="Get a job's history",
     description="The job's submission, then one entry for each change of its state, oldest first.",
     operation_id="jobs_events_list",
     parameters=[_JOB_ID],
     responses={200: OpenApiResponse(EventSerializer(many=True), description="the changes")},
 )
-UPDATE = extend_schema(
+UPDATE = _call(
     summary="Abort a job",
     description="Cancels the job in SLURM and keeps it in the registry. A job that has ended stays as it is.",
     request=ActionSerializer,
     parameters=[_JOB_ID],
     responses={204: OpenApiResponse(description="aborted, or had ended")},
 )
-DESTROY = extend_schema(
+DESTROY = _call(
     summary="Remove a job",
     description="Cancels the job if it is still active, and removes it from the registry.",
     parameters=[_JOB_ID],
     responses={204: OpenApiResponse(description="removed")},
 )
-STDOUT = extend_schema(
+STDOUT = _call(
     summary="Download standard output",
     description="What the job has written to its standard output until now, byte for byte. 404 while there is no file.",
     parameters=[_JOB_ID],
     responses={(200, "text/plain"): _TEXT},
 )
-STDERR = extend_schema(
+STDERR = _call(
     summary="Download standard error",
     description="What the job has written to its standard error until now, byte for byte. 404 while there is no file.",
     parameters=[_JOB_ID],
     responses={(200, "text/plain"): _TEXT},
 )
-SUBMISSION = extend_schema(
+SUBMISSION = _call(
     summary="Get a submission",
     description="What became of a submission whose answer was lost: it is pending, or submitted with its `job_id`, or "
     "failed with the reason.",

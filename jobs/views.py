@@ -23,6 +23,7 @@ from jobs.conditional import answered, digest, etag, idempotency_key, known, pre
 from jobs.errors import JobNotFound, SubmissionNotFound
 from jobs.models import Event, Job, Source
 from jobs.paging import Page
+from jobs.query import ClosedQuery
 from jobs.serializers import (
     ActionSerializer,
     EventSerializer,
@@ -49,7 +50,7 @@ class LengthRequired(APIException):
     default_detail = "send the body with a Content-Length, not in chunks"
 
 
-class JobViewSet(ViewSet):
+class JobViewSet(ClosedQuery, ViewSet):
     """Every answer is about the caller's jobs: somebody else's are like ones that do not exist."""
 
     lookup_field = "job_id"
@@ -59,9 +60,8 @@ class JobViewSet(ViewSet):
     subject: Job | None = None  # the caller's job that the call is about
     host: str = ""  # the cluster that a POST is about
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate, then remember the tag that the caller sent."""
-        super().initial(request, *args, **kwargs)
+    def prepare(self, request: Request) -> None:
+        """Remember the tag that the caller sent."""
         if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
             raise LengthRequired
         data = request.data if request.method in {"POST", "PUT"} else request.query_params
@@ -188,7 +188,7 @@ class JobViewSet(ViewSet):
         return self.subject
 
 
-class SubmissionViewSet(ViewSet):
+class SubmissionViewSet(ClosedQuery, ViewSet):
     """What became of a POST whose answer was lost."""
 
     lookup_field = "submission_id"

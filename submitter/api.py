@@ -8,6 +8,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
@@ -29,6 +30,7 @@ from submitter.jsonbody import BodyLost
 
 log = structlog.get_logger(__name__)
 
+EMPTY = '""'  # a name of no characters
 _RETRY_AFTER = "30"  # seconds
 
 _CODES: dict[type[Exception], int] = {
@@ -73,6 +75,11 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
         response["Retry-After"] = _RETRY_AFTER
     if known is None and not isinstance(exc, exceptions.APIException) and response.status_code >= 500:  # noqa: PLR2004
         log.error("unhandled-exception", exc_info=exc)
+    # Also where answers without a fault are pages or YAML.
+    context["request"].accepted_renderer, context["request"].accepted_media_type = (
+        JSONRenderer(),
+        JSONRenderer.media_type,
+    )
     response.data = error_body(_message(exc), tag=getattr(context.get("view"), "tag", None), **_command(exc))
     return response
 
@@ -109,12 +116,12 @@ def _message(exc: Exception) -> str:
     return "internal error"
 
 
-def _faults(detail: Any, name: str = "") -> list[str]:
+def _faults(detail: Any, name: str | None = None) -> list[str]:
     if isinstance(detail, dict):
         return [fault for key, value in detail.items() for fault in _faults(value, str(key))]
     if isinstance(detail, list):
         return [fault for value in detail for fault in _faults(value, name)]
-    return [f"{name}: {detail}" if name and name != "non_field_errors" else str(detail)]
+    return [str(detail) if name is None else f"{name or EMPTY}: {detail}"]
 
 
 def _outside_of_views(request: HttpRequest, code: int, message: str, page: HttpResponse) -> HttpResponse:

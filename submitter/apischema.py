@@ -5,12 +5,10 @@ from typing import Any
 from submitter.errorbody import error_body
 
 # Which errors the API's description promises.
-_ANY_CALL = {"400", "401", "403", "405", "414", "429", "431", "500", "503"}
+_ANY_CALL = {"400", "401", "403", "405", "414", "422", "429", "431", "500", "503"}
 _NAMING_SOMETHING = {"404", "408"}  # a job, and so perhaps its cluster
 _WITH_A_BODY = {"411", "413", "415"}
-_WITH_INPUT = {"422"}
 _SUBMITTING = {"408", "409"}
-_OUTPUT = {"422"}  # an array with more tasks than can be joined
 
 _MEANINGS = {
     "400": "no proper HTTP request",
@@ -24,7 +22,8 @@ _MEANINGS = {
     "413": "the body is too large",
     "414": "the address is too long",
     "415": "the body is no JSON",
-    "422": "the input is wrong, named field by field; SLURM refused, in its own words; or output has too many files",
+    "422": "a field or a query parameter is wrong or unknown, each is named (`format` alone is ignored); or SLURM "
+    "refused, in its own words; or output has too many files",
     "429": "too many requests, in a minute or at once",
     "431": "the headers are too many or too large",
     "500": "a fault of this service",
@@ -74,11 +73,7 @@ def _codes(call: dict[str, Any]) -> set[str]:
     if "path" in places:
         codes |= _NAMING_SOMETHING
     if "requestBody" in call:
-        codes |= _WITH_A_BODY | _WITH_INPUT
-    if "query" in places:
-        codes |= _WITH_INPUT
-    if "text/plain" in call["responses"].get("200", {}).get("content", {}):
-        codes |= _OUTPUT
+        codes |= _WITH_A_BODY
     if "requestBody" in call and "path" not in places:
         codes |= _SUBMITTING
     return codes

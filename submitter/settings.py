@@ -160,6 +160,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.negotiation.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "NON_FIELD_ERRORS_KEY": "body",  # of a body that is no object
     "EXCEPTION_HANDLER": "submitter.api.answer_exception",
     "URL_FORMAT_OVERRIDE": None,  # clients of the original send `format=short`
     "UNAUTHENTICATED_USER": None,

@@ -2,13 +2,11 @@
 
 from django.contrib import admin
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
-from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.routers import SimpleRouter
 
 from jobs.pages import front_page
 from jobs.views import JobViewSet, SubmissionViewSet
-from submitter import ops
+from submitter import ops, reference
 from submitter.metrics import metrics
 
 router = SimpleRouter()
@@ -17,12 +15,8 @@ router.register("jobs", JobViewSet, basename="job")
 router.register("submissions", SubmissionViewSet, basename="submission")
 
 urlpatterns = [
-    re_path(
-        r"^api/schema/?$",
-        SpectacularAPIView.as_view(content_negotiation_class=DefaultContentNegotiation),
-        name="schema",
-    ),
-    re_path(r"^api/docs/?$", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api/schema/?$", reference.Schema.as_view(), name="schema"),
+    re_path(r"^api/docs/?$", reference.Docs.as_view(url_name="schema"), name="docs"),
     path("api/", include(router.urls)),
     path("admin/", admin.site.urls),
     path("healthz", ops.healthz, name="healthz"),
