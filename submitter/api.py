@@ -1,12 +1,14 @@
 """The error table: whatever goes wrong becomes a status code and the contract's body here, and nowhere else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views import defaults
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.views import csrf, defaults
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -30,6 +32,8 @@ from submitter.jsonbody import BodyLost
 
 log = structlog.get_logger(__name__)
 
+_KEPT = ("Allow", "Retry-After", "WWW-Authenticate")  # of an answer whose body is replaced
+FAULT = "internal error"
 EMPTY = '""'  # a name of no characters
 _RETRY_AFTER = "30"  # seconds
 
@@ -113,7 +117,7 @@ def _message(exc: Exception) -> str:
         return "the service's database cannot be reached; try again"
     if any(isinstance(exc, kind) for kind in _CODES):
         return str(exc)
-    return "internal error"
+    return FAULT
 
 
 def _faults(detail: Any, name: str | None = None) -> list[str]:
@@ -124,28 +128,90 @@ def _faults(detail: Any, name: str | None = None) -> list[str]:
     return [str(detail) if name is None else f"{name or EMPTY}: {detail}"]
 
 
-def _outside_of_views(request: HttpRequest, code: int, message: str, page: HttpResponse) -> HttpResponse:
-    """Answer what no view has answered: the contract's body below /api/, Django's own page elsewhere."""
-    if request.path.startswith("/api/"):
-        return JsonResponse(error_body(message), status=code)
-    return page
-
-
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django itself refuses, such as one for a foreign host name."""
-    return _outside_of_views(request, 400, "bad request", defaults.bad_request(request, exception))
+    return _outside_of_views(request, 400, _refused_words(exception), lambda: defaults.bad_request(request, exception))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django itself forbids."""
-    return _outside_of_views(request, 403, "forbidden", defaults.permission_denied(request, exception))
+    return _outside_of_views(request, 403, "forbidden", lambda: defaults.permission_denied(request, exception))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a path that is not routed."""
-    return _outside_of_views(request, 404, "not found", defaults.page_not_found(request, exception))
+    words = "there is nothing at this address; the calls are listed at /api/docs"
+    return _outside_of_views(request, 404, words, lambda: defaults.page_not_found(request, exception))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a crash outside of DRF's views."""
-    return _outside_of_views(request, 500, "internal error", defaults.server_error(request))
+    return _outside_of_views(request, 500, FAULT, lambda: defaults.server_error(request))
+
+
+def without_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer what would change something, and has no form's token: outside of the operators' pages nothing changes."""
+    words = f"{request.method} is not possible at this address; jobs are submitted by POST at /api/jobs"
+    answer = _outside_of_views(request, 405, words, lambda: csrf.csrf_failure(request, reason))
+    if answer.status_code == 405:  # noqa: PLR2004 - said three lines above
+        answer["Allow"] = "GET, HEAD"
+    return answer
+
+
+def _refused_words(exception: Exception) -> str:
+    if isinstance(exception, DisallowedHost):
+        return "the service is not known by the host name in this address; operators set it by ALLOWED_HOSTS"
+    return "bad request"
+
+
+def _outside_of_views(request: HttpRequest, code: int, message: str, page: Callable[[], HttpResponse]) -> HttpResponse:
+    """Answer what no view has answered: Django's `page` to operators, the contract's body everywhere else.
+
+    There are many ways to misspell an address of the API, and those who do are programs.
+    """
+    return page() if _is_operators(request) else JsonResponse(error_body(message), status=code)
+
+
+def _is_operators(request: HttpRequest) -> bool:
+    """Say whether a person with a browser reads the answer to an error."""
+    return f"{request.path_info}/".startswith("/admin/")
+
+
+class OneFormMiddleware:
+    """Gives the contract's body to errors that others answer, by a page or by nothing: so does who serves static files.
+
+    Comes behind the middleware that give an answer its policy and its place.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, in the one form."""
+        response = self._get_response(request)
+        if response.status_code < 400 or _is_operators(request) or settings.DEBUG:  # noqa: PLR2004 - HTTP's boundary
+            return response
+        kind = response.get("Content-Type", "")
+        if kind and not kind.startswith("text/html"):
+            return response
+        kept = {name: response[name] for name in _KEPT if name in response}
+        answer = JsonResponse(error_body(response.reason_phrase.lower()), status=response.status_code, headers=kept)
+        answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]  # noqa: SLF001 - what close() calls
+        return answer
+
+
+class EncryptedMiddleware:
+    """Refuses calls of the API over plain HTTP where pages are sent on to HTTPS: that would hide that keys were read.
+
+    Comes behind the middleware that says who is calling, and before Django's, which redirects.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Go on, or answer 403."""
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure() and getattr(request, "proxy", None):
+            words = "use https; a proxy that was sent in the clear should not be used any more"
+            return JsonResponse(error_body(words), status=403)
+        return self._get_response(request)

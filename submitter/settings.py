@@ -56,9 +56,11 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "proxyauth.middleware.ProxyMiddleware",  # first: takes the proxy away before anything else can see it
     "submitter.metrics.LatencyMiddleware",
+    "submitter.api.EncryptedMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "submitter.contentpolicy.ContentPolicyMiddleware",
     "submitter.sharing.SharingMiddleware",  # before all that takes long, or reads a body
+    "submitter.api.OneFormMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -121,6 +123,7 @@ STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))()
 
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
+CSRF_FAILURE_VIEW = "submitter.api.without_csrf_token"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # monitoring asks on loopback
