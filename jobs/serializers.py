@@ -1,7 +1,7 @@
 """The API's forms: what callers may send, and how a job is written out."""
 
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from drf_spectacular.drainage import set_override
@@ -46,10 +46,13 @@ class StrictCharField(serializers.CharField):
 class ClosedSerializer(serializers.Serializer[Any]):
     """Refuses fields that it does not know."""
 
+    default_error_messages: ClassVar[dict[str, Any]] = {"invalid": "it must be a JSON object, in braces"}
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the checked values. Raises ValidationError naming each field that is wrong."""
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
-        errors: dict[str, Any] = {str(name): ["unknown field"] for name in unknown}
+        known = ", ".join(self.fields)
+        errors: dict[str, Any] = {str(name): [f"unknown field; this call takes: {known}"] for name in unknown}
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as exc:
@@ -100,7 +103,7 @@ class OrderSerializer(ClosedSerializer):
     def validate_script(self, value: str) -> str:
         """Refuse what sbatch would not take as a script."""
         if not value.startswith("#!"):
-            raise serializers.ValidationError("must begin with #!")
+            raise serializers.ValidationError("must begin with #!, as in #!/bin/bash")
         if len(value.encode()) > MAX_SCRIPT:
             raise serializers.ValidationError("must not be longer than 4 MiB")
         return value

@@ -129,9 +129,14 @@ def _replay(account: str, order: Order) -> Job:
     """Return what the first request with this key has made. Raises what the first one raised."""
     first = Job.objects.select_related("cluster").get(account=account, idempotency_key=order.key)
     if first.request_digest != order.digest:
-        raise KeyReused("this Idempotency-Key was used before with another request")
+        raise KeyReused(
+            "this Idempotency-Key was used before with another request; give each submission a key of its own"
+        )
     if first.submission == Submission.PENDING:
-        raise StillInFlight(f"the first request with this Idempotency-Key, submission {first.id}, has no outcome yet")
+        raise StillInFlight(
+            f"the first request with this Idempotency-Key, submission {first.id}, has no outcome yet; "
+            "repeat this one in a few seconds"
+        )
     if first.submission == Submission.FAILED:
         raise SubmissionRefused(**(first.failure or {"message": "it failed"}))
     return first

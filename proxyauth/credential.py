@@ -48,7 +48,7 @@ def decode_header(value: str) -> bytes:
     try:
         return _strict_base64(value)
     except ValueError:
-        raise Malformed("header-not-base64", "the header is not Base64") from None
+        raise Malformed("header-not-base64", "the header is not Base64 on one line") from None
 
 
 def expect_short(value: str) -> None:

@@ -8,6 +8,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Th
 from rest_framework.request import Request
 
 from proxyauth.identity import Identity, Refusal
+from proxyauth.remedies import told
 
 
 class ProxyAuthentication(BaseAuthentication):
@@ -28,7 +29,7 @@ class ProxyAuthentication(BaseAuthentication):
 
 
 def _error(refusal: Refusal) -> AuthenticationFailed | PermissionDenied | Throttled:
-    message = f"{refusal.rule}: {refusal.message}"
+    message = told(refusal.rule, refusal.message, refusal.dn)
     if refusal.retry_after:
         return Throttled(refusal.retry_after, message, code=refusal.rule)
     if refusal.is_forbidden:

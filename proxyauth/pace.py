@@ -70,7 +70,7 @@ class PaceThrottle(BaseThrottle):
         account = getattr(request.user, "account", "")
         kind, seconds = pace().seconds_to_wait(account=account, address=request.META.get("REMOTE_ADDR", ""))
         if kind:
-            raise Throttled(seconds, f"too many requests of this {kind}")
+            raise Throttled(seconds, f"too many requests of this {kind} in a minute")
         return True
 
 

@@ -84,7 +84,7 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
         JSONRenderer(),
         JSONRenderer.media_type,
     )
-    response.data = error_body(_message(exc), tag=getattr(context.get("view"), "tag", None), **_command(exc))
+    response.data = error_body(_message(exc, context), tag=getattr(context.get("view"), "tag", None), **_command(exc))
     return response
 
 
@@ -105,19 +105,30 @@ def _command(exc: Exception) -> dict[str, Any]:
     return {}
 
 
-def _message(exc: Exception) -> str:
+def _message(exc: Exception, context: dict[str, Any]) -> str:
     if isinstance(exc, exceptions.ValidationError):
         return "; ".join(_faults(exc.detail))
     if isinstance(exc, TimedOut | OutcomeUnknown):
         return f"timeout occurred: {exc}"
     if isinstance(exc, exceptions.APIException):
-        return str(exc.detail)
+        return f"{exc.detail}{_advice(exc, context)}"
     if isinstance(exc, OperationalError | InterfaceError):
         log.error("database-unavailable", exc_info=exc)
         return "the service's database cannot be reached; try again"
     if any(isinstance(exc, kind) for kind in _CODES):
         return str(exc)
     return FAULT
+
+
+def _advice(exc: exceptions.APIException, context: dict[str, Any]) -> str:
+    """Return what to do about what Django REST framework itself refuses, as the end of its message."""
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        return " Send JSON with the header Content-Type: application/json."
+    if isinstance(exc, exceptions.MethodNotAllowed):
+        return f" Possible here: {', '.join(context['view'].allowed_methods)}."
+    if isinstance(exc, exceptions.NotAcceptable):
+        return " Leave it out."
+    return ""
 
 
 def _faults(detail: Any, name: str | None = None) -> list[str]:
@@ -161,7 +172,7 @@ def without_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _refused_words(exception: Exception) -> str:
     if isinstance(exception, DisallowedHost):
         return "the service is not known by the host name in this address; operators set it by ALLOWED_HOSTS"
-    return "bad request"
+    return "this is no request that can be understood: an address or a header is malformed, or has too many parts"
 
 
 def _outside_of_views(request: HttpRequest, code: int, message: str, page: Callable[[], HttpResponse]) -> HttpResponse:

@@ -20,7 +20,8 @@ from rest_framework.request import Request
 
 from jobs.shares import Shares
 
-LARGE = 1024 * 1024
+MIB = 1024 * 1024
+LARGE = MIB
 """Bytes from which on a body counts as large: only few are read at once."""
 _FREE = 64 * 1024  # characters of JSON that may have any structure: what they say takes a few MiB at most
 _MOST_MEMBERS = 1000
@@ -52,7 +53,8 @@ class JSONParser(BaseParser):
         request: Request = context["request"]
         length = int(request.META.get("CONTENT_LENGTH") or 0)
         if length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            raise RequestDataTooBig("the body is too large")
+            most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // MIB
+            raise RequestDataTooBig(f"the body is too large: {most} MiB at most; a script may have 4 MiB")
         with ExitStack() as held:
             if length > LARGE:
                 each, most = settings.LARGE_BODIES_PER_ACCOUNT, settings.LARGE_BODIES
@@ -64,7 +66,7 @@ def _received(stream: IO[Any]) -> bytes:
     try:
         return bytes(stream.read())
     except UnreadablePostError as exc:
-        raise BodyLost("the body did not arrive in time") from exc
+        raise BodyLost("the body did not arrive in time; send it again") from exc
 
 
 def read(body: bytes, encoding: str = "utf-8") -> Any:

@@ -23,17 +23,23 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.http.errors import (
     ConfigurationProblem,
     ExpectationFailed,
+    InvalidHeader,
+    InvalidHeaderName,
+    InvalidHTTPVersion,
+    InvalidRequestLine,
+    InvalidRequestMethod,
     InvalidResponseHeader,
     InvalidResponseHeaderName,
     LimitRequestHeaders,
     LimitRequestLine,
+    ObsoleteFolding,
     ParseException,
     UnsupportedTransferCoding,
 )
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from submitter import server
-from submitter.connection import Connection
+from submitter.connection import LARGEST_HEAD, Connection
 from submitter.errorbody import error_body
 
 log = structlog.get_logger("gunicorn.error")
@@ -53,6 +59,26 @@ _CODES = {
     UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
 }
 """What gunicorn finds in a head; anything else of that kind is 400."""
+
+
+_HEADER = (
+    "a header is malformed: has the value of PROXY line breaks? Encode the proxy on one line, by `base64 -w0 FILE`, on "
+    "macOS by `base64 < FILE | tr -d '\\n'`"
+)
+_LINE = "the first line of the request is malformed: an address has no blanks, for example"
+_WORDS = {
+    ExpectationFailed: "nothing but 100-continue can be expected; leave the header Expect out",
+    InvalidHTTPVersion: _LINE,
+    InvalidHeader: _HEADER,
+    InvalidHeaderName: _HEADER,
+    InvalidRequestLine: _LINE,
+    InvalidRequestMethod: _LINE,
+    LimitRequestHeaders: f"the headers are too many or too large: all together may have {LARGEST_HEAD // 1024} KiB",
+    LimitRequestLine: "the address is too long",
+    ObsoleteFolding: _HEADER,
+    UnsupportedTransferCoding: "this Transfer-Encoding is not known here; send the body with a Content-Length",
+}
+"""What to do about it. Nothing of the request is repeated."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -223,14 +249,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         private key in Base64 may have lines.
         """
         address = addr[0] if isinstance(addr, tuple) else ""
+        code, words = HTTPStatus.INTERNAL_SERVER_ERROR, ""
         if isinstance(exc, ParseException) and not isinstance(exc, _OWN_FAULTS):
             code = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), HTTPStatus.BAD_REQUEST)
+            words = next((words for kind, words in _WORDS.items() if isinstance(exc, kind)), "")
             log.warning("request-refused", address=address, error=type(exc).__name__, status=int(code))
         else:
-            code = HTTPStatus.INTERNAL_SERVER_ERROR
             method, path = getattr(req, "method", None), getattr(req, "path", None)
             log.error("request-failed", address=address, method=method, path=path, exc_info=exc)
-        body = json.dumps(error_body(code.phrase.lower())).encode()
+        body = json.dumps(error_body(words or code.phrase.lower())).encode()
         head = f"HTTP/1.1 {code} {code.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         with suppress(OSError):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

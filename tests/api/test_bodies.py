@@ -106,7 +106,7 @@ def test_a_body_that_does_not_arrive_is_408(cast: Cast) -> None:
             raise TimeoutError("timed out")
 
     status, _, answer = post(cast, Stalled(), 2 * MIB)
-    assert (status, answer["error_message"]) == (408, "the body did not arrive in time")
+    assert (status, answer["error_message"]) == (408, "the body did not arrive in time; send it again")
     assert BODIES.held() == {}
 
 

@@ -1,5 +1,6 @@
 """nginx with the configuration of deploy/ in front of a web server of the service: real calls through both."""
 
+import base64
 import json
 import os
 import shutil
@@ -156,6 +157,15 @@ def test_what_nginx_refuses_itself_has_the_form_of_every_error(caller: Caller) -
 @pytest.mark.parametrize("path", ["/api", "/API/jobs", "//api/jobs/x/y", "/api//jobs/x/y", "/x", "/static/nothing"])
 def test_a_misspelt_address_has_the_form_of_every_error(caller: Caller, path: str) -> None:
     error(caller.call("GET", path), 404)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n ", "\r\n "])
+def test_a_proxy_on_several_lines_is_told_how_to_send_it_on_one(front: Front, caller: Caller, end: str) -> None:
+    lines = base64.encodebytes(caller.proxy or b"").decode().strip().replace("\n", end)
+    start = "GET /api/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close"
+    told = raw(front, f"{start}\r\nPROXY: {lines}\r\n\r\n".encode())
+    assert told.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 401 "))
+    assert "base64 -w0" in json.loads(told.partition(b"\r\n\r\n")[2])["error_message"]
 
 
 def test_a_misspelt_filter_is_refused_through_nginx(caller: Caller) -> None:

@@ -1,7 +1,7 @@
 """Each rule is needed: without it something gets in that should not, or is refused by another rule."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from proxyauth.path import Role
 from tests.pure.proxyauth.test_verdicts import REFUSED_CASES
 from tests.pure.proxyauth.trial import run
 
-_REFUSALS = {"Malformed", "NotAllowed", "Rule"}
+_REFUSALS = frozenset({"Malformed", "NotAllowed", "Rule"})
 # Said by the middleware or the mapping, which have tests of their own.
 _ELSEWHERE = {"header-missing"}
 
@@ -48,10 +48,10 @@ def test_each_rule_about_a_certificate_is_missed(
     assert _is_missed(name, tmp_path)
 
 
-def _named_in(source: str) -> Iterator[str]:
+def _named_in(source: str, refusals: Set[str] = _REFUSALS) -> Iterator[str]:
     """The names of rules that a module's source refuses with."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _REFUSALS:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in refusals:
             yield from (str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant))
 
 
