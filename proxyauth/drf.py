@@ -49,6 +49,7 @@ class ProxyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "type": "apiKey",
             "in": "header",
             "name": "PROXY",
-            "description": "A proxy file (certificates and private key, PEM) in Base64 without line breaks. Where a "
-            "front server drops this header, send `X-Proxy-Certificate` with the same value.",
+            "description": "A proxy file (certificates and private key, PEM) in Base64 without line breaks. With curl "
+            "it comes from a file that nobody else can read (`--header @file`), and goes where a certificate is right. "
+            "Where a front server drops this header, send `X-Proxy-Certificate` with the same value.",
         }

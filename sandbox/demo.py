@@ -18,6 +18,7 @@ GREETING = "hello from a batch job"
 SCRIPT = f"#!/bin/bash\n#SBATCH -A {GRANT}\necho {GREETING}\nsleep 12\necho done\nexit 0"
 LONG_SCRIPT = f"#!/bin/bash\n#SBATCH -A {GRANT}\nsleep 600"
 FACTS = ("nodes", "cores", "start_time", "end_time", "wall_time", "queue_time")
+HEADER = """printf 'PROXY: %s\\n' "$(base64 < {proxy} | tr -d '\\n')" > "$header\""""
 PATIENCE = 120
 """How long the demo waits for a job to end or its runtime information to come, in seconds."""
 
@@ -31,12 +32,21 @@ class Demo:
     layout: Layout
     base_url: str
     tag: str = field(default_factory=lambda: f"demo-{int(time.time())}")
-    terminal: Terminal = field(default_factory=Terminal)
+
+    def __post_init__(self) -> None:
+        self.terminal = Terminal(service.ca_file(self.layout))
 
     def tell(self) -> None:
         """Tell the whole story. Raises UnexpectedAnswer at the first answer that is not right."""
-        say("\nThis is what a scientist does. The proxy goes along with every call:")
-        self.terminal.assign(f"proxy=\"`cat {grid.proxy(self.layout, 'plgalice')} | base64 | tr -d '\\n'`\"")
+        say("\nThis is what a scientist does. The proxy goes along with every call, from a file of its own:")
+        self.terminal.assign("header", "$(mktemp)")
+        try:
+            self._tell()
+        finally:
+            self.terminal.do('rm "$header"')
+
+    def _tell(self) -> None:
+        self.terminal.do(HEADER.format(proxy=shlex.quote(str(grid.proxy(self.layout, "plgalice")))))
         jobs = self._submit_to_both()
         self._list(jobs)
         self._watch(jobs)
@@ -53,14 +63,14 @@ class Demo:
 
     def _submit(self, host: str, script: str) -> Job:
         body = shlex.quote(json.dumps({"host": host, "script": script, "tag": self.tag}))
-        call = f'-X POST --data {body} --header "Content-Type:application/json"'
+        call = f'--header "Content-Type: application/json" --data-binary {body}'
         job: Job = self._call(call, "", expect=201)
         _check(job["tag"] == self.tag, "the answer repeats the tag")
         return job
 
     def _list(self, jobs: list[Job]) -> None:
         say("\n--- List them by the tag, newest first")
-        listed = self._call("-X GET", f"?tag={self.tag}")
+        listed = self._call("", f"?tag={self.tag}")
         _check(
             [job["job_id"] for job in listed] == [job["job_id"] for job in reversed(jobs)], "both jobs, newest first"
         )
@@ -73,7 +83,7 @@ class Demo:
         began = time.monotonic()
         while any(statuses[-1] != "FINISHED" for statuses in seen.values()):
             _check(time.monotonic() < began + PATIENCE, f"both jobs finish within {PATIENCE} s")
-            for job in self._call("-X GET", f"?tag={self.tag}", quiet=True):
+            for job in self._call("", f"?tag={self.tag}", quiet=True):
                 statuses = seen[job["job_id"]]
                 if job["status"] != statuses[-1]:
                     statuses.append(job["status"])
@@ -86,15 +96,15 @@ class Demo:
     def _look_at_results(self, job_id: str) -> None:
         say(f"\n--- What {job_id} used, and what it wrote")
         self._await_facts(job_id)
-        job = self._call("-X GET", f"/{job_id}")
+        job = self._call("", f"/{job_id}")
         _check((job["nodes"], job["cores"]) == ("1", "1"), "one core on one node")
-        written = self.terminal.curl(f'-X GET --header "PROXY:$proxy" {shlex.quote(job["stdout_path"])}', expect=200)
+        written = self.terminal.curl(f'--header @"$header" {shlex.quote(job["stdout_path"])}', expect=200)
         _check(written.body.split("\n")[:2] == [GREETING, "done"], "the job's output")
 
     def _await_facts(self, job_id: str) -> None:
         """Wait for the runtime information, which comes up to one minute after the end."""
         deadline = time.monotonic() + PATIENCE
-        while not all(name in self._call("-X GET", f"/{job_id}", quiet=True) for name in FACTS):
+        while not all(name in self._call("", f"/{job_id}", quiet=True) for name in FACTS):
             _check(time.monotonic() < deadline, "the runtime information comes")
             time.sleep(0.5)
 
@@ -102,17 +112,17 @@ class Demo:
         say("\n--- Change of mind: submit once more, and abort")
         for cluster in BOTH:
             job_id = self._submit(cluster.host, LONG_SCRIPT)["job_id"]
-            action = """-X PUT --data '{"action":"abort"}' --header "Content-Type:application/json\""""
+            action = """-X PUT --header "Content-Type: application/json" --data-binary '{"action":"abort"}\'"""
             self._call(action, f"/{job_id}", expect=204)
-            _check(self._call("-X GET", f"/{job_id}")["status"] == "ABORTED", "an aborted job is ABORTED at once")
+            _check(self._call("", f"/{job_id}")["status"] == "ABORTED", "an aborted job is ABORTED at once")
 
     def _delete(self, jobs: list[Job]) -> None:
         say("\n--- Delete the jobs: they are gone for good")
         for job in jobs:
             self._call("-X DELETE", f"/{job['job_id']}", expect=204)
-            gone = self._call("-X GET", f"/{job['job_id']}", expect=404)
+            gone = self._call("", f"/{job['job_id']}", expect=404)
             _check(gone["error_message"] == f"Job with {job['job_id']} not found", "the documented words")
-        left = self._call("-X GET", f"?tag={self.tag}")
+        left = self._call("", f"?tag={self.tag}")
         _check(all(job["status"] == "ABORTED" for job in left), "only the aborted jobs are left")
         for job in left:
             self._call("-X DELETE", f"/{job['job_id']}", expect=204, quiet=True)
@@ -120,7 +130,7 @@ class Demo:
     def _call(self, words: str, path: str, *, expect: int = 200, quiet: bool = False) -> Any:
         """Call the service as plgalice; return the JSON, None where there is no body."""
         url = f"{self.base_url}/api/jobs{path}"
-        line = f'{words} --header "PROXY:$proxy" {shlex.quote(url)}'
+        line = " ".join(filter(None, ['--header @"$header"', words, shlex.quote(url)]))
         answer = self.terminal.curl(line, expect=expect, quiet=quiet)
         return answer.document() if answer.body else None
 
@@ -163,8 +173,9 @@ Every step was right. The demo took {time.monotonic() - began:.0f} s.
 
 Go on by hand, in a root shell:
   . {layout.checkout}/.local/sandbox.env
-  proxy="`cat $ALICE_PROXY | base64 | tr -d '\\n'`"
-  curl -k --header "PROXY:$proxy" $BASE_URL/api/jobs
+  header=$(mktemp)
+  {HEADER.format(proxy="$ALICE_PROXY")}
+  curl --cacert $CA_FILE --header @"$header" $BASE_URL/api/jobs
   SLURM_CONF=$ZEUS_SLURM_CONF squeue          what SLURM itself says
   $SUPERVISORCTL status                       the processes; their logs are in $SANDBOX_LOGS
   {url}/          the five calls, explained

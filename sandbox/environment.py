@@ -13,6 +13,7 @@ def variables(layout: Layout, ports: dict[str, int], control_command: str) -> di
     """Return what the file exports: the sandbox's own names, then the service's settings."""
     return {
         "BASE_URL": service.base_url(ports),
+        "CA_FILE": str(service.ca_file(layout)),
         "ALICE_PROXY": str(grid.proxy(layout, "plgalice")),
         "BOB_PROXY": str(grid.proxy(layout, "plgbob")),
         "CAROL_PROXY": str(grid.proxy(layout, "plgcarol")),

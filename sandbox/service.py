@@ -176,8 +176,13 @@ def _is_readable(checkout: Path) -> bool:
     return all(succeeds(["test", "-r", path], user=SERVICE) for path in (sources[0], sources[-1]))
 
 
+def ca_file(layout: Layout) -> Path:
+    """Return what callers trust: the CA of the service's certificate."""
+    return layout.service / "tls.crt"
+
+
 def _certify(home: Path) -> None:
-    """Make a self-signed TLS certificate for ten years; the sample calls use `curl -k`."""
+    """Make a self-signed TLS certificate for ten years, which is its own CA."""
     if not (home / "tls.crt").exists():
         names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
         files: list[str | Path] = ["-keyout", home / "tls.key", "-out", home / "tls.crt"]

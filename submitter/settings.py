@@ -169,9 +169,21 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+DESCRIPTION = """Batch jobs on SLURM clusters, for holders of a grid proxy certificate. With curl:
+
+```
+header=$(mktemp)
+printf 'PROXY: %s\\n' "$(base64 < {path-to-proxy-file} | tr -d '\\n')" > "$header"
+curl --cacert {ca-file} --header @"$header" https://{service}/api/jobs
+```
+
+The proxy holds your private key: in a file of `mktemp` nobody else can read it, in a command line every user of the
+machine can (`ps`). `{ca-file}` is the CA of the service's certificate: curl sends nothing to whom it did not certify.
+curl knows `--header @file` from 7.55 on.
+"""
 SPECTACULAR_SETTINGS = {
     "TITLE": "Job submitter",
-    "DESCRIPTION": "Batch jobs on SLURM clusters, for holders of a grid proxy certificate.",
+    "DESCRIPTION": DESCRIPTION,
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",  # there null is a type: generators of clients read it so, and not all of them `nullable`
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -1,5 +1,6 @@
 """What is there beside the calls: health, the front page, the API's description, the admin's door, commands."""
 
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_the_front_page_shows_the_calls_for_the_registered_hosts(
     page = nobody.call("GET", "/")
     assert page.status_code == 200
     for word in (
-        "curl -k",
+        '--cacert {ca-file} --header @"$header"',
         zeus.host,
         prometheus.host,
         "PROXY",
@@ -56,7 +57,7 @@ def test_the_front_page_shows_the_calls_for_the_registered_hosts(
         "abort",
         variable("BASE_URL"),
     ):
-        assert word in page.text, word
+        assert word in html.unescape(page.text), word
 
 
 def test_the_description_is_openapi_3_and_names_each_call(nobody: Caller) -> None:

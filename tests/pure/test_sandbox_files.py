@@ -150,4 +150,4 @@ def test_the_demo_refuses_another_code_than_it_expects(monkeypatch: pytest.Monke
     monkeypatch.setattr(typed.Terminal, "_run", lambda *_: typed.Answer(500, "broken"))
 
     with pytest.raises(typed.UnexpectedAnswer, match="expected HTTP 200, got 500: broken"):
-        typed.Terminal().curl("https://localhost/", expect=200, quiet=True)
+        typed.Terminal(Path("ca.pem")).curl("https://localhost/", expect=200, quiet=True)

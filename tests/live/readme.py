@@ -1,0 +1,19 @@
+"""The lines that README gives to users, as they stand there."""
+
+import re
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def block(*words: str) -> str:
+    """Return the one block of lines that has all of `words`."""
+    blocks = re.findall(r"^```\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    [found] = [one for one in blocks if all(word in one for word in words)]
+    return str(found)
+
+
+def header_file(proxy: str) -> str:
+    """Return the lines that put the proxy in the file `proxy` into the file `$header`."""
+    lines = block("header=$(mktemp)").splitlines(keepends=True)
+    return "".join(lines[:2]).replace("{path-to-proxy-file}", proxy)
