@@ -6,10 +6,10 @@ from pathlib import Path
 README = Path(__file__).parents[2] / "README.md"
 
 
-def block(*words: str) -> str:
-    """Return the one block of lines that has all of `words`."""
+def block(*words: str, without: str = "\0") -> str:
+    """Return the one block of lines that has all of `words`, and not the word `without`."""
     blocks = re.findall(r"^```\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    [found] = [one for one in blocks if all(word in one for word in words)]
+    [found] = [one for one in blocks if all(word in one for word in words) and without not in one]
     return str(found)
 
 

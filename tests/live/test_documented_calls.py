@@ -18,7 +18,7 @@ import pytest
 
 from tests.live.caller import Caller
 from tests.live.ground import GRANT, Cluster, variable
-from tests.live.readme import block
+from tests.live.readme import block, header_file
 
 SAFE = block("header=$(mktemp)", "curl")
 ORIGINAL = block("proxy=")
@@ -176,3 +176,21 @@ def test_the_front_page_s_calls_run_as_they_stand(nobody: Caller, alice: Caller,
     assert codes[1] in {"200", "404"}  # it may have written nothing yet
     assert codes[2:] == ["204", "204"]
     assert page.index("--cacert") < page.index("curl -k")
+
+
+PASTED = '#!/bin/bash\n#SBATCH --hold\n# "quoted" \\\\ zażółć\t%s\n\necho \'a\' "b"\nexit 0\n'
+
+
+@pytest.mark.parametrize("maker", ["jq -Rs", "python3 -c"])
+def test_a_script_file_arrives_as_it_stands(alice: Caller, zeus: Cluster, tmp_path: Path, maker: str) -> None:
+    (tmp_path / "job.sh").write_text(PASTED)
+    lines = (
+        header_file(variable("ALICE_PROXY"))
+        + block(maker)
+        + block("--data-binary @job.json", "header @", without="key")
+    )
+    done = run(lines, tmp_path, variable("BASE_URL"))
+    job = json.loads(done.stdout)
+    assert "job_id" in job, done.stdout
+    alice.submitted.append(job["job_id"])
+    assert zeus.slurm("scontrol", "write", "batch_script", zeus.number(job["job_id"]), "-") == PASTED

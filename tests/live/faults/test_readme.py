@@ -1,38 +1,59 @@
 """The lines that README gives to users who submit from a script, run as they stand there."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.live import readme
 from tests.live.faults.client import Client, Posted, new_tag, script
-from tests.live.faults.daemon import CHECKOUT
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
+from tests.live.ground import variable
 
 Settled = Callable[[Sequence[Posted]], None]
-Submit = Callable[[str, str], Posted]
+
+
+@dataclass
+class Loop:
+    """README's lines, with the service at `url`, in `folder`."""
+
+    folder: Path
+    url: str
+    proxy: str
+
+    def run(self, body: str) -> "subprocess.CompletedProcess[str]":
+        """Write job.json and run the lines as they stand."""
+        (self.folder / "job.json").write_text(body)
+        lines = readme.header_file(self.proxy) + readme.block("Idempotency-Key: $key")
+        lines = lines.replace("{ca-file}", variable("CA_FILE")).replace("https://{service}", self.url)
+        return subprocess.run(
+            ["/bin/sh", "-c", lines],
+            cwd=self.folder,
+            env=os.environ | {"TMPDIR": str(self.folder)},
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    def submit(self, host: str, tag: str) -> Posted:
+        """Submit to a host with a tag; a `code` of None means that the lines ended with a failure."""
+        done = self.run(json.dumps({"host": host, "tag": tag, "script": script(tag)}))
+        return Posted(tag, None if done.returncode else 201, json.loads(done.stdout), httpx.Headers())
 
 
 @pytest.fixture
-def submit(instance: Instance, tmp_path: Path) -> Submit:
-    """Submits to a host with a tag as README says; a `code` of None means that its lines ended with a failure."""
-    blocks = re.findall(r"^```\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    [lines] = [block for block in blocks if "Idempotency-Key: $key" in block]
-    proxy = f"proxy=$(base64 -w 0 {instance.sandbox.proxies[0]})\n"
-    lines = proxy + lines.replace("https://{service}", f"http://127.0.0.1:{instance.port}")
-
-    def submitted(host: str, tag: str) -> Posted:
-        (tmp_path / "job.json").write_text(json.dumps({"host": host, "tag": tag, "script": script(tag)}))
-        done = subprocess.run(["/bin/sh", "-c", lines], cwd=tmp_path, stdout=subprocess.PIPE, timeout=110, check=False)
-        return Posted(tag, None if done.returncode else 201, json.loads(done.stdout), httpx.Headers())
-
-    return submitted
+def loop(instance: Instance, tmp_path: Path) -> Loop:
+    """The lines against the service of these tests."""
+    return Loop(tmp_path, f"http://127.0.0.1:{instance.port}", str(instance.sandbox.proxies[0]))
 
 
 def cut(_instance: Instance, lane: Lane) -> None:
@@ -48,11 +69,11 @@ def kill(instance: Instance, _lane: Lane) -> None:
 
 @pytest.mark.parametrize("lose", [cut, kill], ids=lambda lose: lose.__name__)
 def test_the_lines_for_scripts_end_with_one_job_although_the_answer_was_lost(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance, submit: Submit, lose: Callable[..., None]
+    caller: Client, lane: Lane, settled: Settled, instance: Instance, loop: Loop, lose: Callable[..., None]
 ) -> None:
     gate, tag = lane.hold_after("sbatch"), new_tag()
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(submit, lane.host, tag)
+        call = aside.submit(loop.submit, lane.host, tag)
         gate.reached()
         lose(instance, lane)
         gate.open()
@@ -64,7 +85,42 @@ def test_the_lines_for_scripts_end_with_one_job_although_the_answer_was_lost(
     settled([posted])
 
 
-def test_the_lines_for_scripts_give_up_what_will_never_work(submit: Submit) -> None:
-    refused = submit("nowhere", new_tag())
+def test_the_lines_for_scripts_give_up_what_will_never_work(loop: Loop) -> None:
+    refused = loop.submit("nowhere", new_tag())
     assert refused.code is None
     assert "unknown host" in refused.body["error_message"]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("https://nowhere.invalid", "curl 6"), ("htps://127.0.0.1", "curl 1"), ("https://127.0.0.1:port", "curl 3")],
+)
+def test_the_lines_for_scripts_give_up_an_address_that_will_never_work(loop: Loop, url: str, code: str) -> None:
+    loop.url = url
+    done = loop.run("{}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(rf"given up with key [0-9a-f]{{32}}: {code},", done.stderr)
+
+
+def test_the_lines_for_scripts_give_up_a_certificate_that_is_not_trusted(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = loop.folder / "other.pem"
+    names = ["-subj", "/CN=other", "-keyout", "/dev/null", "-out", str(other)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    monkeypatch.setenv("CA_FILE", str(other))
+    loop.url = variable("BASE_URL")
+    done = loop.run("{}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert ": curl 60," in done.stderr
+
+
+def test_a_script_that_was_pasted_as_it_stands_is_refused_and_does_not_lose_its_lines(
+    loop: Loop, caller: Client, lane: Lane
+) -> None:
+    tag = new_tag()
+    done = loop.run(f'{{"host": "{lane.host}", "tag": "{tag}", "script": "{script(tag)}"}}')
+    assert done.returncode == 1
+    assert "JSON parse error" in json.loads(done.stdout)["error_message"]
+    assert caller.listed(tag) == []
