@@ -64,6 +64,16 @@ _CODES: dict[type[Exception], int] = {
 }
 
 
+_NEXT: dict[type[Exception], str] = {
+    Refused: "ask the operators of this service, or of the cluster",
+    Unreachable: "nothing was done; try again later",
+    TimedOut: "the same call may be repeated",
+    Failed: "try again later; if it stays so, ask the operators of this service",
+    Malformed: "try again later; if it stays so, ask the operators of this service",
+}
+"""What to do about what went wrong on the way to a cluster."""
+
+
 def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
     """Return the answer to `exc`: DRF's own code and headers where it has them, else the table's, else 500."""
     response = exception_handler(exc, context)
@@ -109,15 +119,20 @@ def _message(exc: Exception, context: dict[str, Any]) -> str:
     if isinstance(exc, exceptions.ValidationError):
         return "; ".join(_faults(exc.detail))
     if isinstance(exc, TimedOut | OutcomeUnknown):
-        return f"timeout occurred: {exc}"
+        return f"timeout occurred: {exc}{_next(exc)}"
     if isinstance(exc, exceptions.APIException):
         return f"{exc.detail}{_advice(exc, context)}"
     if isinstance(exc, OperationalError | InterfaceError):
         log.error("database-unavailable", exc_info=exc)
         return "the service's database cannot be reached; try again"
     if any(isinstance(exc, kind) for kind in _CODES):
-        return str(exc)
+        return f"{exc}{_next(exc)}"
     return FAULT
+
+
+def _next(exc: Exception) -> str:
+    """Return what to do about `exc`, as the end of its message, where the message itself does not say so."""
+    return next((f"; {words}" for kind, words in _NEXT.items() if isinstance(exc, kind)), "")
 
 
 def _advice(exc: exceptions.APIException, context: dict[str, Any]) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import DNS, Cast
+from clusters.errors import Busy, Failed, Malformed, Refused, TimedOut, Unreachable
+from tests.api.conftest import DNS, Cast, FakeGateway
 from tests.api.test_odd_requests import call
 
 pytestmark = [pytest.mark.usefixtures("zeus", "fake"), pytest.mark.django_db(transaction=True)]
@@ -75,3 +76,25 @@ def test_a_key_that_was_used_is_told_to_take_another(cast: Cast) -> None:
     assert cast.alice("POST", "/api/jobs", ORDER, **key).status_code == 201
     words = message(cast.alice("POST", "/api/jobs", ORDER | {"tag": "x"}, **key), 422)
     assert "a key of its own" in words
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (Refused("the login node does not let plgalice in"), 403, "ask the operators"),
+        (Unreachable("no connection to zeus"), 503, "nothing was done; try again later"),
+        (Busy("too many calls"), 503, "nothing was done; try again later"),
+        (TimedOut("no answer within 30 s"), 408, "may be repeated"),
+        (Failed("scancel ended with 1"), 503, "ask the operators"),
+        (Malformed("squeue: rubbish"), 503, "ask the operators"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_goes_wrong_on_the_way_to_a_cluster_says_what_to_do(
+    cast: Cast, fake: FakeGateway, fault: Exception, code: int, words: str
+) -> None:
+    job_id = cast.alice("POST", "/api/jobs", ORDER).json()["job_id"]
+    fake.outcome = fault
+    told = message(cast.alice("DELETE", f"/api/jobs/{job_id}"), code)
+    assert str(fault) in told
+    assert words in told
