@@ -1,5 +1,6 @@
 """Settings: environment variables in, constants out. A missing or wrong value stops the start-up and says which."""
 
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def secret(name: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as exc:
         raise ImproperlyConfigured(f"{name}_FILE cannot be read: {exc}") from exc
+
+
+def database(url: str) -> dict[str, object]:
+    """Return what Django calls a database. What cannot be read of a URL is not repeated: a password may be in it."""
+    with suppress(ValueError):
+        if url.partition("://")[0] in {"postgres", "postgresql"}:
+            return dict(env.db_url_config(url))
+    raise ImproperlyConfigured(
+        "DATABASE_URL has to be like postgres://user:password@host:5432/database, where reserved characters such as"
+        " / ? # @ % of a password are percent-encoded"
+    )
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -90,7 +102,7 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": env.db_url_config(secret("DATABASE_URL"))}
+DATABASES = {"default": database(secret("DATABASE_URL"))}
 # A process has many threads, most of them waiting for a cluster: they share a few database connections.
 DATABASES["default"]["ENGINE"] = "submitter.postgresql"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -56,6 +56,16 @@ def directives(units: Path, service: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_what_cannot_be_loaded_fails_and_is_not_tried_again(units: Path, service: str) -> None:
+    found = directives(units, service)
+    assert found["ExecStart"].split()[1] == "/opt/job-submitter/deploy/start.py"
+    told = analyze(units, "exit-status", *found["RestartPreventExitStatus"].split()).stdout
+    codes = {int(word) for line in told.splitlines()[1:] for word in line.split()[1:2]}
+    interpreter_found_no_file = 2
+    assert codes >= {os.EX_CONFIG, interpreter_found_no_file}
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_bounded_and_leaves_no_memory_behind(units: Path, service: str) -> None:
     found = directives(units, service)
     assert (found["LimitCORE"], found["MemorySwapMax"]) == ("0", "0")
