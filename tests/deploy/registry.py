@@ -36,8 +36,7 @@ class Registry:
     def wipe(self) -> None:
         """Throw the database away and make an empty one; the roles stay."""
         superuser(f"drop database {self.name}")
-        lines = [line for line in ROLES.read_text().splitlines() if not line.startswith("create role")]
-        superuser(*_definitions(self.name), text="\n".join(lines))
+        superuser(*_definitions(self.name), text=ROLES.read_text())
 
 
 def superuser(*words: str, text: str | None = None) -> str:

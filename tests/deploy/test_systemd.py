@@ -1,13 +1,18 @@
 """The systemd units: without a mistake, and shut off from what the service does not need."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+from tests.deploy import guide
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 QUEUES = [queue.name for queue in settings.CELERY_TASK_QUEUES]
@@ -95,3 +100,14 @@ def test_workers_share_a_directory_that_none_of_them_takes_away(units: Path) -> 
         found = directives(units, worker)
         assert found["Environment"] == "METRICS_DIR=/run/job-submitter"
         assert (found["RuntimeDirectory"], found["RuntimeDirectoryPreserve"]) == ("job-submitter/worker", "yes")
+
+
+@pytest.mark.parametrize("heading", ["Upgrade", "Backup and restore"])
+def test_what_the_guide_stops_it_names_and_so_awaits(units: Path, heading: str) -> None:
+    """A unit is waited for where it is named, not where it only follows another one (PartOf=)."""
+    [line] = re.findall(r"^systemctl stop (.*)$", guide.commands(heading), re.MULTILINE)
+    patterns = shlex.split(line)
+    running = {"job-submitter.target", "job-submitter-web.socket", *SERVICES}
+    installed = {unit.name for unit in units.iterdir() if unit.is_file()} - {"job-submitter-worker@.service"}
+    assert installed == running
+    assert {unit for unit in running if not any(fnmatchcase(unit, pattern) for pattern in patterns)} == set()
