@@ -44,6 +44,47 @@ def test_the_application_s_role_cannot_change_tables(filled: Registry, statement
         connection.execute(statement)
 
 
+PRIVILEGES = """
+    SELECT relname, grantee::regrole::text, privilege_type FROM pg_class, aclexplode(relacl)
+    WHERE relnamespace = 'public'::regnamespace
+    UNION SELECT 'new ' || defaclobjtype::text, grantee::regrole::text, privilege_type
+    FROM pg_default_acl, aclexplode(defaclacl)
+"""
+
+
+def privileges(one: Registry) -> set[tuple[str, str, str]]:
+    """Return who may do what with which table and sequence, and with those to come."""
+    with psycopg.connect(one.owner) as connection:
+        return set(connection.execute(PRIVILEGES).fetchall())
+
+
+def on_audit_log(one: Registry) -> set[str]:
+    """Return what the application's role may do with the lines of the audit log."""
+    return {right for table, role, right in privileges(one) if (table, role) == ("audit_entry", one.name)}
+
+
+def test_nobody_may_do_more_after_a_restore_than_before(filled: Registry, tmp_path: Path) -> None:
+    before = privileges(filled)
+    assert on_audit_log(filled) == {"SELECT", "INSERT"}
+    assert ("jobs_job", filled.name, "DELETE") in before
+    run("backup.sh", tmp_path / "dump", filled.owner)
+    filled.wipe()
+    run("restore.sh", tmp_path / "dump", filled.owner)
+    assert privileges(filled) == before
+
+
+def test_a_migration_takes_away_what_the_application_may_do_with_the_audit_log(filled: Registry) -> None:
+    with psycopg.connect(filled.owner) as connection:
+        connection.execute(f"grant update, delete, truncate, trigger on audit_entry to {filled.name}")
+        connection.execute("grant update on audit_entry to public")
+    filled.manage("migrate", url=filled.owner)
+    assert on_audit_log(filled) == {"SELECT", "INSERT"}
+    assert {role for table, role, _ in privileges(filled) if table == "audit_entry"} == {
+        filled.name,
+        f"{filled.name}_owner",
+    }
+
+
 def test_what_is_dumped_wiped_and_restored_is_listed_as_before(filled: Registry, tmp_path: Path) -> None:
     before = told(filled)
     jobs, events = before
