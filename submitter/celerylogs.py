@@ -22,9 +22,16 @@ def connect() -> None:
 
 
 def _keep(loglevel: int | None = None, **_: Any) -> None:
-    """Keep the handlers: Celery takes it for done when somebody listens. Its option `--loglevel` still counts."""
-    if loglevel:
-        logging.root.setLevel(loglevel)
+    """Keep the handlers: Celery takes it for done when somebody listens. Its option `--loglevel` still counts.
+
+    With DEBUG each task is told of as well.
+    """
+    if not loglevel:
+        return
+    logging.root.setLevel(loglevel)
+    if loglevel <= logging.DEBUG:
+        for name in logs.REPEATED:
+            logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def _say(message: str, _file: object = None) -> None:

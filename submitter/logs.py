@@ -18,6 +18,9 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
+REPEATED = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+"""They tell of each task that it was ordered, received and has succeeded, at INFO: two hundred lines a minute of a
+service that does nothing. What goes wrong they tell from WARNING on."""
 _uncaught = logging.getLogger("uncaught")
 
 
@@ -66,6 +69,7 @@ def configure() -> dict[str, Any]:
         "loggers": {
             "django": {"level": "INFO"},
             "paramiko": {"level": "WARNING"},  # it tells each connection otherwise
+            **{name: {"level": "WARNING"} for name in REPEATED},
         },
     }
 

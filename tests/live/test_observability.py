@@ -9,11 +9,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from redis import Redis
 from structlog.contextvars import bound_contextvars
 
 from submitter.celery import app
@@ -141,25 +143,68 @@ def _audited(request_id: str) -> tuple[str, ...] | None:
         return connection.execute(f"SELECT {columns} FROM audit_entry WHERE request_id = %s", [request_id]).fetchone()  # noqa: S608 - constants
 
 
-def _order(place: Place) -> None:
+FAILING = ("jobs.tasks.run_errand", "no key of an errand")
+
+
+def _order(place: Place, task: str = "submitter.tasks.note_heartbeat", *arguments: str) -> None:
     with app.connection_for_write(url=place.redis) as connection:
-        app.send_task("submitter.tasks.note_heartbeat", connection=connection)
+        app.send_task(task, arguments, connection=connection)
 
 
 def test_a_task_logs_under_the_id_of_the_request_that_ordered_it(place: Place) -> None:
     request_id = f"test-{uuid.uuid4().hex}"
     with bound_contextvars(request_id=request_id):
-        _order(place)
+        _order(place, *FAILING)
     line = eventually(lambda: _line_with(place.worker.log, request_id), "the task has logged")
-    assert '"task": "submitter.tasks.note_heartbeat"' in line
-    assert "succeeded" in line
+    assert '"task": "jobs.tasks.run_errand"' in line
+    assert "raised unexpected" in line
 
 
 def test_tasks_that_no_request_ordered_have_ids_of_their_own(place: Place) -> None:
     before = _ids(place.worker.log)
     for _ in range(2):
-        _order(place)
+        _order(place, *FAILING)
     eventually(lambda: len(_ids(place.worker.log) - before) == 2, "two new ids")
+
+
+def test_what_an_idle_service_does_again_and_again_is_not_in_its_logs(place: Place) -> None:
+    """A failing task comes behind tasks that succeed, a call behind questions of monitoring: these two are written."""
+    before = {log: log.read_text() for log in (place.worker.log, place.web.log)}
+    for name in ("submitter.tasks.note_heartbeat", "jobs.tasks.poll_clusters", "jobs.tasks.recover_submissions"):
+        _order(place, name)
+    for path in ("healthz", "readyz", "metrics"):
+        assert httpx.get(f"{place.url}/{path}").is_success
+    request_id = f"test-{uuid.uuid4().hex}"
+    with bound_contextvars(request_id=request_id):
+        eventually(lambda: _is_done_with(place.redis), "the worker has taken all of them")
+        _order(place, *FAILING)
+    httpx.get(f"{place.url}/none", headers={"X-Request-Id": request_id})
+    for log, former in before.items():
+        eventually(partial(_line_with, log, request_id), "the last one is written")
+        new = log.read_text().removeprefix(former).splitlines()
+        assert [line for line in new if request_id not in line] == []
+
+
+def _is_done_with(broker: str) -> bool:
+    """Say whether no order waits or is being worked on."""
+    with Redis.from_url(broker) as redis:
+        return not any(redis.llen(queue.name) for queue in app.conf.task_queues) and not redis.hlen("unacked")
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", False), ("DEBUG", True)])
+def test_beat_tells_of_each_order_where_everything_is_asked_for(tmp_path: Path, level: str, told: bool) -> None:
+    schedule = ["--schedule", str(tmp_path / "schedule"), "--pidfile="]
+    command = [sys.executable, "-m", "celery", "-A", "submitter", "--quiet", "beat", "--loglevel", level, *schedule]
+    broker = variable("REDIS_URL").rpartition("/")[0] + "/12"
+    beat = Daemon(command, tmp_path / "beat.log", {"REDIS_URL": broker}, lambda: True)
+    with Redis.from_url(broker) as redis:
+        beat.start()
+        try:
+            eventually(lambda: redis.llen(app.conf.task_default_queue) > 2, "beat has ordered something")
+        finally:
+            beat.stop()
+            redis.delete(app.conf.task_default_queue)
+    assert ("Sending due task poll-clusters" in beat.log.read_text()) == told
 
 
 def test_a_worker_that_takes_orders_is_seen_at_readyz(place: Place) -> None:
@@ -209,8 +254,8 @@ def _cluster(cluster: Cluster) -> tuple[int, str]:
 
 
 def _line_with(log: Path, text: str) -> str | None:
-    return next((line for line in log.read_text().splitlines() if text in line and "succeeded" in line), None)
+    return next((line for line in log.read_text().splitlines() if text in line), None)
 
 
 def _ids(log: Path) -> set[str]:
-    return set(re.findall(r'note_heartbeat.*succeeded.*"request_id": "([^"]+)"', log.read_text()))
+    return set(re.findall(r'run_errand.*raised unexpected.*"request_id": "([^"]+)"', log.read_text()))

@@ -77,7 +77,8 @@ class Instance:
         self.worker = self._part("worker", [*celery, "worker", "--loglevel", "INFO"])
         self.beat, self.second_beat = (
             self._part(
-                name, [*celery, "beat", "--loglevel", "INFO", "--schedule", self._room(name) / "schedule", "--pidfile="]
+                name,
+                [*celery, "beat", "--loglevel", "DEBUG", "--schedule", self._room(name) / "schedule", "--pidfile="],
             )
             for name in ("beat", "second-beat")
         )
