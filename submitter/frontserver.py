@@ -10,6 +10,8 @@ from typing import Any
 Network = IPv4Network | IPv6Network
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+_HEADERS = {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"}
+"""What a front server sends; where both are missing, somebody on its machine calls without it."""
 SOCKET = "unix"
 """Names whatever comes over a Unix socket: there, the file's permissions say who may."""
 
@@ -18,8 +20,8 @@ def with_front_servers(application: Application, front_servers: Sequence[str]) -
     """Wrap `application`: behind `front_servers` (addresses, networks, or "unix") address and scheme are the client's.
 
     REMOTE_ADDR is the last address in X-Forwarded-For that is no front server: what stands before it, the client may
-    have written. The scheme is X-Forwarded-Proto. From anybody else both change nothing. Raises ValueError if a front
-    server is no network.
+    have written. A caller from a front server's own address, its machine, has just that one. The scheme is
+    X-Forwarded-Proto. From anybody else both change nothing. Raises ValueError if a front server is no network.
     """
     networks = [ip_network(name) for name in front_servers if name != SOCKET]
     trusts_socket = SOCKET in front_servers
@@ -34,7 +36,7 @@ def with_front_servers(application: Application, front_servers: Sequence[str]) -
         return any(parsed in network for network in networks)
 
     def forwarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if is_front(environ.get("REMOTE_ADDR", "")):
+        if is_front(environ.get("REMOTE_ADDR", "")) and not _HEADERS.isdisjoint(environ):
             environ["REMOTE_ADDR"] = _client(environ.get("HTTP_X_FORWARDED_FOR", ""), is_front)
             if environ.get("HTTP_X_FORWARDED_PROTO") in {"http", "https"}:
                 environ["wsgi.url_scheme"] = environ["HTTP_X_FORWARDED_PROTO"]
@@ -44,9 +46,13 @@ def with_front_servers(application: Application, front_servers: Sequence[str]) -
 
 
 def _client(forwarded_for: str, is_front: Callable[[str], bool]) -> str:
-    """Return the client's address; empty where the front server names none."""
+    """Return the client's address; empty where the front server names none.
+
+    Where all are front servers, the last one is the caller: those before it the caller may have written.
+    """
     addresses = [address.strip() for address in forwarded_for.split(",") if address.strip()]
-    client = next((address for address in reversed(addresses) if not is_front(address)), "")
+    last = addresses[-1] if addresses else ""
+    client = next((address for address in reversed(addresses) if not is_front(address)), last)
     return client if _is_address(client) else ""
 
 

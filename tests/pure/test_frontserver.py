@@ -21,7 +21,7 @@ def scheme(peer: str, forwarded: str | None, *front_servers: str) -> str:
     return schemes[0]
 
 
-def seen(peer: str, forwarded: str | None, *front_servers: str) -> str:
+def seen(peer: str, forwarded: str | None, *front_servers: str, proto: str | None = None) -> str:
     """Return the address that the application sees."""
     addresses: list[str] = []
 
@@ -29,7 +29,8 @@ def seen(peer: str, forwarded: str | None, *front_servers: str) -> str:
         addresses.append(environ["REMOTE_ADDR"])
         return []
 
-    environ = {"REMOTE_ADDR": peer} | ({} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded})
+    told = {"HTTP_X_FORWARDED_FOR": forwarded, "HTTP_X_FORWARDED_PROTO": proto}
+    environ = {"REMOTE_ADDR": peer} | {name: value for name, value in told.items() if value is not None}
     with_front_servers(application, front_servers)(environ, lambda *_: None)
     return addresses[0]
 
@@ -63,9 +64,30 @@ def test_what_the_client_itself_wrote_in_front_does_not_count() -> None:
     assert seen("10.1.2.3", "203.0.113.9, 198.51.100.7, 10.9.9.9", "10.0.0.0/8") == "198.51.100.7"
 
 
-@pytest.mark.parametrize("forwarded", [None, "", " , ", "unknown", "10.0.0.1", "<script>"])
-def test_a_front_server_that_names_nobody_leaves_no_address(forwarded: str | None) -> None:
+@pytest.mark.parametrize("forwarded", ["", " , ", "unknown", "<script>", "10.0.0.1, unknown", "10.1.2.3:80"])
+def test_a_front_server_that_names_nobody_leaves_no_address(forwarded: str) -> None:
     assert seen("10.1.2.3", forwarded, "10.0.0.0/8") == ""
+
+
+@pytest.mark.parametrize("proto", ["https", "http", "other"])
+def test_a_front_server_that_tells_the_scheme_and_no_client_leaves_no_address(proto: str) -> None:
+    assert seen("127.0.0.1", None, "127.0.0.1", proto=proto) == ""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_caller_on_the_front_server_s_machine_has_an_address(address: str) -> None:
+    front_servers = ["127.0.0.1", "::1"]
+    assert seen(address, None, *front_servers) == address  # called the service itself
+    assert seen(address, address, *front_servers) == address  # called the front server
+    assert seen("", address, "unix", *front_servers) == address
+
+
+def test_a_caller_among_front_servers_is_whom_the_front_server_saw_and_not_whom_it_claims_to_be() -> None:
+    assert seen("10.1.2.3", "10.9.9.9, 10.5.5.5", "10.0.0.0/8") == "10.5.5.5"
+
+
+def test_over_a_unix_socket_nobody_has_an_address_of_his_own() -> None:
+    assert seen("", None, "unix") == ""
 
 
 def test_a_front_server_that_is_no_network_stops_the_start() -> None:
