@@ -37,7 +37,7 @@ def configuration(site: str, layout: Layout, address: str) -> str:
     changes = {
         "unix:/run/job-submitter.sock": _quoted(f"unix:{socket(layout)}"),
         "listen 443 ": f"listen {address} ",
-        "    listen [::]:443 ssl http2;\n": "",
+        "    listen [::]:443 ssl;\n": "",
         "submit.example.org;": "localhost;",
         "/etc/ssl/certs/submit.example.org.pem": _quoted(layout.service / "tls.crt"),
         "/etc/ssl/private/submit.example.org.key": _quoted(layout.service / "tls.key"),

@@ -125,6 +125,12 @@ def test_nginx_understands_every_line(tmp_path: Path) -> None:
     assert (done.returncode, "warn" in done.stderr) == (0, False), done.stderr
 
 
+def test_nothing_is_in_it_that_some_versions_of_nginx_warn_of_or_refuse() -> None:
+    """HTTP/2 is a word behind `listen` before nginx 1.25.1, which deprecates that for a directive of its own."""
+    rules = [line.partition("#")[0] for line in CONFIGURATION.read_text().splitlines()]
+    assert [rule for rule in rules if "http2" in rule] == []
+
+
 def test_a_job_is_submitted_and_read_through_nginx(caller: Caller, front: Front, zeus: Cluster) -> None:
     job = caller.submit(zeus, "echo through nginx", working_directory="/tmp")  # noqa: S108 - a cluster's directory
     assert caller.job(job["job_id"])["job_id"] == job["job_id"]
