@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -112,9 +113,24 @@ def _owner(process: Process) -> int | None:
 
 def _words(process: Process) -> bytes:
     try:
-        return (process.directory / "cmdline").read_bytes() + (process.directory / "environ").read_bytes()
+        return (process.directory / "cmdline").read_bytes() + _environment(process)
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+def _environment(process: Process) -> bytes:
+    """Return the process's environment; empty where even its own account may not read it.
+
+    In a container root has no CAP_SYS_PTRACE as a rule, and without that only a process's account may (proc(5)).
+    """
+    file = process.directory / "environ"
+    try:
+        return file.read_bytes()
+    except PermissionError:
+        owner = process.directory.stat()
+    identity = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
+    read = ["/usr/bin/setpriv", *identity, "--", "/bin/cat", file]
+    return subprocess.run(read, capture_output=True, timeout=10, check=False).stdout  # noqa: S603 - our own words
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
