@@ -129,7 +129,7 @@ def _environment(process: Process) -> bytes:
     except PermissionError:
         owner = process.directory.stat()
     identity = [f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
-    read = ["/usr/bin/setpriv", *identity, "--", "/bin/cat", file]
+    read = ["/usr/bin/setpriv", *identity, "--", "/bin/cat", str(file)]
     return subprocess.run(read, capture_output=True, timeout=10, check=False).stdout  # noqa: S603 - our own words
 
 

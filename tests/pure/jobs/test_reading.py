@@ -94,6 +94,8 @@ def test_an_array_is_not_told_what_could_not_be_read_of_one_of_its_tasks() -> No
     assert said([], [good, failed]).unread == {"exit_code", "signal"}
     finished = unread("COMPLETED", "exit_code", "signal", accounting=True, task="2")
     assert said([], [finished, record("FAILED", accounting=True, task="1")]).unread == frozenset()
+
+
 @pytest.mark.parametrize(
     ("state", "told", "own"),
     [
