@@ -213,6 +213,7 @@ def _look(*_: Any, **__: Any) -> Iterator[_Look]:
 def test_a_cluster_that_answers_is_fine(zeus: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     assert zeus.poll_account
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
+    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
     monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
     monkeypatch.setattr(gateway, "look", _look)
     assert [finding.level for finding in clustertrial.look()] == [Level.OK] * 2
@@ -245,6 +246,7 @@ def test_accounting_that_does_not_answer_is_found(monkeypatch: pytest.MonkeyPatc
         raise Failed("sacct: no connection")
 
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
+    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
     monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
     monkeypatch.setattr(gateway, "look", _look)
     monkeypatch.setattr(_Look, "history", fail)

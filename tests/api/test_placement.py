@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from clusters.errors import TimedOut
+from clusters import gateway
+from clusters.errors import Failed, TimedOut
 from clusters.models import Cluster
+from clusters.ping import ping
 from clusters.sbatch import Accepted
 from jobs import recovery
 from jobs.models import Job, Submission
@@ -134,3 +136,30 @@ def test_a_lost_submission_is_found_on_the_cluster_that_has_it(
     assert found["status"] == told
     assert prometheus.jobs.count() == (told == "submitted")
     assert ("cancel 77 on athena" in fake.calls) == (told == "failed")
+
+
+@pytest.mark.parametrize(
+    ("named", "answer"),
+    [
+        ("", "SLURM calls it zeus"),
+        ("ZEUS", "SLURM calls it zeus"),
+        ("", "SLURM calls it olympus: enter that as its slurm_name"),
+    ],
+)
+def test_the_connection_test_tells_what_slurm_calls_the_cluster(
+    zeus: Cluster, monkeypatch: pytest.MonkeyPatch, named: str, answer: str
+) -> None:
+    zeus.slurm_name = named
+    monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05.8", "UP"))
+    monkeypatch.setattr(gateway, "slurm_name", lambda *_: answer.split()[3].rstrip(":"))
+    assert ping(zeus, "").endswith(f"UP; {answer}")
+
+
+def test_the_connection_test_fails_where_the_row_has_another_name(
+    zeus: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zeus.slurm_name = "athena"
+    monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05.8", "UP"))
+    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
+    with pytest.raises(Failed, match="SLURM calls this cluster zeus, and its slurm_name here is athena"):
+        ping(zeus, "")

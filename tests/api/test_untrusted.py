@@ -25,8 +25,6 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     [
         f"100|plgalice|RUNNING|{'9' * 20}|{NOW}|N/A|0:01|1|1|n1|None",
         f"100|plgalice|{'A' * 40}|{NOW}|{NOW}|N/A|0:01|1|1|n1|None",
-        f"100|plgalice|RUNNING|{NOW}|{NOW}|N/A|0:01|99999999999|1|n1|None",
-        f"100|plgalice|RUNNING|{NOW}|{NOW}|N/A|0:01|1|{'9' * 5_000}|n1|None",
         f"100|plgalice|RUN\0NING|{NOW}|{NOW}|N/A|0:01|1|1|n1|None",
         f"100_[9-1]|plgalice|RUNNING|{NOW}|{NOW}|N/A|0:01|1|1|n1|None",
         f"{'9' * 5_000}|plgalice|RUNNING|{NOW}|{NOW}|N/A|0:01|1|1|n1|None",
@@ -43,6 +41,18 @@ def test_a_value_beyond_its_bounds_is_noted_with_the_poll_and_the_next_line_coun
     other.refresh_from_db()
     assert other.status == "RUNNING"
     assert "1 lines not understood" in Poll.objects.get().error
+
+
+@pytest.mark.parametrize(("nodes", "cores"), [("99999999999", "1"), ("1", "9" * 5_000)])
+def test_a_column_beyond_its_bounds_is_noted_with_the_poll_and_the_others_count(
+    zeus: Cluster, remote: Remote, nodes: str, cores: str
+) -> None:
+    job = registered(zeus)
+    remote.queue = [f"100|plgalice|RUNNING|{NOW}|{NOW}|N/A|0:01|{nodes}|{cores}|n1|None\n"]
+    assert polling.poll(zeus) == 1
+    job.refresh_from_db()
+    assert (job.status, job.nodes, job.cores) == ("RUNNING", *(1 if text == "1" else None for text in (nodes, cores)))
+    assert "1 columns not understood" in Poll.objects.get().error
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def test_the_connection_test_shows_what_the_cluster_said(
     page = f"/admin/clusters/cluster/{zeus.pk}/operate/"
     browser = enter("operator")
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05.8", "Slurmctld is UP"))
+    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
     assert "slurm 22.05.8 answers plgpoll" in browser.post(page, {"do": "ping"}).text
 
     def refuse(*_: Any) -> None:
