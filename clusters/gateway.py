@@ -96,7 +96,7 @@ class Submission:
         try:
             run.send(b"known\n", timeout=self._timeout)
             if isinstance(self.outcome, Accepted):
-                done(sbatch.parse_new_job(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
+                done(_described(self.outcome.job, run.answer(3, timeout=self._timeout).sections))
             else:
                 done(None)
             release_connection()  # `done` has written
@@ -218,7 +218,7 @@ def _found_waiting(place: Place, answer: Answer) -> tuple[Accepted, NewJob] | No
         found = _description(place.cluster, place.account, told[0])
     except ClusterError:
         return None  # sbatch will end, or be ended
-    new = sbatch.parse_new_job(told[0].job, found)
+    new = _described(told[0].job, found)
     return (told[0], new) if new and any(place.token.hex in section.text for section in found) else None
 
 
@@ -259,7 +259,14 @@ def _elsewhere(cluster: Cluster, account: str, tokens: Sequence[str], since: int
 @remote
 def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
     """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
-    return sbatch.parse_new_job(job, _description(cluster, account, Accepted(job)))
+    return _described(job, _description(cluster, account, Accepted(job)))
+
+
+def _described(job: int, found: list[Section]) -> NewJob | None:
+    new = sbatch.parse_new_job(job, found)
+    if new and new.complaint:
+        log.warning("answer-unclear", error=new.complaint)
+    return new
 
 
 def _description(cluster: Cluster, account: str, accepted: Accepted) -> list[Section]:

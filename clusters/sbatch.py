@@ -47,13 +47,14 @@ class NewJob:
     """What the controller says of a job just submitted.
 
     The paths are SLURM's own words, absolute, or empty where they are no paths; in those of a job array `%a` stands for
-    the number of the task, and `%3a` for its number with three digits.
+    the number of the task, and `%3a` for its number with three digits. `complaint` shows a time that could not be read.
     """
 
     stdout_path: str
     stderr_path: str
     submitted_at: dt.datetime | None
     is_array: bool
+    complaint: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,7 @@ def _streams(output: str, words: str) -> tuple[str, str]:
 
 
 def parse_new_job(job: int, found: Iterable[Section]) -> NewJob | None:
-    """Read what `scontrol show job` prints of a job, one `Key=value` a line; None where it was not asked or failed.
-
-    Raises Malformed for a time that is none.
-    """
+    """Read what `scontrol show job` prints of a job, one `Key=value` a line; None where it was not asked or failed."""
     description = next(filter(None, (_description(job, section.text) for section in found if section.status == 0)), "")
     if not description:
         return None
@@ -169,15 +167,17 @@ def parse_new_job(job: int, found: Iterable[Section]) -> NewJob | None:
         if key in fields:
             fields[key] = value.strip(" ")
     stdout, stderr, submitted = fields.values()
+    submitted_at, complaint = None, ""
     try:
         submitted_at = moment(submitted.partition(" ")[0])
-    except ValueError as exc:
-        raise Malformed(f"scontrol: SubmitTime={submitted[:300]!r}") from exc
+    except ValueError:
+        complaint = f"scontrol: SubmitTime={submitted[:40]!r}"
     return NewJob(
         stdout_path=_path(stdout),
         stderr_path=_path(stderr or stdout),  # SLURM 26.05 leaves it empty where both go to one file
         submitted_at=submitted_at,
         is_array=_is_of_array(job, first_line),
+        complaint=complaint,
     )
 
 

@@ -197,12 +197,9 @@ def describe(job: Job, new: NewJob | None, **values: bool) -> None:
     """Write what the controller says of a new job, where it said anything, and `values` of other columns."""
     described: dict[str, Any] = {}
     if new:
-        described = {
-            "stdout": new.stdout_path,
-            "stderr": new.stderr_path,
-            "submitted_at": new.submitted_at,
-            "is_array": new.is_array,
-        }
+        described = {"stdout": new.stdout_path, "stderr": new.stderr_path, "is_array": new.is_array}
+        if new.submitted_at:  # a poll may have told it before
+            described["submitted_at"] = new.submitted_at
     Job.objects.filter(pk=job.pk).update(**described, **values)
     for field, value in described.items():
         setattr(job, field, value)

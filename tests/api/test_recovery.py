@@ -37,6 +37,18 @@ def test_orders_gives_each_account_once_until_it_is_carried_out_or_expires(zeus:
     assert sorted(recovery.orders()) == both
 
 
+def test_a_description_without_a_time_leaves_the_one_that_is_known(
+    fake: FakeGateway, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    then = timezone.now() - timedelta(minutes=4)
+    registered(zeus, stdout="", created_at=then, submitted_at=then)
+    new = NewJob("/home/plgalice/out", "/home/plgalice/out", None, is_array=False)
+    monkeypatch.setattr(gateway, "describe", lambda *_: fake._say("describe", new))
+    tasks.recover_account(zeus.pk, "plgalice")
+    job = Job.objects.get()
+    assert (job.stdout, job.submitted_at) == ("/home/plgalice/out", then)
+
+
 def test_orders_costs_two_statements_however_many_accounts_have_lost_something(
     zeus: Cluster, django_assert_num_queries: Any
 ) -> None:

@@ -45,6 +45,15 @@ def array(*descriptions: str) -> sbatch.NewJob | None:
     return sbatch.parse_new_job(12, [Section("".join(lines).replace(",", " ").encode(), 0)])
 
 
+@pytest.mark.parametrize("time", ["yesterday", "INVALID", "2026-05-01T10:00:00", "9" * 300])
+def test_a_time_that_cannot_be_read_leaves_the_files(time: str) -> None:
+    printed = f"JobId=12 JobName=x\n   StdOut=/home/a.out\n   SubmitTime={time} \n"
+    new = sbatch.parse_new_job(12, [Section(printed.encode(), 0)])
+    assert new
+    assert (new.stdout_path, new.submitted_at) == ("/home/a.out", None)
+    assert new.complaint == f"scontrol: SubmitTime={time[:40]!r}"
+
+
 def test_padding_stays_in_the_place_for_the_task() -> None:
     new = array("12,ArrayJobId=12 /home/plgalice/%3a/4294967294-%5a.out")
     assert new
