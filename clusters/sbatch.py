@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from clusters import bounds
 from clusters.bounds import number
+from clusters.columns import moment
 from clusters.errors import Failed, Malformed
 from clusters.shell import Section, decoded
-from clusters.slurm import checked, moment
+from clusters.slurm import checked
 
 # How `timeout` ends what took too long (coreutils: 124, and 128 + SIGKILL where that was needed; 256 + that in ksh).
 _ENDED_BY_US = {124, 137, 265}

@@ -6,7 +6,6 @@ Sources: the manual pages of squeue and sacct; what SLURM 20.11 to 26.05 has pri
 """
 
 import datetime as dt
-import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,16 +14,13 @@ from typing import Any, NamedTuple
 
 from clusters import bounds, jobnames
 from clusters.bounds import number
+from clusters.columns import count_of, duration_of, exit_code_of, is_allocated, moment, seconds_of, user_of, word
 from clusters.errors import Failed
 from clusters.shell import Section, decoded
 
-_LONGEST_USER = 256  # characters; LOGIN_NAME_MAX (limits.h)
-_LONGEST_STATE = 32
 _LONGEST_REASON = 200
 _WAIT_STATUS = 0xFFFF  # wait(2)
 _UNREAD_SHOWN = 10  # lines
-
-_OF_STATES = frozenset(string.ascii_uppercase + "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +202,7 @@ def _in_part(columns: list[str], command: _Command, unclear: _Few) -> Record:
     """
     if len(columns) <= command.node_list:
         raise ValueError("too few columns")
-    allocated = _is_allocated(columns[command.node_list])
+    allocated = is_allocated(columns[command.node_list])
     faulty = [
         column
         for column in command.columns
@@ -233,18 +229,18 @@ def _can_be_read(column: _Column, columns: Sequence[str]) -> bool:
 def _queue_record(columns: Sequence[str]) -> Record:
     name, user, state, submit, start, end, used, nodes, cores, node_list, reason = columns
     job, task = jobnames.split(name)
-    allocated = _is_allocated(node_list)
+    allocated = is_allocated(node_list)
     return Record(
         job=job,
         task=task,
-        user=intern(_user(user)),
+        user=intern(user_of(user)),
         state=intern(word(state)),
         submitted_at=moment(submit),
         started_at=moment(start) if allocated else None,
         ended_at=moment(end),
-        wall_seconds=_duration(used),
-        nodes=_count(nodes) if allocated else None,
-        cores=_count(cores) if allocated else None,
+        wall_seconds=duration_of(used),
+        nodes=count_of(nodes) if allocated else None,
+        cores=count_of(cores) if allocated else None,
         exit_code=None,
         signal=None,
         reason="" if reason == "None" else intern(bounds.line(reason, _LONGEST_REASON)),
@@ -255,91 +251,24 @@ def _queue_record(columns: Sequence[str]) -> Record:
 def _history_record(columns: Sequence[str]) -> Record:
     name, user, state, exit_code, submit, start, end, elapsed, nodes, cores, node_list = columns
     job, task = jobnames.split(name)
-    code, signal = _exit_code(exit_code)
-    allocated = _is_allocated(node_list)
+    code, signal = exit_code_of(exit_code)
+    allocated = is_allocated(node_list)
     return Record(
         job=job,
         task=task,
-        user=intern(_user(user)),
+        user=intern(user_of(user)),
         state=intern(word(state)),
         submitted_at=moment(submit),
         started_at=moment(start) if allocated else None,
         ended_at=moment(end),
-        wall_seconds=_seconds(elapsed),
-        nodes=_count(nodes) if allocated else None,
-        cores=_count(cores) if allocated else None,
+        wall_seconds=seconds_of(elapsed),
+        nodes=count_of(nodes) if allocated else None,
+        cores=count_of(cores) if allocated else None,
         exit_code=code,
         signal=signal,
         reason=None,
         from_accounting=True,
     )
-
-
-def _is_allocated(node_list: str) -> bool:
-    return node_list not in {"", "None assigned", "None", "N/A", "(null)"}
-
-
-def _count(text: str) -> int:
-    """Return the number of nodes or cores, of which SLURM writes 2048 as `2K` unless it is told not to."""
-    try:
-        return number(text, bounds.COUNT, least=1)
-    except ValueError:
-        power = " KMG".find(text[-1:].upper())
-        if power < 1:
-            raise
-        count = number(text[:-1], bounds.COUNT, least=1) << 10 * power
-        if count > bounds.COUNT:
-            raise
-        return count
-
-
-def _exit_code(text: str) -> tuple[int, int]:
-    """Return the exit code and the signal of sacct's `3:0`."""
-    code, _, signal = text.partition(":")
-    return number(code, bounds.COUNT), number(signal, bounds.COUNT)
-
-
-def _user(name: str) -> str:
-    if len(name) > _LONGEST_USER or not name.isprintable():
-        raise ValueError("not a user's name")
-    return name
-
-
-def word(state: str) -> str:
-    """Return SLURM's state as one word: `CANCELLED by 1001` is CANCELLED, a trailing `+` is dropped.
-
-    Raises ValueError where there is none, or one that is none of SLURM's by its letters or its length.
-    """
-    first = state.strip().partition(" ")[0].removesuffix("+")
-    if not 1 <= len(first) <= _LONGEST_STATE or not _OF_STATES.issuperset(first):
-        raise ValueError("no state")
-    return first
-
-
-def moment(epoch: str) -> dt.datetime | None:
-    """Return the time of an epoch; None for any of SLURM's words for none. Raises ValueError."""
-    if epoch in {"N/A", "Unknown", "None", "NONE", "0", ""}:
-        return None
-    return dt.datetime.fromtimestamp(number(epoch, bounds.EPOCH, least=1), dt.UTC)
-
-
-def _seconds(text: str) -> int:
-    return number(text, bounds.SECONDS)
-
-
-def _duration(text: str) -> int:
-    """Return the seconds of SLURM's `[D-]HH:MM:SS`, of which squeue leaves out leading zero parts."""
-    days, dash, clock = text.rpartition("-")
-    parts = clock.split(":")
-    if len(parts) > 3:  # noqa: PLR2004 - hours, minutes, seconds
-        raise ValueError("not a duration")
-    seconds = 0
-    for part in parts:
-        seconds = seconds * 60 + number(part, bounds.COUNT)
-    seconds += 86_400 * (number(days, bounds.COUNT) if dash else 0)
-    if seconds > bounds.SECONDS:
-        raise ValueError("longer than any job runs")
-    return seconds
 
 
 _SQUEUE = _Command(
@@ -350,9 +279,9 @@ _SQUEUE = _Command(
     columns=(
         _Column(4, "start time", moment, "N/A", ("started_at",), of_allocated=True),
         _Column(5, "end time", moment, "N/A", ("ended_at",)),
-        _Column(6, "run time", _duration, "0:00", ("wall_seconds",)),
-        _Column(7, "nodes", _count, "1", ("nodes",), of_allocated=True),
-        _Column(8, "CPUs", _count, "1", ("cores",), of_allocated=True),
+        _Column(6, "run time", duration_of, "0:00", ("wall_seconds",)),
+        _Column(7, "nodes", count_of, "1", ("nodes",), of_allocated=True),
+        _Column(8, "CPUs", count_of, "1", ("cores",), of_allocated=True),
     ),
 )
 _SACCT = _Command(
@@ -361,12 +290,12 @@ _SACCT = _Command(
     cuts=-1,
     node_list=10,
     columns=(
-        _Column(3, "ExitCode", _exit_code, "0:0", ("exit_code", "signal")),
+        _Column(3, "ExitCode", exit_code_of, "0:0", ("exit_code", "signal")),
         _Column(5, "Start", moment, "Unknown", ("started_at",), of_allocated=True),
         _Column(6, "End", moment, "Unknown", ("ended_at",)),
-        _Column(7, "ElapsedRaw", _seconds, "0", ("wall_seconds",)),
-        _Column(8, "AllocNodes", _count, "1", ("nodes",), of_allocated=True),
-        _Column(9, "AllocCPUS", _count, "1", ("cores",), of_allocated=True),
+        _Column(7, "ElapsedRaw", seconds_of, "0", ("wall_seconds",)),
+        _Column(8, "AllocNodes", count_of, "1", ("nodes",), of_allocated=True),
+        _Column(9, "AllocCPUS", count_of, "1", ("cores",), of_allocated=True),
     ),
 )
 

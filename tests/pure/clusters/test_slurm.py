@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters import scripts, shell, slurm
+from clusters import columns, scripts, shell, slurm
 from clusters.errors import Failed
 from clusters.shell import Section
 
@@ -101,7 +101,7 @@ def test_sacct_tells_exit_code_and_signal() -> None:
     ("words", "word"), [("CANCELLED by 1001", "CANCELLED"), ("COMPLETED", "COMPLETED"), ("CANCELLED+", "CANCELLED")]
 )
 def test_a_state_is_its_first_word(words: str, word: str) -> None:
-    assert slurm.word(words) == word
+    assert columns.word(words) == word
 
 
 @pytest.mark.parametrize(
