@@ -1,10 +1,8 @@
 #!/usr/bin/env python
-"""Django's command line for this project."""
+"""The command line of this project."""
 
 import os
 import sys
-
-from django.core.management import execute_from_command_line
 
 # Commands that need no service, and so run without its secrets: with a part of its settings, which has all they need.
 ALONE = {"checkproxy": "submitter.trustsettings"}
@@ -18,4 +16,7 @@ def settings_for(arguments: list[str]) -> str:
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings_for(sys.argv[1:]))
-    execute_from_command_line(sys.argv)
+
+    from submitter import commandline
+
+    commandline.run(sys.argv)

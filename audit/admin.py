@@ -1,13 +1,18 @@
 """The audit log to read: filters and a search over its indexes, and nothing that could change it."""
 
+import uuid
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from audit.models import Entry
 from audit.paging import BoundedPaginator
 from audit.readonly import ReadOnly
+
+_KINDS = ("job", "cluster", "user", "group", "command")  # with which subjects of operators' lines begin
 
 
 class _Words(admin.SimpleListFilter):
@@ -28,7 +33,10 @@ class ActionFilter(_Words):
     """What was asked for."""
 
     title = parameter_name = "action"
-    words = ("submit", "submit-again", "abort", "delete", "add", "change", "remove")
+    words = (
+        "submit", "submit-again", "abort", "delete", "refresh", "export", "test", "enable", "disable",
+        "fetch-host-keys", "confirm-host-keys", "add", "change", "password", "remove", "command",
+    )  # fmt: skip
 
 
 class OutcomeFilter(_Words):
@@ -38,16 +46,40 @@ class OutcomeFilter(_Words):
     words = ("done", "refused", "failed", "unknown")
 
 
+class WhoFilter(admin.SimpleListFilter):
+    """Callers or operators."""
+
+    title, parameter_name = "who", "who"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return the two."""
+        return [("operators", "operators"), ("callers", "users of the API")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Keep the lines of the chosen ones."""
+        match self.value():
+            case "operators":
+                return queryset.exclude(operator="")
+            case "callers":
+                return queryset.filter(operator="")
+        return queryset
+
+
 @admin.register(Entry)
 class EntryAdmin(ReadOnly, admin.ModelAdmin):
     """Lines, newest first; nothing here counts the whole table."""
 
     list_display = [
-        "at", "action", "outcome", "code", "who", "cluster", "subject", "address", "request_id",
+        "time", "who", "action", "outcome", "code", "subject", "account", "cluster", "why", "address",
     ]  # fmt: skip
-    list_filter = [ActionFilter, OutcomeFilter, ("at", admin.DateFieldListFilter)]
-    search_fields = ["account__exact", "subject__exact", "request_id__exact", "operator__exact"]
-    search_help_text = "an account, a job_id, a request id or an operator, in full"
+    list_filter = [ActionFilter, OutcomeFilter, WhoFilter, ("at", admin.DateFieldListFilter)]
+    search_fields = ["subject"]  # that there is a field to type in: `get_search_results` has the search
+    search_help_text = "A job_id, a submission's id, an account, an operator, a cluster or a request id, in full."
+    fieldsets = [
+        (None, {"fields": ["at", "action", "outcome", "code", "detail"]}),
+        ("Who", {"fields": ["operator", "account", "dn", "address", "request_id"]}),
+        ("On what", {"fields": ["subject", "cluster", "submission"]}),
+    ]
     show_full_result_count = False
     paginator = BoundedPaginator
     show_facets = admin.ShowFacets.NEVER
@@ -55,7 +87,33 @@ class EntryAdmin(ReadOnly, admin.ModelAdmin):
     list_max_show_all = 0
     sortable_by = ()
 
+    @admin.display(description="time (UTC)")
+    def time(self, entry: Entry) -> str:
+        """Return when it was answered, to the second."""
+        return f"{entry.at:%Y-%m-%d %H:%M:%S}"
+
     @admin.display(description="who")
     def who(self, entry: Entry) -> str:
-        """Return the operator, or the account."""
+        """Return the operator, or that it was the account's own user."""
         return f"operator {entry.operator}" if entry.operator else entry.account
+
+    @admin.display(description="what was said")
+    def why(self, entry: Entry) -> str:
+        """Return the beginning of what was said."""
+        return Truncator(entry.detail).chars(100)
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
+        """Search by the indexes."""
+        return _search(queryset, search_term.strip().replace("\0", "\ufffd")), False
+
+
+def _search(entries: QuerySet[Entry], text: str) -> QuerySet[Entry]:
+    """Return those of `entries` that `text` names."""
+    if not text:
+        return entries
+    subjects = [text, *(f"{kind} {text}" for kind in _KINDS)]
+    named = Q(account=text) | Q(subject__in=subjects) | Q(request_id=text) | Q(operator=text)
+    try:
+        return entries.filter(named | Q(submission=uuid.UUID(text), action="submit"))
+    except ValueError:
+        return entries.filter(named)

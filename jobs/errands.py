@@ -7,14 +7,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from clusters.errors import ClusterError
+from audit import operators
+from clusters.errors import ClusterError, Refused, TimedOut
 from jobs import locks, refresh, registry
 from jobs.models import Errand, Job, Source, Step, Verb
 
@@ -83,15 +82,28 @@ def work(pk: UUID, seconds: float = SLICE) -> bool:
 
 def _do(step: Step) -> bool:
     """Do one step and write it down; return False where the account's login did not answer."""
-    answered = True
+    answered, fault = True, None
     try:
         outcome = _abort(step) if step.errand.verb == Verb.ABORT else _refresh(step)
         step.state, step.outcome = Step.State.DONE, outcome
     except (ClusterError, ValueError) as exc:
-        answered = isinstance(exc, ValueError)
+        answered, fault = isinstance(exc, ValueError), exc
         step.state, step.outcome = Step.State.FAILED, f"{type(exc).__name__}: {exc}"
-    _write_down(step)
+    _write_down(step, _word(fault))
     return answered
+
+
+def _word(fault: Exception | None) -> str:
+    """Return the audit log's word for what came of a step."""
+    match fault:
+        case None:
+            return "done"
+        case Refused():
+            return "refused"
+        case TimedOut():
+            return "unknown"
+        case _:
+            return "failed"
 
 
 def _abort(step: Step) -> str:
@@ -111,24 +123,28 @@ def _refresh(step: Step) -> str:
 
 
 @transaction.atomic
-def _write_down(step: Step) -> None:
-    """Keep the outcome, and who had it done, in the job's own history."""
+def _write_down(step: Step, outcome: str) -> None:
+    """Keep the outcome, and who had it done, in the job's own history and in the audit log."""
     step.save(update_fields=["state", "outcome"])
-    errand = step.errand
-    LogEntry.objects.create(
-        user_id=errand.operator_id,
-        content_type=ContentType.objects.get_for_model(Job),
-        object_id=str(step.job_id),
-        object_repr=str(step.job)[:200],
-        action_flag=CHANGE,
-        change_message=f"{errand.verb} from {errand.address or 'an unknown address'}: {step.state}, {step.outcome}",
+    errand, job = step.errand, step.job
+    operators.tell(
+        errand.operator,
+        job,
+        f"{errand.verb} from {errand.address or 'an unknown address'}: {step.state}, {step.outcome}",
+        action=str(errand.verb),
+        outcome=outcome,
+        subject=job.job_id,
+        account=job.account,
+        cluster=job.cluster.name,
+        submission=job.pk,
+        address=errand.address,
     )
     log.info(
         "operator-action",
         action=errand.verb,
         operator=errand.operator.get_username(),
         address=errand.address,
-        job_id=step.job.job_id,
+        job_id=job.job_id,
         outcome=step.state,
         detail=step.outcome,
     )

@@ -59,6 +59,7 @@ class JobViewSet(ClosedQuery, ViewSet):
     submission: uuid.UUID | None = None  # what a POST's every answer names
     subject: Job | None = None  # the caller's job that the call is about
     host: str = ""  # the cluster that a POST is about
+    fault: Exception | None = None  # why the call came to nothing
 
     def prepare(self, request: Request) -> None:
         """Remember the tag that the caller sent."""
@@ -67,6 +68,11 @@ class JobViewSet(ClosedQuery, ViewSet):
         data = request.data if request.method in {"POST", "PUT"} else request.query_params
         tag = data.get("tag") if hasattr(data, "get") else None
         self.tag = tag if isinstance(tag, str) else None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Remember why the call came to nothing."""
+        self.fault = exc
+        return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Name the submission in every answer to a POST that began one."""

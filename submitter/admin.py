@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from axes.admin import AccessAttemptAdmin
+from axes.models import AccessAttempt
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
@@ -11,6 +14,8 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+
+from audit import operators
 
 LAST = "This is the last superuser who can log in: make another one first."
 
@@ -110,6 +115,12 @@ class OperatorAdmin(UserAdmin):
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
 
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
+        """Tell the page of a password apart from other changes. Django says what it did by the form's fields."""
+        if request.resolver_match and request.resolver_match.url_name == "auth_user_password_change":
+            return operators.tell(request.user, obj, "Set the account's password", action="password")
+        return super().log_change(request, obj, message)
+
 
 class OperatorGroupAdmin(GroupAdmin):
     """Groups. Who is no superuser changes those that may do no more than they may, and gives them no more."""
@@ -132,6 +143,12 @@ class OperatorGroupAdmin(GroupAdmin):
         return group is not None and exceeds(request.user, Q(group=group))
 
 
-for model, page in ((User, OperatorAdmin), (Group, OperatorGroupAdmin)):
+class AttemptAdmin(AccessAttemptAdmin):  # type: ignore[misc]  # axes ships no types
+    """Failed logins. To delete one lets its address in again; what has expired goes by itself at each login."""
+
+    actions = ()  # axes' own asks for no permission, and leaves no line in the audit log
+
+
+for model, page in ((User, OperatorAdmin), (Group, OperatorGroupAdmin), (AccessAttempt, AttemptAdmin)):
     admin.site.unregister(model)
     admin.site.register(model, page)

@@ -1,7 +1,7 @@
 """What is done to one cluster on a page of its own: try it, compare its host keys, enable or disable it."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from django import forms
@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from audit import operators
 from clusters import hostkeys
 from clusters.errors import ClusterError
 from clusters.models import Cluster
@@ -39,10 +40,6 @@ class Findings:
     fault: str = ""
 
 
-class _Logs(Protocol):
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any: ...
-
-
 class Operations:
     """The page, as a part of a ModelAdmin."""
 
@@ -57,7 +54,7 @@ class Operations:
             raise PermissionDenied
         findings = Findings()
         if request.method == "POST":
-            findings_or_response = _do(self, request, cluster)
+            findings_or_response = _do(request, cluster)
             if isinstance(findings_or_response, HttpResponse):
                 return findings_or_response
             findings = findings_or_response
@@ -73,35 +70,68 @@ class Operations:
         return TemplateResponse(request, "admin/clusters/cluster/operate.html", context)
 
 
-def _do(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
-    action = request.POST.get("do", "")
-    if action not in NEEDS or not request.user.has_perm(NEEDS[action]):
+def _do(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
+    """Do what was asked for; what was not done for want of something is told as well, and why."""
+    asked = request.POST.get("do", "")
+    if asked not in NEEDS:
+        raise PermissionDenied
+    if not request.user.has_perm(NEEDS[asked]):
+        note(
+            request, cluster, action=_action(request), outcome="refused", words="The operator has no permission for it"
+        )
         raise PermissionDenied
     verbs = {"ping": _ping, "switch": _switch, "fetch": _fetch, "pin": _pin}
-    return verbs[action](page, request, cluster)
+    done = verbs[asked](request, cluster)
+    if isinstance(done, Findings) and done.fault:
+        outcome = "failed" if asked == "fetch" else "refused"
+        note(request, cluster, action=_action(request), outcome=outcome, words=done.fault)
+    return done
 
 
-def note(page: _Logs, request: HttpRequest, cluster: Cluster, words: str) -> None:
-    """Write down in the admin's history and in the log what an operator did to `cluster`."""
-    page.log_change(request, cluster, words)
-    log.info("operator-action", operator=request.user.get_username(), cluster=cluster.name, outcome=words)
+def _action(request: HttpRequest) -> str:
+    """Return the audit log's word for what was asked for."""
+    asked = request.POST.get("do", "")
+    if asked == "switch":
+        return "enable" if request.POST.get("enabled") == "yes" else "disable"
+    return {"ping": "test", "fetch": "fetch-host-keys", "pin": "confirm-host-keys"}[asked]
+
+
+def note(
+    request: HttpRequest, cluster: Cluster, *, action: str, words: str, outcome: str = "done", account: str = ""
+) -> None:
+    """Write down in the admin's history, the audit log and the log what an operator did to `cluster`."""
+    operators.tell(
+        request.user, cluster, words, action=action, outcome=outcome, cluster=cluster.name, account=account
+    )  # fmt: skip
+    log.info(
+        "operator-action",
+        action=action,
+        operator=request.user.get_username(),
+        cluster=cluster.name,
+        outcome=outcome,
+        detail=words,
+    )
 
 
 def _again(cluster: Cluster) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:clusters_cluster_operate", args=[cluster.pk]))
 
 
-def _ping(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings:
-    account = request.POST.get("account", "").strip()
+def _ping(request: HttpRequest, cluster: Cluster) -> Findings:
+    try:
+        account = forms.CharField(max_length=32, required=False).clean(request.POST.get("account", ""))
+    except forms.ValidationError as exc:
+        return Findings(fault=f"That is no account's name: {' '.join(exc.messages)}")
     try:
         findings = Findings(output=f"{cluster}: {ping(cluster, account)}", account=account)
     except ClusterError as exc:
         findings = Findings(output=f"{cluster}: {type(exc).__name__}: {exc}", failed=True, account=account)
-    note(page, request, cluster, f"Connection test{f' as {account}' if account else ''}: {findings.output}")
+    words = f"Connection test{f' as {account}' if account else ''}: {findings.output}"
+    note(request, cluster, action="test", words=words, outcome="failed" if findings.failed else "done", account=account)
     return findings
 
 
-def _switch(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
+def _switch(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
     enabled = request.POST.get("enabled") == "yes"
     try:
         message = forms.CharField(max_length=500, required=False).clean(request.POST.get("message", ""))
@@ -111,22 +141,22 @@ def _switch(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings | H
         return Findings(fault="Without a host key it cannot be enabled: fetch and confirm its key first.")
     Cluster.objects.filter(pk=cluster.pk).update(enabled=enabled, disabled_message=message)
     words = "Enabled" if enabled else f"Disabled; users are told: {message or 'that the host is not known'}"
-    note(page, request, cluster, words)
+    note(request, cluster, action=_action(request), words=words)
     messages.success(request, f"{cluster}: {words}.")
     return _again(cluster)
 
 
-def _fetch(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings:
+def _fetch(request: HttpRequest, cluster: Cluster) -> Findings:
     try:
         keys = hostkeys.fetch(cluster)
     except ClusterError as exc:
         return Findings(fault=f"{type(exc).__name__}: {exc}")
-    note(page, request, cluster, "Host keys fetched for comparison")
+    note(request, cluster, action="fetch-host-keys", words="Host keys fetched for comparison")
     shown = [(key, key.split()[0], hostkeys.fingerprint(key), key in cluster.host_keys) for key in keys]
     return Findings(shown=shown, sealed=hostkeys.seal(cluster, keys))
 
 
-def _pin(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
+def _pin(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
     """Write down the keys that a person has confirmed: of those that were shown, and in the place of all others."""
     try:
         shown = hostkeys.unseal(cluster, request.POST.get("sealed", ""))
@@ -137,6 +167,6 @@ def _pin(page: _Logs, request: HttpRequest, cluster: Cluster) -> Findings | Http
         return Findings(fault="Nothing was pinned: choose the keys, and say that you have compared them.")
     Cluster.objects.filter(pk=cluster.pk).update(host_keys=chosen)
     words = "Host keys pinned: " + ", ".join(hostkeys.fingerprint(key) for key in chosen)
-    note(page, request, cluster, words)
+    note(request, cluster, action="confirm-host-keys", words=words)
     messages.success(request, f"{cluster}: {words}")
     return _again(cluster)

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from django.contrib import admin
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
+from audit import operators
 from audit.paging import BoundedPaginator
 from audit.readonly import ReadOnly
 from jobs.admin import export, filters, search
@@ -130,21 +131,12 @@ class JobAdmin(ReadOnly, Bulk, admin.ModelAdmin):
         if isinstance(listed, HttpResponseRedirect):
             return listed
         jobs: QuerySet[Job] = listed.get_queryset(request)
-        log.info(
-            "operator-action", action="export", operator=request.user.get_username(), query=request.GET.urlencode()
+        query = request.GET.urlencode()
+        log.info("operator-action", action="export", operator=request.user.get_username(), query=query)
+        operators.tell(
+            request.user, None, f"Exported as CSV: {query or 'all'}", action="export", subject="list of jobs"
         )
-        self._note_export(request)
         return export.answer(jobs.order_by(*self.ordering))
-
-    def _note_export(self, request: HttpRequest) -> None:
-        """Keep in the admin's history who took a list of jobs away."""
-        LogEntry.objects.create(
-            user_id=request.user.pk,  # type: ignore[misc]  # nobody without a key comes this far
-            content_type=ContentType.objects.get_for_model(Job),
-            object_repr="list of jobs",
-            action_flag=CHANGE,
-            change_message=f"Exported as CSV: {request.GET.urlencode() or 'all'}",
-        )
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -20,7 +20,8 @@ from structlog.contextvars import bound_contextvars
 
 from audit import ledger
 from audit.models import Entry
-from clusters.errors import Interrupted, Unreachable
+from clusters.errors import Failed, Interrupted, Malformed, Unreachable
+from clusters.gateway import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Rejected
 from jobs import auditing
@@ -71,6 +72,45 @@ def test_a_submission_that_came_to_nothing_is_told_with_its_outcome(
     cast.alice("POST", "/api/jobs", ORDER)
     assert told() == [("submit", word, code, "")]
     assert Entry.objects.get().submission == Job.objects.get().pk
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"host": "xyzzy"}, "host: unknown host; known hosts: zeus.cyfronet.pl; script: This field is required."),
+        (ORDER | {"tag": ""}, "tag: must be 1 to 255 printable characters"),
+        (ORDER | {"#!/bin/sh\nxyzzy": "xyzzy"}, "another field: unknown field"),
+    ],
+)
+def test_a_refusal_is_told_with_its_reason(cast: Cast, body: dict[str, str], reason: str) -> None:
+    assert cast.alice("POST", "/api/jobs", body).status_code == 422
+    entry = Entry.objects.get()
+    assert (entry.outcome, entry.code, entry.detail) == ("refused", 422, reason)
+
+
+_SBATCH = "sbatch: error: Batch job submission failed: "
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        (Rejected(1, "xyzzy", f"xyzzy\n{_SBATCH}Invalid qos"), "sbatch refused the job, exit code 1: Invalid qos"),
+        (Rejected(1, "", "sbatch: unrecognized option '--xyzzy'"), "sbatch refused the job, exit code 1"),
+        (Rejected(1, "", f"{_SBATCH}{'x' * 201}"), "sbatch refused the job, exit code 1"),
+        (NoDirectory("sh: cd: xyzzy: Permission denied"), "working_directory: Permission denied"),
+        (NoDirectory("xyzzy " * 100_000), "working_directory"),
+        (Unreachable("no route"), "no route"),
+        (Interrupted("given up on the cluster (1): xyzzy"), "Interrupted"),
+        (Malformed("xyzzy"), "Malformed"),
+        (Failed("xyzzy"), "Failed"),
+    ],
+)
+def test_the_reason_of_a_cluster_repeats_nothing_that_could_be_the_script(
+    cast: Cast, fake: FakeGateway, outcome: Any, reason: str
+) -> None:
+    fake.outcome = outcome
+    cast.alice("POST", "/api/jobs", ORDER)
+    assert Entry.objects.get().detail == reason
 
 
 def test_bad_input_is_told_and_what_only_reads_is_not(cast: Cast, fake: FakeGateway) -> None:
@@ -162,11 +202,13 @@ def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: C
     old = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "created_at": timezone.now() - timedelta(hours=1)}
     Job.objects.create(**old, submission=Submission.SUBMITTED, slurm_id=8, job_id="8.x")
     told_before = Job.objects.create(**old, submission=Submission.FAILED)
+    Job.objects.create(**old, submission=Submission.FAILED, failure={"message": "no such directory"})
     ledger.store([ledger.entry("submit", "refused", submission=told_before.pk)])
     Job.objects.create(**(old | {"created_at": timezone.now()}))
-    assert auditing.complete() == 1
+    assert auditing.complete() == 2
     assert auditing.complete() == 0
-    assert told()[1:] == [("submit", "done", None, "8.x")]
+    assert sorted(told()[1:]) == [("submit", "done", None, "8.x"), ("submit", "refused", None, "")]
+    assert Entry.objects.latest("detail").detail.endswith("died; no such directory")
 
 
 def test_a_line_that_cannot_be_stored_goes_to_the_log_and_changes_no_answer(
@@ -248,7 +290,21 @@ def test_the_callers_thread_asks_nothing_of_the_audit_log_for_a_submission(
     assert not [query for query in asked.captured_queries if "audit_entry" in query["sql"]]
 
 
-@pytest.mark.parametrize("query", ["", "?action=submit", "?outcome=done&q=plgalice", "?q=r-12345678"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?action=submit",
+        "?outcome=done&q=plgalice",
+        "?q=r-12345678",
+        "?action=abort",
+        "?outcome=failed",
+        "?who=operators",
+        "?who=operators&action=test",
+        "?q=12.x",
+        "?q=2f1c1ad5-8a36-4f5c-9d1b-111111111111",
+    ],
+)
 def test_the_list_is_read_from_indexes(admin_client: Any, query: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
