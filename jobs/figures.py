@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from clusters.models import Poll
-from jobs.models import OPEN, Job, Submission
+from jobs.models import Job, Submission
 from jobs.states import ACTIVE
 
 STUCK_AFTER = timedelta(minutes=3)
@@ -83,8 +83,11 @@ class Times:
 
 
 def active() -> dict[int, dict[str, int]]:
-    """Return how many active jobs each cluster (by its key) has in each status. Index: open_jobs_of_cluster."""
-    rows = Job.objects.filter(OPEN, status__in=sorted(ACTIVE)).listed().order_by().values_list("cluster", "status")
+    """Return how many active jobs each cluster (by its key) has in each status. Index: open_jobs_of_cluster.
+
+    Those that their owners have deleted, and that SLURM is still asked about, are among them.
+    """
+    rows = Job.objects.open().filter(status__in=sorted(ACTIVE)).order_by().values_list("cluster", "status")
     found: dict[int, dict[str, int]] = defaultdict(dict)
     for cluster, status, count in rows.annotate(Count("pk")):
         found[cluster][status] = count

@@ -1,6 +1,7 @@
 """The registry's rows: one for each submission, kept with its runtime statistics long after SLURM has forgotten it."""
 
 import uuid
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -33,9 +34,16 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.listed().filter(account=account).select_related("cluster")
 
     def open(self) -> Self:
-        """Jobs of which SLURM has more to say: active ones, and ended ones that accounting has not confirmed."""
-        return self.listed().filter(OPEN)
+        """Jobs of which SLURM has more to say: active ones, and ended ones that accounting has not confirmed.
 
+        One that its owner has deleted is followed until its end is known, but no longer than FOLLOWED_FOR.
+        """
+        followed = Q(deleted_at=None) | Q(deleted_at__gte=timezone.now() - FOLLOWED_FOR)
+        return self.filter(OPEN, followed, submission=Submission.SUBMITTED)
+
+
+# For how long SLURM is asked about a job that its owner has deleted.
+FOLLOWED_FOR = timedelta(days=7)
 
 # PostgreSQL's notification channel on which the key of each job that has moved is told.
 CHANNEL = "jobs_moved"
@@ -128,6 +136,11 @@ class Job(models.Model):
     def polling_account(self) -> str:
         """The account as which SLURM is asked about this job."""
         return self.cluster.poll_account or self.account
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody will know how it ended: its owner has deleted it, and SLURM never said."""
+        return bool(self.deleted_at and self.status in ACTIVE and self.deleted_at < timezone.now() - FOLLOWED_FOR)
 
     @property
     def is_open(self) -> bool:

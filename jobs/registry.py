@@ -36,8 +36,7 @@ def delete(job: Job) -> None:
 
     Raises ClusterError, and the job stays as it was: Failed where SLURM says afterwards that it waits or runs.
     """
-    if not Status(job.status).final:
-        _cancel(job)
+    abort(job)
     Job.objects.filter(pk=job.pk, deleted_at=None).update(deleted_at=timezone.now())
 
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 
 from audit.paging import BOUND
 from jobs import errands
-from jobs.models import Errand, Job, JobQuerySet, Step, Submission, Verb
+from jobs.models import Errand, Job, Step, Submission, Verb
 from jobs.states import ACTIVE
 from jobs.tasks import run_errand
 
@@ -28,9 +28,10 @@ class Bulk:
         return _ask_or_order(self, request, Verb.REFRESH, jobs.filter(submission=Submission.SUBMITTED))
 
     @admin.action(description="Abort", permissions=["abort"])
-    def abort_jobs(self: Any, request: HttpRequest, jobs: JobQuerySet) -> HttpResponse | None:
-        """Cancel those of `jobs` that are active."""
-        return _ask_or_order(self, request, Verb.ABORT, jobs.listed().filter(status__in=sorted(ACTIVE)))
+    def abort_jobs(self: Any, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
+        """Cancel those of `jobs` that are active, also those that their owners have deleted."""
+        active = jobs.filter(submission=Submission.SUBMITTED, status__in=sorted(ACTIVE))
+        return _ask_or_order(self, request, Verb.ABORT, active)
 
     def has_refresh_permission(self, request: HttpRequest) -> bool:
         """Whether this operator may have SLURM asked."""

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
+from clusters.models import Cluster
 from clusters.slurm import Record
-from jobs import registry
-from jobs.models import Job
+from jobs import polling, registry
+from jobs.models import Event, Job, Source
 from jobs.states import Status
 from tests.api.conftest import Cast, FakeGateway
 
@@ -106,6 +107,40 @@ def test_an_ended_job_is_deleted_without_asking_the_cluster(cast: Cast, fake: Fa
     fake.outcome = Unreachable("down")
     assert cast.alice("DELETE", path).status_code == 204
     assert fake.calls == []
+
+
+@pytest.mark.parametrize(
+    ("state", "status"), [("RUNNING", "ABORTED"), ("CANCELLED", "ABORTED"), ("COMPLETED", "FINISHED")]
+)
+def test_a_deleted_job_ends_in_the_registry_as_well(
+    cast: Cast, fake: FakeGateway, path: str, state: str, status: str
+) -> None:
+    fake.queued = [record(state)]
+    assert cast.alice("DELETE", path).status_code == 204
+    assert Job.objects.get().status == status
+    assert Event.objects.get().source == Source.USER
+
+
+def test_a_deleted_job_of_which_slurm_says_nothing_is_followed_and_its_owner_does_not_see_it(
+    cast: Cast, fake: FakeGateway, path: str, zeus: Cluster
+) -> None:
+    assert cast.alice("DELETE", path).status_code == 204
+    assert Job.objects.get().status == "QUEUED"
+    fake.queued = [record("RUNNING")]
+    assert polling.poll(zeus) == 1
+    assert Job.objects.get().status == "RUNNING"
+    assert cast.alice("GET", path).status_code == 404
+    assert cast.alice("GET", "/api/jobs").json() == []
+
+
+def test_a_job_that_was_deleted_long_ago_is_asked_about_no_more(
+    cast: Cast, fake: FakeGateway, path: str, zeus: Cluster
+) -> None:
+    cast.alice("DELETE", path)
+    Job.objects.update(deleted_at=dt.datetime.now(dt.UTC) - dt.timedelta(days=8))
+    fake.queued = [record("RUNNING")]
+    assert polling.poll(zeus) == 0
+    assert Job.objects.get().status == "QUEUED"
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])

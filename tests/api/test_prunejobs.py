@@ -32,6 +32,7 @@ def jobs(zeus: Cluster) -> dict[str, Job]:
         "pending": Job.objects.create(cluster=zeus, account="plgalice", owner_dn="", created_at=old),
         "failed": Job.objects.create(cluster=zeus, account="plgalice", submission="FAILED", created_at=old),
         "deleted": registered(zeus, 5, status=Status.QUEUED, created_at=old, deleted_at=old),
+        "deleted lately": registered(zeus, 6, status=Status.RUNNING, created_at=old, deleted_at=now),
     }
 
 
@@ -39,14 +40,14 @@ def test_what_ended_long_ago_goes_with_its_history_and_the_rest_stays(jobs: dict
     Event.objects.create(job=jobs["old"], source=Source.POLL, status=Status.FINISHED)
     assert pruned("--older-than", "365d").startswith("3 jobs were removed")
     left = set(Job.objects.values_list("pk", flat=True))
-    assert left == {jobs[name].pk for name in ("waits", "ended lately", "young", "pending")}
+    assert left == {jobs[name].pk for name in ("waits", "ended lately", "young", "pending", "deleted lately")}
     assert not Event.objects.exists()
 
 
 @pytest.mark.usefixtures("jobs")
 def test_a_dry_run_only_counts() -> None:
     assert pruned("--older-than", "52w", "--dry-run").startswith("3 jobs are older")
-    assert Job.objects.count() == 7
+    assert Job.objects.count() == 8
 
 
 @pytest.mark.parametrize("age", ["", "1y", "0d", "-3d", "d", "365", "1d2h"])

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from jobs.models import Job
+from jobs.models import FOLLOWED_FOR, Job
 from jobs.states import ACTIVE
 
 _BATCH = 1_000  # rows a statement, so that nobody waits for long
@@ -36,7 +36,10 @@ class Command(BaseCommand):
         """Remove them batch by batch, and print how many there were."""
         before = timezone.now() - period(options["older_than"])
         old = Job.objects.filter(created_at__lt=before).exclude(submission="PENDING")
-        old = old.exclude(submission="SUBMITTED", status__in=sorted(ACTIVE), deleted_at=None)
+        may_move = {"submission": "SUBMITTED", "status__in": sorted(ACTIVE)}
+        old = old.exclude(**may_move, deleted_at=None).exclude(
+            **may_move, deleted_at__gte=timezone.now() - FOLLOWED_FOR
+        )
         old = old.exclude(ended_at__gte=before)
         if options["dry_run"]:
             self.stdout.write(f"{old.count()} jobs are older than {before:%Y-%m-%d %H:%M} UTC")
