@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from audit.models import Entry
@@ -46,6 +47,14 @@ class OutcomeFilter(_Words):
     words = ("done", "refused", "failed", "unknown")
 
 
+class TimeFilter(admin.DateFieldListFilter):
+    """When it was."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "time (UTC)"
+
+
 class WhoFilter(admin.SimpleListFilter):
     """Callers or operators."""
 
@@ -69,10 +78,8 @@ class WhoFilter(admin.SimpleListFilter):
 class EntryAdmin(ReadOnly, admin.ModelAdmin):
     """Lines, newest first; nothing here counts the whole table."""
 
-    list_display = [
-        "time", "who", "action", "outcome", "code", "subject", "account", "cluster", "why", "address",
-    ]  # fmt: skip
-    list_filter = [ActionFilter, OutcomeFilter, WhoFilter, ("at", admin.DateFieldListFilter)]
+    list_display = ["time", "who", "action", "outcome", "on_what", "why", "address"]
+    list_filter = [ActionFilter, OutcomeFilter, WhoFilter, ("at", TimeFilter)]
     search_fields = ["subject"]  # that there is a field to type in: `get_search_results` has the search
     search_help_text = "A job_id, a submission's id, an account, an operator, a cluster or a request id, in full."
     fieldsets = [
@@ -87,6 +94,12 @@ class EntryAdmin(ReadOnly, admin.ModelAdmin):
     list_max_show_all = 0
     sortable_by = ()
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list under its name."""
+        return super().changelist_view(
+            request, {"title": "Audit log", "list_name": "Audit log", **(extra_context or {})}
+        )
+
     @admin.display(description="time (UTC)")
     def time(self, entry: Entry) -> str:
         """Return when it was answered, to the second."""
@@ -94,8 +107,17 @@ class EntryAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description="who")
     def who(self, entry: Entry) -> str:
-        """Return the operator, or that it was the account's own user."""
-        return f"operator {entry.operator}" if entry.operator else entry.account
+        """Return the operator, and whose job it was; or the account, whose user it was."""
+        if not entry.operator:
+            return entry.account
+        account = format_html('<div class="quiet small">account {}</div>', entry.account) if entry.account else ""
+        return format_html("operator {}{}", entry.operator, account)
+
+    @admin.display(description="on what")
+    def on_what(self, entry: Entry) -> str:
+        """Return the job or the like, and the cluster where that is not its name."""
+        cluster = entry.cluster if entry.cluster not in entry.subject else ""
+        return format_html('{}<div class="quiet small">{}</div>', entry.subject, cluster)
 
     @admin.display(description="what was said")
     def why(self, entry: Entry) -> str:

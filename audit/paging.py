@@ -12,12 +12,16 @@ class BoundedPaginator(Paginator):
     """Counts up to BOUND rows, in the list's own order, so by the index that the list itself is read from."""
 
     @cached_property
+    def _seen(self) -> int:
+        rows = self.object_list[: BOUND + 1]
+        return rows.count() if isinstance(rows, QuerySet) else len(list(rows))
+
+    @cached_property
     def count(self) -> int:
         """The number of rows, or BOUND if there are more."""
-        rows = self.object_list[:BOUND]
-        return rows.count() if isinstance(rows, QuerySet) else len(list(rows))
+        return min(BOUND, self._seen)
 
     @property
     def is_cut(self) -> bool:
-        """Whether there may be more rows than pages."""
-        return self.count >= BOUND
+        """Whether there are more rows than pages."""
+        return self._seen > BOUND

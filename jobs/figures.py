@@ -59,10 +59,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Share:
-    """Submissions in one step of time, and how many of them failed."""
+    """Submissions in one step of time, and how many of them were refused."""
 
     all: int = 0
-    failed: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True)

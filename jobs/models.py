@@ -117,7 +117,19 @@ class Job(models.Model):
             # The operators' list: newest first, by each filter and search. The key of a row makes its order certain.
             models.Index(F("created_at").desc(), F("id").desc(), name="jobs_newest"),
             models.Index("cluster", F("created_at").desc(), F("id").desc(), name="jobs_of_cluster"),
-            models.Index("status", F("created_at").desc(), F("id").desc(), name="jobs_by_status"),
+            models.Index(
+                "status",
+                F("created_at").desc(),
+                F("id").desc(),
+                condition=Q(submission="SUBMITTED"),
+                name="submitted_jobs_by_status",
+            ),
+            models.Index(
+                F("created_at").desc(), F("id").desc(), condition=Q(submission="FAILED"), name="refused_submissions"
+            ),
+            models.Index(
+                F("created_at").desc(), F("id").desc(), condition=Q(deleted_at__isnull=False), name="deleted_jobs"
+            ),
             models.Index("slurm_state", F("created_at").desc(), F("id").desc(), name="jobs_by_slurm_state"),
             models.Index("tag", F("created_at").desc(), F("id").desc(), name="jobs_by_tag"),
             models.Index(Left("owner_dn", DN_INDEXED), F("created_at").desc(), F("id").desc(), name="jobs_by_dn"),

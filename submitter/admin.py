@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from axes.admin import AccessAttemptAdmin
-from axes.models import AccessAttempt
+from axes.admin import AccessAttemptAdmin, AccessLogAdmin
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from audit import operators
+from audit.readonly import ReadOnly
 
 LAST = "This is the last superuser who can log in: make another one first."
 
@@ -146,9 +147,22 @@ class OperatorGroupAdmin(GroupAdmin):
 class AttemptAdmin(AccessAttemptAdmin):  # type: ignore[misc]  # axes ships no types
     """Failed logins. To delete one lets its address in again; what has expired goes by itself at each login."""
 
+    list_display = ("username", "ip_address", "failures_since_start", "status", "attempt_time", "user_agent")
     actions = ()  # axes' own asks for no permission, and leaves no line in the audit log
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Nothing is changed."""
+        return False
 
-for model, page in ((User, OperatorAdmin), (Group, OperatorGroupAdmin), (AccessAttempt, AttemptAdmin)):
+
+class LoginAdmin(ReadOnly, AccessLogAdmin):  # type: ignore[misc]  # axes ships no types
+    """Logins, to read."""
+
+    list_display = ("username", "ip_address", "attempt_time", "logout_time", "user_agent")
+
+
+PAGES = {User: OperatorAdmin, Group: OperatorGroupAdmin, AccessAttempt: AttemptAdmin, AccessLog: LoginAdmin}
+for model, page in PAGES.items():
     admin.site.unregister(model)
     admin.site.register(model, page)
+admin.site.unregister(AccessFailureLog)  # of a log that is not kept (AXES_ENABLE_ACCESS_FAILURE_LOG)

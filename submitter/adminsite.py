@@ -8,6 +8,20 @@ from django.template.response import TemplateResponse
 
 from submitter import dashboard
 
+# What operators call the rooms and their tables, in the order in which they need them.
+_ROOMS = {
+    "jobs": "Jobs",
+    "clusters": "Clusters",
+    "audit": "Audit log",
+    "auth": "Operators' accounts",
+    "axes": "Logins to these pages",
+}
+_TABLES = {
+    "Entry": "Audit log",
+    "AccessAttempt": "Failed logins and locked addresses",
+    "AccessLog": "Logins",
+}
+
 
 class OperatorSite(admin.AdminSite):
     """Django's admin, which begins with the dashboard. A login by password opens it, never a header of a proxy."""
@@ -22,6 +36,16 @@ class OperatorSite(admin.AdminSite):
         super().__init__(*args, **kwargs)
         # Django keeps the history of many deletions at once by a way of its own, on which the audit log hears nothing.
         self.disable_action("delete_selected")
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """List the pages by names that need no knowledge of the programs behind them."""
+        found: list[Any] = super().get_app_list(request, app_label)
+        for room in found:
+            room["name"] = _ROOMS.get(room["app_label"], room["name"])
+            for table in room["models"]:
+                table["name"] = _TABLES.get(table["object_name"], table["name"])
+        order = list(_ROOMS)
+        return sorted(found, key=lambda room: order.index(room["app_label"]) if room["app_label"] in order else 99)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard to those who may see clusters and jobs, and the list of pages to everybody."""

@@ -18,7 +18,8 @@ from submitter.charts import Column
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
-_PERIODS = {"24 h": (_DAY, timedelta(hours=1)), "7 d": (_WEEK, timedelta(hours=6))}  # their columns' widths
+_PERIODS = {"24h": (_DAY, timedelta(hours=1)), "7d": (_WEEK, timedelta(hours=6))}  # their columns' widths
+_NAMES = {"24h": "24 hours", "7d": "7 days"}
 _KEPT = 60  # seconds: opening the page often costs nothing
 
 
@@ -45,9 +46,10 @@ class ClusterLine:
 class Period:
     """The figures of 24 hours or 7 days."""
 
+    key: str
     name: str
     submitted: int
-    failed: int
+    refused: int
     ended: int
     rows: list[tuple[str, str, str]]
     charts: list[tuple[str, SafeString, str]] = field(repr=False)
@@ -70,7 +72,7 @@ class Dashboard:
         if not self.clusters:
             found.append("No cluster is registered yet.")
         if self.stuck:
-            found.append(f"{len(self.stuck)} submissions have had no outcome for 3 minutes and more.")
+            found.append(f"{_counted(len(self.stuck))} had no outcome for 3 minutes and more: see below.")
         return [*found, *self.warnings]
 
 
@@ -96,7 +98,7 @@ def periods() -> list[Period]:
 
 
 def period(name: str) -> Period:
-    """Count the figures of the period `name` now."""
+    """Count the figures of the period `name` (of _PERIODS, and of the job list's filter) now."""
     return _period(name, figures.Window.up_to_now(*_PERIODS[name]))
 
 
@@ -109,6 +111,10 @@ def ago(age: timedelta | None) -> str:
         if seconds >= 2 * unit:
             return f"{seconds // unit} {name} ago"
     return f"{seconds} s ago"
+
+
+def _counted(submissions: int) -> str:
+    return "1 submission has" if submissions == 1 else f"{submissions} submissions have"
 
 
 def _warnings() -> list[str]:
@@ -129,9 +135,10 @@ def _period(name: str, window: figures.Window) -> Period:
     whole, steps = figures.times(window)
     kinds = [("Queue time", whole.queue, [s.queue for s in steps]), ("Wall time", whole.wall, [s.wall for s in steps])]
     return Period(
-        name=name,
+        key=name,
+        name=_NAMES[name],
         submitted=sum(share.all for share in shares),
-        failed=sum(share.failed for share in shares),
+        refused=sum(share.refused for share in shares),
         ended=whole.ended,
         rows=[(title, _length(spread.median), _length(spread.p95)) for title, spread, _ in kinds],
         charts=[
@@ -143,11 +150,11 @@ def _period(name: str, window: figures.Window) -> Period:
 
 def _submissions(window: figures.Window, shares: list[figures.Share]) -> tuple[str, SafeString, str]:
     series = [
-        Column(_label(begin, window), share.all, share.failed, f"{_when(begin)}: {share.all}, {share.failed} failed")
+        Column(_label(begin, window), share.all, share.refused, f"{_when(begin)}: {share.all}, {share.refused} refused")
         for begin, share in zip(window.begins, shares, strict=True)
     ]
     title = f"Submissions per {'hour' if window.step == timedelta(hours=1) else '6 hours'}"
-    return title, _drawn(title, series, "submissions", charts.count_ticks), "all, and those that failed"
+    return title, _drawn(title, series, "submissions", charts.count_ticks), "all, and refused ones"
 
 
 def _times(title: str, window: figures.Window, spreads: list[figures.Spread]) -> tuple[str, SafeString, str]:
@@ -156,11 +163,11 @@ def _times(title: str, window: figures.Window, spreads: list[figures.Spread]) ->
             _label(begin, window),
             spread.p95,
             spread.median,
-            f"{_when(begin)}: median {_length(spread.median)}, p95 {_length(spread.p95)}",
+            f"{_when(begin)}: median {_length(spread.median)}, 95th percentile {_length(spread.p95)}",
         )
         for begin, spread in zip(window.begins, spreads, strict=True)
     ]
-    return title, _drawn(title, series, "times", charts.duration_ticks), "p95, and the median before it"
+    return title, _drawn(title, series, "times", charts.duration_ticks), "95th percentile, median"
 
 
 def _drawn(title: str, series: list[Column], kind: str, ticks: Any) -> SafeString:

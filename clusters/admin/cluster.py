@@ -1,5 +1,6 @@
 """The list of clusters and the form of one."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -20,8 +21,48 @@ class PollInline(ReadOnly, admin.TabularInline):
     model = Poll
     extra = 0
     can_delete = False
-    fields = ["account", "succeeded_at", "failed_at", "failures", "took", "due_at", "error"]
-    readonly_fields = ["account", "succeeded_at", "failed_at", "failures", "took", "due_at", "error"]
+    verbose_name_plural = "what came of asking it (times are UTC)"
+    fields = ["asked_as", "answered", "failed", "failures_in_a_row", "length", "due", "fault"]
+    readonly_fields = ["asked_as", "answered", "failed", "failures_in_a_row", "length", "due", "fault"]
+
+    @admin.display(description="asked as")
+    def asked_as(self, poll: Poll) -> str:
+        """Return the account."""
+        return poll.account
+
+    @admin.display(description="last answer")
+    def answered(self, poll: Poll) -> str:
+        """Return when it answered last."""
+        return _time(poll.succeeded_at, "never")
+
+    @admin.display(description="last failure")
+    def failed(self, poll: Poll) -> str:
+        """Return when it did not answer last."""
+        return _time(poll.failed_at, "never")
+
+    @admin.display(description="failures in a row")
+    def failures_in_a_row(self, poll: Poll) -> int:
+        """Return how often it has not answered since it last did."""
+        return poll.failures
+
+    @admin.display(description="took")
+    def length(self, poll: Poll) -> str:
+        """Return how long the last question took."""
+        return "" if poll.took is None else f"{poll.took:.2f} s"
+
+    @admin.display(description="next, if it has jobs")
+    def due(self, poll: Poll) -> str:
+        """Return before when it is not asked again."""
+        return _time(poll.due_at, "at once")
+
+    @admin.display(description="what was wrong")
+    def fault(self, poll: Poll) -> str:
+        """Return the error of the last poll."""
+        return poll.error
+
+
+def _time(moment: datetime | None, none: str) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else none
 
 
 @admin.register(Cluster)
@@ -32,6 +73,8 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
     change_form_template = "admin/clusters/cluster/change_form.html"
     list_display = ["name", "condition", "asked", "address", "port", "job_domain", "time_zone", "poll_account"]
     list_filter = ["enabled"]
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
     search_fields = ["name", "address", "job_domain"]
     inlines = [PollInline]
     fieldsets = [
@@ -49,11 +92,14 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
         state = of(cluster, list(cluster.polls.all()), busy=False).state
         return format_html('<span class="badge {}">{}</span>', state.replace(" ", "-"), state)
 
-    @admin.display(description="last answer")
+    @admin.display(description="last answer (UTC)")
     def asked(self, cluster: Cluster) -> str:
         """Return when it was last asked with success, UTC."""
-        time = of(cluster, list(cluster.polls.all()), busy=False).succeeded_at
-        return f"{time:%Y-%m-%d %H:%M:%S}" if time else "never"
+        return _time(of(cluster, list(cluster.polls.all()), busy=False).succeeded_at, "never")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list under its name."""
+        return super().changelist_view(request, {"title": "Clusters", **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read the polls with the clusters."""

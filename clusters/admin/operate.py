@@ -142,7 +142,7 @@ def _switch(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
     Cluster.objects.filter(pk=cluster.pk).update(enabled=enabled, disabled_message=message)
     words = "Enabled" if enabled else f"Disabled; users are told: {message or 'that the host is not known'}"
     note(request, cluster, action=_action(request), words=words)
-    messages.success(request, f"{cluster}: {words}.")
+    messages.success(request, f"{words}. The cluster is {cluster}.")
     return _again(cluster)
 
 
@@ -168,5 +168,5 @@ def _pin(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
     Cluster.objects.filter(pk=cluster.pk).update(host_keys=chosen)
     words = "Host keys pinned: " + ", ".join(hostkeys.fingerprint(key) for key in chosen)
     note(request, cluster, action="confirm-host-keys", words=words)
-    messages.success(request, f"{cluster}: {words}")
+    messages.success(request, f"{words}. The cluster is {cluster}.")
     return _again(cluster)

@@ -55,7 +55,7 @@ class Bulk:
         progress = errands.progress(errand)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{errand.get_verb_display()} {progress.total} jobs",
+            "title": f"{errand.get_verb_display()} {_counted(progress.total)}",
             "opts": Job._meta,  # noqa: SLF001 - Django documents _meta
             "errand": errand,
             "progress": progress,
@@ -70,6 +70,10 @@ class Bulk:
         response = JsonResponse(figures)
         response["Cache-Control"] = "no-store"
         return response
+
+
+def _counted(jobs: int) -> str:
+    return "1 job" if jobs == 1 else f"{jobs} jobs"
 
 
 def _errand(page: Any, request: HttpRequest, pk: Any) -> Errand:
@@ -109,7 +113,7 @@ def _confirmation(page: Any, request: HttpRequest, verb: Verb, chosen: list[Job]
         by_cluster[job.cluster.name] = by_cluster.get(job.cluster.name, 0) + 1
     context = {
         **page.admin_site.each_context(request),
-        "title": f"{verb.label} {len(chosen)} jobs?",
+        "title": f"{verb.label} {_counted(len(chosen))}?",
         "opts": Job._meta,  # noqa: SLF001
         "verb": verb,
         "count": len(chosen),

@@ -1,17 +1,18 @@
 """Filters of the job list that ask nothing of the table: what can be chosen is known, or is typed."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.text import capfirst
 
-from jobs.models import Job
-from jobs.states import WORDS
+from jobs.models import FOLLOWED_FOR, Job, Submission
+from jobs.states import ACTIVE, WORDS, Status
 
 _PERIODS = {
     "1h": ("Last hour", 1),
@@ -38,11 +39,54 @@ class Submitted(admin.SimpleListFilter):
         return queryset.filter(created_at__gte=timezone.now() - timedelta(hours=_PERIODS[str(self.value())][1]))
 
 
+class State(admin.SimpleListFilter):
+    """The status of jobs that SLURM has, or what came of submissions that are no jobs."""
+
+    title = "status"
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        """Return the statuses, and the two outcomes that have none."""
+        return [*((status, status) for status in Status), ("refused", "refused"), ("pending", "no answer yet")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
+        """Keep the jobs in that status; of deleted ones those that SLURM is still asked about."""
+        value = self.value()
+        if value in {"refused", "pending"}:
+            return queryset.filter(submission=Submission.FAILED if value == "refused" else Submission.PENDING)
+        if value not in set(Status):
+            return queryset
+        jobs = queryset.filter(submission=Submission.SUBMITTED, status=value)
+        if value in ACTIVE:
+            return jobs.filter(Q(deleted_at=None) | Q(deleted_at__gte=timezone.now() - FOLLOWED_FOR))
+        return jobs
+
+
+class Deleted(admin.SimpleListFilter):
+    """Whether its owner still sees it."""
+
+    title = "deletion"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
+        """Return the two."""
+        return [("no", "not deleted"), ("yes", "deleted by the owner")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
+        """Keep the deleted jobs, or the others."""
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        return queryset.filter(deleted_at__isnull=self.value() == "no")
+
+
 class Typed(admin.SimpleListFilter):
-    """A value that is typed, since the table has too many of them to choose from."""
+    """A value that is typed, since the table has too many of them to choose from.
+
+    `fault` says what is wrong with it, where it cannot be understood: then the list is empty, and says so.
+    """
 
     template = "admin/jobs/job/typed_filter.html"
-    hint = ""
+    hint = fault = ""
     offered: tuple[str, ...] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
@@ -56,6 +100,7 @@ class Typed(admin.SimpleListFilter):
         yield {
             "value": self.value() or "",
             "hint": self.hint,
+            "fault": self.fault,
             "offered": self.offered,
             "kept": [(key, value) for key, values in kept.items() for value in values],
             "query": changelist.query,
@@ -97,37 +142,52 @@ class Account(Typed):
         return queryset.filter(account=self.value()) if self.value() else queryset
 
 
-class Since(Typed):
-    """Not before a time of one's own."""
+class Moment(Typed):
+    """A time of one's own, UTC."""
 
-    title = "begun since"
-    parameter_name = "since"
     hint = "2026-01-31 12:00"
+    lookup = ""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
-        """Keep the jobs from that time (UTC) on; nothing where it is no time."""
-        return _bounded(queryset, "created_at__gte", self.value())
+        """Keep the jobs on that side of it; none where it is no time, and then `fault` says so."""
+        text = (self.value() or "").strip()
+        if not text:
+            return queryset
+        time = _moment(text)
+        if time is None:
+            self.fault = f"“{text[:60]}” is no time: write it as 2026-01-31, or as 2026-01-31 12:00 (UTC)."
+            return queryset.none()
+        return queryset.filter(**{self.lookup: time})
 
 
-class Until(Typed):
-    """Before a time of one's own."""
+class Since(Moment):
+    """Not before it."""
 
-    title = "begun before"
+    title = "submitted from (UTC)"
+    parameter_name = "since"
+    lookup = "created_at__gte"
+
+
+class Until(Moment):
+    """Before it."""
+
+    title = "submitted before (UTC)"
     parameter_name = "until"
     hint = "2026-01-31 18:00"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
-        """Keep the jobs before that time (UTC); nothing where it is no time."""
-        return _bounded(queryset, "created_at__lt", self.value())
+    lookup = "created_at__lt"
 
 
-def _bounded(queryset: QuerySet[Job], lookup: str, text: str | None) -> QuerySet[Job]:
-    if not text:
-        return queryset
+def faults(changelist: Any) -> Iterator[str]:
+    """Yield what is wrong with the filters of a list."""
+    for spec in changelist.filter_specs:
+        if fault := getattr(spec, "fault", ""):
+            yield f"{capfirst(spec.title)}: {fault}"
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the time, or the beginning of the day, that `text` means; None where it is none."""
     try:
-        time = parse_datetime(text.strip() if len(text.strip()) > 10 else f"{text.strip()} 00:00")  # noqa: PLR2004 - a date
-    except ValueError:
-        time = None
-    if time is None:
-        return queryset.none()
-    return queryset.filter(**{lookup: time if timezone.is_aware(time) else timezone.make_aware(time)})
+        time = parse_datetime(text if len(text) > len("2026-01-31") else f"{text} 00:00")
+        return time if time is None or timezone.is_aware(time) else timezone.make_aware(time)
+    except (ValueError, OverflowError):
+        return None

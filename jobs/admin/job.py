@@ -1,32 +1,25 @@
 """The list of jobs and the page of one: rows say what SLURM said, so nobody edits them."""
 
-from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.text import Truncator
 
 from audit import operators
 from audit.paging import BoundedPaginator
 from audit.readonly import ReadOnly
-from jobs.admin import export, filters, search
+from jobs.admin import export, filters, search, shown
 from jobs.admin.bulk import Bulk
 from jobs.models import Event, Job
-from jobs.serializers import duration
 
 log = structlog.get_logger(__name__)
-
-
-def _time(time: datetime | None) -> str:
-    return f"{time:%Y-%m-%d %H:%M:%S}" if time else ""
 
 
 class EventInline(ReadOnly, admin.TabularInline):
@@ -36,23 +29,30 @@ class EventInline(ReadOnly, admin.TabularInline):
     extra = 0
     can_delete = False
     verbose_name_plural = "history"
-    fields = ["at", "status", "slurm_state", "source", "by"]
-    readonly_fields = ["at", "status", "slurm_state", "source", "by"]
+    fields = ["when", "status", "slurm_state", "told_by"]
+    readonly_fields = ["when", "status", "slurm_state", "told_by"]
+
+    @admin.display(description="when (UTC)")
+    def when(self, event: Event) -> str:
+        """Return when the registry heard of it."""
+        return shown.time(event.at)
+
+    @admin.display(description="told by")
+    def told_by(self, event: Event) -> str:
+        """Return who told of it; an operator by name."""
+        return f"operator {event.by}" if event.by else event.get_source_display()
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly, Bulk, admin.ModelAdmin):
+class JobAdmin(ReadOnly, Bulk, shown.Shown, admin.ModelAdmin):
     """Jobs by cluster, status, tag, account, SLURM's state and time; nothing here counts or scans the table."""
 
     change_list_template = "admin/jobs/job/change_list.html"
     change_form_template = "admin/jobs/job/change_form.html"
-    list_display = [
-        "__str__", "badge", "slurm_state", "account", "short_tag", "begun", "started", "ended", "length", "nodes",
-        "cores", "cluster_name",
-    ]  # fmt: skip
+    list_display = ["name", "state", "whose", "short_tag", "begun", "ended", "length", "size"]
     list_filter = [
-        "cluster", "status", filters.SlurmState, filters.Submitted, filters.Since, filters.Until, filters.Tag,
-        filters.Account,
+        "cluster", filters.State, filters.Submitted, filters.Since, filters.Until, filters.Account, filters.Tag,
+        filters.SlurmState, filters.Deleted,
     ]  # fmt: skip
     search_fields = ["job_id"]  # that there is a field to type in: `get_search_results` has the search
     search_help_text = search.HELP
@@ -67,52 +67,19 @@ class JobAdmin(ReadOnly, Bulk, admin.ModelAdmin):
     actions = ["refresh_jobs", "abort_jobs"]
     inlines = [EventInline]
     fieldsets = [
-        (None, {"fields": ["job_id", "cluster", "account", "owner_dn", "tag", "id"]}),
-        ("State", {"fields": ["status", "slurm_state", "reason", "exit_code", "signal", "confirmed", "checked_at"]}),
-        ("Run", {"fields": [
-            "nodes", "cores", "wall_seconds", "is_array", "tasks", "stdout", "stderr", "working_directory",
+        (None, {"fields": ["state", "job_id", "cluster", "account", "owner_dn", "tag"]}),
+        ("What SLURM says", {"fields": ["slurm_state", "why", "exited", "is_confirmed", "checked"]}),
+        ("Run", {"fields": ["nodes", "cores", "length", "array", "output", "errors", "working_directory"]}),
+        ("Times (UTC)", {"fields": ["begun", "taken", "started", "ended", "abort_asked", "deleted"]}),
+        ("Submission", {"fields": [
+            "outcome", "refused", "submission_id", "key", "slurm_id", "is_settled", "is_recycled",
         ]}),
-        ("Times (UTC)", {"fields": [
-            "created_at", "submitted_at", "started_at", "ended_at", "abort_requested_at", "deleted_at",
-        ]}),
-        ("Submission", {"fields": ["submission", "settled", "failure", "idempotency_key", "slurm_id", "recycled"]}),
     ]  # fmt: skip
-
-    @admin.display(description="cluster")
-    def cluster_name(self, job: Job) -> str:
-        """Return the cluster's name."""
-        return job.cluster.name
-
-    @admin.display(description="tag")
-    def short_tag(self, job: Job) -> str:
-        """Return the tag, or the beginning of a long one."""
-        return Truncator(job.tag or "").chars(40)
-
-    @admin.display(description="begun")
-    def begun(self, job: Job) -> str:
-        """Return when the submission began, UTC."""
-        return _time(job.created_at)
-
-    @admin.display(description="started")
-    def started(self, job: Job) -> str:
-        """Return when it started, UTC."""
-        return _time(job.started_at)
-
-    @admin.display(description="ended")
-    def ended(self, job: Job) -> str:
-        """Return when it ended, UTC."""
-        return _time(job.ended_at)
-
-    @admin.display(description="wall time")
-    def length(self, job: Job) -> str:
-        """Return how long it ran, in SLURM's form."""
-        return "" if job.wall_seconds is None else duration(timedelta(seconds=job.wall_seconds))
-
-    @admin.display(description="status")
-    def badge(self, job: Job) -> str:
-        """Return the status, or how far the submission is where SLURM has no job."""
-        word = job.status if job.job_id else f"submission {job.submission.lower()}"
-        return format_html('<span class="badge {}">{}</span>', job.status if job.job_id else "", word)
+    readonly_fields = [
+        "state", "why", "exited", "is_confirmed", "checked", "length", "array", "output", "errors", "begun", "taken",
+        "started", "ended", "abort_asked", "deleted", "outcome", "refused", "submission_id", "key", "is_settled",
+        "is_recycled",
+    ]  # fmt: skip
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002
         """Search by the indexes."""
@@ -130,6 +97,8 @@ class JobAdmin(ReadOnly, Bulk, admin.ModelAdmin):
         listed = self.get_changelist_instance(request)
         if isinstance(listed, HttpResponseRedirect):
             return listed
+        if any(filters.faults(listed)):
+            return HttpResponseRedirect(f"{reverse('admin:jobs_job_changelist')}?{request.GET.urlencode()}")
         jobs: QuerySet[Job] = listed.get_queryset(request)
         query = request.GET.urlencode()
         log.info("operator-action", action="export", operator=request.user.get_username(), query=query)
@@ -145,10 +114,16 @@ class JobAdmin(ReadOnly, Bulk, admin.ModelAdmin):
         done = LogEntry.objects.filter(
             content_type=ContentType.objects.get_for_model(Job), object_id=object_id
         ).select_related("user")
-        return super().change_view(request, object_id, form_url, {"operators": done, **(extra_context or {})})
+        context = {"operators": done, "title": "Job", **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """Show the list, with the address of its CSV."""
+        """Show the list, with the address of its CSV, and say which filter was not understood."""
         query = request.GET.urlencode()
         address = reverse("admin:jobs_job_csv") + (f"?{query}" if query else "")
-        return super().changelist_view(request, {"csv_address": address, **(extra_context or {})})
+        context = {"csv_address": address, "title": "Jobs", **(extra_context or {})}
+        answer = super().changelist_view(request, context)
+        if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
+            for fault in filters.faults(answer.context_data["cl"]):
+                messages.error(request, fault)
+        return answer

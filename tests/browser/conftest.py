@@ -16,7 +16,7 @@ from tests.live.operators import manage
 CHROMIUM = "/usr/bin/chromium"  # Debian's own
 ARTEFACTS = Path(__file__).parents[2] / ".local" / "artefacts"
 GROUPS = {"looker": "read-only operator", "doer": "operator", "chief": "administrator"}
-DESKTOP, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 VIEWS = [
     ("desktop-light", DESKTOP, False),
     ("desktop-dark", DESKTOP, True),

@@ -20,6 +20,13 @@ def open_cluster(page: Page, cluster: Cluster) -> None:
     page.wait_for_load_state()  # what is not there must not be looked for too early
 
 
+# The width of a list's table, and of the room that it has: what is wider is hidden until somebody scrolls.
+_WIDTHS = """() => {
+    const table = document.querySelector("#result_list");
+    return table ? [table.scrollWidth, table.parentElement.clientWidth] : [0, 0];
+}"""
+
+
 @pytest.mark.parametrize(("name", "size", "dark"), VIEWS)
 def test_the_start_page_shows_real_data_on_every_screen(
     enter: Enter,
@@ -30,17 +37,24 @@ def test_the_start_page_shows_real_data_on_every_screen(
     alice: Caller,
     zeus: Cluster,
 ) -> None:
-    alice.complete(alice.submit(zeus, "true"))
-    page = enter("looker", dark=dark, size=size)
+    alice.complete(alice.submit(zeus, "true", tag="a tag as long as those that people choose for a run of November"))
+    alice.order(zeus, "#!/bin/bash\n#SBATCH --no-such-option\n")
+    page = enter("chief", dark=dark, size=size)
     page.wait_for_selector(".verdict h2")
     for pages, address in (
         ("start", "/admin/"),
         ("jobs", "/admin/jobs/job/"),
         ("clusters", "/admin/clusters/cluster/"),
+        ("audit", "/admin/audit/entry/"),
+        ("accounts", "/admin/auth/user/"),
+        ("failed-logins", "/admin/axes/accessattempt/"),
+        ("logins", "/admin/axes/accesslog/"),
     ):
         page.goto(address)
         keep(page, f"{pages}-{name}")
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], f"{pages} is too wide"
+        needed, there = page.evaluate(_WIDTHS)
+        assert needed <= there, f"{pages} hides a part of its table"
     page.goto("/admin/")
     assert page.locator("article.cluster").count() >= 2
     assert page.locator("svg.chart").count() == 6
@@ -106,6 +120,12 @@ def test_an_operator_aborts_many_and_the_history_says_who(
     assert "test-doer" in page.inner_text("#events-group")
     assert "test-doer" in page.inner_text("table.events")
     keep(page, "job-aborted")
+    page.click("text=In the audit log")
+    line = page.locator("#result_list tr:has(td.field-action:text-is('abort'))")
+    expect(line).to_have_count(1)
+    for words in ("operator test-doer", "account plgalice", jobs[0]["job_id"], zeus.host, "127.0.0.1"):
+        assert words in line.inner_text()
+    keep(page, "audit-abort")
 
 
 def test_the_filtered_list_comes_as_csv(

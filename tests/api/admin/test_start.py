@@ -25,7 +25,7 @@ def test_the_start_page_says_that_all_is_well_and_what_is_not(enter: Enter, zeus
     Job.objects.create(cluster=zeus, account="plgalice", owner_dn="/CN=a", created_at=late)
     text = browser.get("/admin/").text
     assert "zeus.cyfronet.pl is refused" in text
-    assert "1 submissions have had no outcome" in text
+    assert "1 submission has had no outcome" in text
 
 
 def test_the_figures_of_a_period_tell_median_and_p95(zeus: Cluster) -> None:
@@ -37,5 +37,5 @@ def test_the_figures_of_a_period_tell_median_and_p95(zeus: Cluster) -> None:
             submitted_at=begun, started_at=begun + timedelta(seconds=n), ended_at=now, wall_seconds=n * 60,
         )  # fmt: skip
     told = dashboard.periods()[0]
-    assert (told.submitted, told.failed, told.ended) == (100, 2, 100)
+    assert (told.submitted, told.refused, told.ended) == (100, 2, 100)
     assert told.rows == [("Queue time", "00:00:50", "00:01:35"), ("Wall time", "00:50:30", "01:35:03")]
