@@ -40,6 +40,8 @@ def environment(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "THROTTLE_PER_ADDRESS": "1000000",
         "REQUESTS_PER_ACCOUNT": "64",
         "CSRF_TRUSTED_ORIGINS": base_url(ports),
+        # People run commands here as root, and one role of the database migrates and serves.
+        "DOCTOR_ACCEPTS": "submitter.W001,audit-log-role",
         "DATABASE_URL": databases.database_url(layout, ports),
         "REDIS_URL": databases.redis_url(layout, ports),
         "TRUST_DIR": str(layout.grid / "trust"),

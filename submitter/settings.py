@@ -43,6 +43,9 @@ SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
+# What `manage.py doctor` finds here and this installation wants so: names of findings, ids of `check --deploy`.
+DOCTOR_ACCEPTS = env.list("DOCTOR_ACCEPTS", default=[])
+
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 INSTALLED_APPS = [

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from clusters import gateway
 from clusters.errors import ClusterError, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.ping import ping
-from submitter.doctor.finding import Finding, Level
+from submitter.doctor.finding import Finding, Level, tried
 
 _OPENSSH = re.compile(r"SSH-2\.0-OpenSSH_([0-9]{1,3})\.([0-9]{1,3})")
 _WITH_PENALTIES = (9, 8)
@@ -27,7 +28,7 @@ def look() -> Iterator[Finding]:
         remedy = "register one in the admin, or with `manage.py loadclusters FILE`"
         yield Finding(Level.FAIL, "clusters", "none is registered", remedy)
     for cluster in clusters:
-        yield from _try(cluster) if cluster.enabled else [_disabled(cluster)]
+        yield from tried(f"cluster {cluster}", partial(_try, cluster)) if cluster.enabled else [_disabled(cluster)]
 
 
 def _disabled(cluster: Cluster) -> Finding:

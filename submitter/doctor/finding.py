@@ -1,7 +1,12 @@
 """What was found, in one line, and what to do about it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 class Level(StrEnum):
@@ -29,3 +34,24 @@ class Finding:
 def judged(name: str, words: str, remedy: str, *, ok: bool) -> Finding:
     """Return a finding that is either fine or a failure."""
     return Finding(Level.OK if ok else Level.FAIL, name, words, remedy)
+
+
+def tried(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what `look` finds. Where it fails itself, that is a finding called `name`, and the other parts go on."""
+    try:
+        yield from look()
+    except Exception as exc:
+        log.debug("doctor-stumbled", part=name, exc_info=exc)
+        remedy = "this part could not be looked at; mend what the words name, or report them as a fault of the doctor"
+        yield Finding(Level.FAIL, name, f"{type(exc).__name__}: {exc}", remedy)
+
+
+def declared(finding: Finding, accepted: Collection[str]) -> Finding:
+    """Return `finding`, as a note where it is a failure that the installation's settings declare to be its choice.
+
+    `accepted` has names of findings, or the ids of `check --deploy`: `audit-log-role`, `submitter.W001`.
+    """
+    name = finding.name.removeprefix("settings (").removesuffix(")")
+    if finding.level is not Level.FAIL or name not in accepted:
+        return finding
+    return replace(finding, level=Level.NOTE, remedy="DOCTOR_ACCEPTS declares it to be this installation's own choice")

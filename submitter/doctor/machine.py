@@ -1,16 +1,18 @@
 """What can be seen on this machine: settings, files, database, Redis, beat."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 from django.core import checks
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from proxyauth.gate import gate
 from submitter import readiness
-from submitter.doctor.finding import Finding, Level, judged
+from submitter.doctor import auditlog
+from submitter.doctor.finding import Finding, Level, judged, tried
 
 # What the readiness says in other words below.
 _SAID_ELSEWHERE = {"proxyauth.W001", "clusters.E001"}
@@ -27,16 +29,31 @@ _REMEDIES = {
 
 def look() -> Iterator[Finding]:
     """Look at all of it. Where the database is away, what is in it is not asked for."""
-    yield from _settings()
-    parts = {part.name: part for part in readiness.parts()}
-    for name, remedy in _REMEDIES.items():
-        if part := parts.get(name):
-            yield judged(name, part.reason, remedy, ok=part.ok)
-    yield from _gridmap()
-    yield _static_files()
-    if parts["database"].ok:
-        yield _migrations()
-        yield _audit_log()
+    yield from tried("settings", _settings)
+    yield from _readiness()
+    yield from tried("grid-mapfile", _gridmap)
+    yield from tried("static-files", _static_files)
+    if readiness.database().ok:
+        yield from tried("migrations", _migrations)
+        yield from tried("audit-log", auditlog.look)
+
+
+def _readiness() -> Iterator[Finding]:
+    """What /readyz says of the service itself."""
+    looks: dict[str, Callable[[], list[readiness.Part]]] = {
+        "database": lambda: [readiness.database()],
+        "ssh-ca-key": lambda: [readiness.ssh_ca_key()],
+        "trust-directory": readiness.trust,
+        "broker": lambda: [readiness.broker()],
+        "beat": lambda: [readiness.beat()],
+    }
+    for name, look_at in looks.items():
+        yield from tried(name, partial(_judge, look_at))
+
+
+def _judge(look_at: Callable[[], list[readiness.Part]]) -> Iterator[Finding]:
+    for part in look_at():
+        yield judged(part.name, part.reason, _REMEDIES[part.name], ok=part.ok)
 
 
 def _settings() -> Iterator[Finding]:
@@ -65,30 +82,14 @@ def _gridmap() -> Iterator[Finding]:
         yield judged("grid-mapfile", f"{count} names are mapped", remedy, ok=count > 0)
 
 
-def _static_files() -> Finding:
+def _static_files() -> Iterator[Finding]:
     there = Path(settings.STATIC_ROOT, "admin").is_dir()
     words = f"{settings.STATIC_ROOT} {'holds' if there else 'does not hold'} the admin's files"
-    return judged("static-files", words, "run `manage.py collectstatic --noinput`", ok=there)
+    yield judged("static-files", words, "run `manage.py collectstatic --noinput`", ok=there)
 
 
-def _migrations() -> Finding:
+def _migrations() -> Iterator[Finding]:
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     words = ", ".join(str(migration) for migration, _ in missing) or "all are applied"
-    return judged("migrations", words, "run `manage.py migrate` as the database's owner", ok=not missing)
-
-
-def _audit_log() -> Finding:
-    """Whether the triggers that keep its lines are there and on."""
-    remedy = "as the owner: ALTER TABLE audit_entry ENABLE TRIGGER USER; then find out who switched them off"
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass('audit_entry') AND NOT tgisinternal"
-                " AND tgenabled = 'O'"
-            )
-            [on] = cursor.fetchone() or [0]
-    except DatabaseError as exc:
-        return judged("audit-log", str(exc), remedy, ok=False)
-    both = 2
-    return judged("audit-log", f"{on} of {both} triggers keep its lines from change", remedy, ok=on == both)
+    yield judged("migrations", words, "run `manage.py migrate` as the database's owner", ok=not missing)

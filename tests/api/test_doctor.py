@@ -2,6 +2,7 @@
 
 import io
 import json
+import runpy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ from clusters import gateway
 from clusters.errors import ClusterError, Failed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.slurm import Listing
-from submitter import heartbeat
-from submitter.doctor import clustertrial, frontdoor, machine
+from submitter import heartbeat, readiness
+from submitter.doctor import auditlog, clustertrial, frontdoor, machine
 from submitter.doctor.finding import Finding, Level
 from tests.api.conftest import Cast
 
@@ -31,6 +32,12 @@ def one(findings: Iterator[Finding], name: str) -> Finding:
     [found] = [finding for finding in findings if finding.name == name]
     assert found.level is Level.OK or found.remedy in str(found)
     return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_accepted(settings: Any) -> None:
+    """Have everything found, whatever the sandbox declares."""
+    settings.DOCTOR_ACCEPTS = []
 
 
 @pytest.fixture
@@ -99,6 +106,122 @@ def test_an_audit_log_that_can_be_changed_is_found(static: Path) -> None:
         assert one(machine.look(), "audit-log").level is Level.OK
         cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_lines_stay")
     assert one(machine.look(), "audit-log").level is Level.FAIL
+
+
+_REPLACED = "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+_NO_LINES, _LINES = "DROP TRIGGER audit_lines_stay ON audit_entry", "CREATE TRIGGER audit_lines_stay"
+_EACH = "ON audit_entry FOR EACH ROW"
+_OTHER = "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+
+
+@pytest.mark.parametrize(
+    ("done", "remedy"),
+    [
+        ("ALTER TABLE audit_entry DISABLE TRIGGER audit_log_stays", "ENABLE TRIGGER audit_log_stays"),
+        ("ALTER TABLE audit_entry ENABLE REPLICA TRIGGER audit_lines_stay", "ENABLE TRIGGER audit_lines_stay"),
+        ("DROP TRIGGER audit_lines_stay ON audit_entry", "CREATE TRIGGER audit_lines_stay BEFORE UPDATE OR DELETE"),
+        (f"{_NO_LINES}; {_LINES} BEFORE DELETE {_EACH} EXECUTE FUNCTION audit_refuse()", "BEFORE UPDATE OR DELETE"),
+        (
+            f"{_NO_LINES}; {_LINES} BEFORE UPDATE OR DELETE {_EACH} WHEN (false) EXECUTE FUNCTION audit_refuse()",
+            "CREATE TRIGGER audit_lines_stay",
+        ),
+        (
+            f"{_OTHER}; {_NO_LINES}; {_LINES} BEFORE UPDATE OR DELETE {_EACH} EXECUTE FUNCTION other()",
+            "CREATE TRIGGER audit_lines_stay",
+        ),
+        (_REPLACED, "0001_initial.py"),
+        ("CREATE RULE silent AS ON INSERT TO audit_entry DO INSTEAD NOTHING", "DROP RULE silent ON audit_entry"),
+    ],
+)
+def test_whatever_lets_the_audit_log_be_changed_is_found_with_what_to_run(done: str, remedy: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER USER")
+        assert one(auditlog.look(), "audit-log").level is Level.OK
+        cursor.execute(done)
+    found = one(auditlog.look(), "audit-log")
+    assert found.level is Level.FAIL
+    assert remedy in found.remedy
+
+
+ROLE = "pg_signal_backend"  # PostgreSQL's own, which owns nothing: a test's role may make none
+
+
+@pytest.mark.parametrize(
+    ("grant", "words", "remedy"),
+    [
+        ("INSERT, SELECT", "may insert and read lines, and nothing else", None),
+        ("INSERT", "may not SELECT", f"GRANT SELECT ON audit_entry TO {ROLE}"),
+        ("INSERT, SELECT, UPDATE", "may UPDATE", f"REVOKE UPDATE ON audit_entry FROM {ROLE}, PUBLIC"),
+        ("INSERT, SELECT, UPDATE (outcome)", "may UPDATE", "REVOKE UPDATE"),
+        ("ALL", "may UPDATE, DELETE, TRUNCATE, TRIGGER", "REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER"),
+    ],
+)
+def test_what_the_services_role_may_do_to_the_audit_log_is_told(grant: str, words: str, remedy: str | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT {grant} ON audit_entry TO {ROLE}")
+        found = one(auditlog.look(ROLE), "audit-log-role")
+        assert words in found.words
+        if remedy is None:
+            assert found.level is Level.OK
+            return
+        assert found.level is Level.FAIL
+        assert remedy in found.remedy
+        cursor.execute(found.remedy.removeprefix("as the owner: "))
+    assert one(auditlog.look(ROLE), "audit-log-role").level is Level.OK
+
+
+def test_what_everybody_may_do_the_services_role_may_do_as_well() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT SELECT, INSERT ON audit_entry TO {ROLE}; GRANT DELETE ON audit_entry TO PUBLIC")
+        found = one(auditlog.look(ROLE), "audit-log-role")
+        assert (found.level, "may DELETE" in found.words) == (Level.FAIL, True)
+        cursor.execute(found.remedy.removeprefix("as the owner: "))
+    assert one(auditlog.look(ROLE), "audit-log-role").level is Level.OK
+
+
+def test_an_owner_and_a_superuser_are_found() -> None:
+    found = one(auditlog.look(), "audit-log-role")
+    assert (found.level, "is the table's owner" in found.words) == (Level.FAIL, True)
+    found = one(auditlog.look("postgres"), "audit-log-role")
+    assert (found.level, "is a superuser" in found.words) == (Level.FAIL, True)
+
+
+PARTS = [
+    (machine, "_messages", "settings"),
+    (readiness, "ssh_ca_key", "ssh-ca-key"),
+    (readiness, "trust", "trust-directory"),
+    (readiness, "broker", "broker"),
+    (readiness, "beat", "beat"),
+    (machine, "gate", "grid-mapfile"),
+    (machine, "Path", "static-files"),
+    (machine, "MigrationExecutor", "migrations"),
+    (auditlog, "_guards", "audit-log"),
+    (frontdoor, "_ask", "front-server"),
+    (clustertrial, "ping", "cluster zeus.cyfronet.pl"),
+    (Cluster.objects, "all", "clusters"),
+]
+
+
+@pytest.mark.parametrize(("where", "what", "name"), PARTS, ids=[name for *_, name in PARTS])
+def test_a_part_that_fails_itself_is_a_finding_and_the_others_go_on(
+    static: Path, monkeypatch: pytest.MonkeyPatch, where: Any, what: str, name: str
+) -> None:
+    assert static
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("nobody has thought of this")
+
+    monkeypatch.setattr(where, what, fail)
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="to mend"):
+        call_command("doctor", url="http://127.0.0.1:1", stdout=out)
+    assert f"FAIL  {name}: RuntimeError: nobody has thought of this" in out.getvalue()
+    told = {line[6:].partition(":")[0] for line in out.getvalue().splitlines() if line[:4].strip()}
+    everything = {"database", "ssh-ca-key", "trust-directory", "broker", "beat", "grid-mapfile", "static-files"}
+    everything |= {"migrations", "audit-log", "front-server"}
+    assert told >= everything
+    assert [line for line in told if line.startswith("settings")]
+    assert [line for line in told if line.startswith("cluster")]
 
 
 def test_without_a_database_its_line_says_so_and_the_rest_is_looked_at(
@@ -278,6 +401,42 @@ def test_a_disabled_cluster_is_noted_and_none_at_all_is_found(zeus: Cluster) -> 
     assert one(clustertrial.look(), "cluster zeus.cyfronet.pl").level is Level.NOTE
     zeus.delete()
     assert one(clustertrial.look(), "clusters").level is Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("accepted", "ends"),
+    [
+        ([], "2 to mend"),
+        (["submitter.W001"], "1 to mend"),
+        (["submitter", "W001", "audit-log", "settings"], "2 to mend"),
+        (["submitter.W001", "audit-log-role"], None),
+    ],
+)
+def test_what_the_installation_declares_is_told_and_does_not_count(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, accepted: list[str], ends: str | None
+) -> None:
+    found = [
+        Finding(Level.FAIL, "settings (submitter.W001)", "root", "do not"),
+        Finding(Level.FAIL, "audit-log-role", "owner", "another"),
+        Finding(Level.OK, "audit-log", "fine"),
+    ]
+    monkeypatch.setattr(clustertrial, "look", lambda: iter(()))
+    monkeypatch.setattr(machine, "look", lambda: iter(found))
+    settings.DOCTOR_ACCEPTS = accepted
+    out = io.StringIO()
+    if ends:
+        with pytest.raises(CommandError, match=ends):
+            call_command("doctor", stdout=out)
+    else:
+        call_command("doctor", stdout=out)
+        assert out.getvalue().splitlines()[-1] == "All is well, but for 2 that DOCTOR_ACCEPTS names."
+    for finding in found[:2]:
+        assert f"{finding.name}: {finding.words}" in out.getvalue()
+
+
+def test_nothing_is_accepted_where_nobody_has_declared_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCTOR_ACCEPTS", raising=False)
+    assert runpy.run_path(str(Path(machine.__file__).parents[1] / "settings.py"))["DOCTOR_ACCEPTS"] == []
 
 
 def test_the_exit_code_says_whether_something_is_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:

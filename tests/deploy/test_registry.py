@@ -141,3 +141,21 @@ def test_no_password_is_among_the_arguments_of_a_process(
         assert f"/bin/{program} --dbname=postgresql://{filled.name}_owner@{place} " in seen
     assert SECRET not in seen
     assert quote(SECRET, safe="") not in seen
+
+
+_LOOK = "from submitter.doctor import auditlog; print(*auditlog.look(), sep=chr(10))"
+_RUN = "from django.db import connection; connection.cursor().execute({!r})"
+
+
+def test_the_doctor_tells_what_the_application_s_role_may_do_to_the_audit_log() -> None:
+    with registry() as place:
+        place.manage("migrate", "--verbosity", "0", url=place.owner)
+        right = f"ok    audit-log-role: {place.name} may insert and read lines, and nothing else"
+        assert right in place.manage("shell", "-c", _LOOK)
+        # What the default privileges give to the application wherever the table is made without the migration.
+        place.manage("shell", "-c", _RUN.format(f"GRANT ALL ON audit_entry TO {place.name}"), url=place.owner)
+        said = place.manage("shell", "-c", _LOOK)
+        assert f"FAIL  audit-log-role: {place.name} may UPDATE, DELETE, TRUNCATE, TRIGGER" in said
+        remedy = said.partition("audit-log-role")[2].partition("as the owner: ")[2].splitlines()[0]
+        place.manage("shell", "-c", _RUN.format(remedy), url=place.owner)
+        assert right in place.manage("shell", "-c", _LOOK)

@@ -213,12 +213,11 @@ def test_a_worker_that_takes_orders_is_seen_at_readyz(place: Place) -> None:
 
 
 def test_the_doctor_finds_the_sandbox_well() -> None:
-    """The sandbox's tests run as root, with a short secret: these two are found, and nothing else."""
+    """What is the sandbox's own choice (tests run as root, one role migrates and serves) it declares itself."""
     command = [sys.executable, "manage.py", "doctor", "--insecure", "--url", variable("BASE_URL")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    failures = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
-    assert all("security.W009" in line or "submitter.W001" in line for line in failures), done.stdout
-    assert (done.returncode == 1) == bool(failures)
+    assert (done.returncode, "FAIL" in done.stdout) == (0, False), done.stdout
+    assert "note  audit-log-role: submitter is the table's owner" in done.stdout
     told = {line[6:].partition(":")[0] for line in done.stdout.splitlines() if line.startswith("ok")}
     assert told >= {
         "database", "ssh-ca-key", "trust-directory", "trust-files", "broker", "beat", "grid-mapfile", "migrations",
