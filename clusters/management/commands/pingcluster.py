@@ -12,11 +12,17 @@ from clusters.ping import ping
 class Command(BaseCommand):
     """Exit code 0 if every cluster asked answered, 1 if one did not."""
 
-    help = "Connect to a cluster, or to each, and print SLURM's version, the round trip and the scheduler's answer."
+    help = (
+        "Connect to a cluster, or to each that is enabled, and print SLURM's version, the round trip and the "
+        "scheduler's answer. The exit code is 1 where one does not answer."
+    )
+    examples = ("pingcluster", "pingcluster zeus.cyfronet.pl", "pingcluster zeus.cyfronet.pl --account plgalice")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take a name (default: all enabled clusters) and an account (default: the poll account)."""
-        parser.add_argument("name", nargs="?")
+        parser.add_argument(
+            "name", nargs="?", help="name or alias of the only cluster to try; without it, each enabled one"
+        )
         parser.add_argument("--account", help="log in as this account (default: the poll account)")
 
     def handle(self, *_args: Any, **options: Any) -> None:

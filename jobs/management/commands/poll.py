@@ -11,11 +11,17 @@ from jobs import polling
 class Command(BaseCommand):
     """Does what a worker does when beat orders it, and prints what came of it."""
 
-    help = "Ask one cluster, or each that has open jobs, about these jobs once."
+    help = (
+        "Ask SLURM once about all jobs that have not ended, as the workers do, and print what each account's question "
+        "brought. The exit code is 1 where one was not answered."
+    )
+    examples = ("poll", "poll zeus.cyfronet.pl")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take a cluster's name."""
-        parser.add_argument("cluster", nargs="?")
+        parser.add_argument(
+            "cluster", nargs="?", help="name or alias of the only cluster to ask; without it, each that has such jobs"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Poll, then print each account's result; exit code 1 if one failed."""

@@ -25,12 +25,18 @@ def period(text: str) -> timedelta:
 class Command(BaseCommand):
     """Removes rows for good, with their history. What may still move stays, however old."""
 
-    help = "Remove jobs that ended, and submissions that failed, longer ago than the given time."
+    help = (
+        "Remove, for good, the rows of jobs that ended and of submissions that were refused longer ago than AGE. "
+        "Jobs that may still run stay, and so does the audit log."
+    )
+    examples = ("prunejobs --older-than 365d --dry-run", "prunejobs --older-than 365d")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the age and whether only to count."""
-        parser.add_argument("--older-than", required=True, metavar="AGE", help="such as 365d, 52w or 48h")
-        parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
+        parser.add_argument(
+            "--older-than", required=True, metavar="AGE", help="days, weeks or hours, such as 365d, 52w or 48h"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="remove nothing, only say how many there are")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Remove them batch by batch, and print how many there were."""
