@@ -25,6 +25,7 @@ LARGE = MIB
 """Bytes from which on a body counts as large: only few are read at once."""
 _FREE = 64 * 1024  # characters of JSON that may have any structure: what they say takes a few MiB at most
 _MOST_MEMBERS = 1000
+_LONGEST_NAME = 100  # characters of a name that a message repeats
 _TEXT = re.compile(r"[^ \t\n\r]")
 
 BODIES = Shares("large bodies")
@@ -90,6 +91,8 @@ def _large_object(text: str) -> dict[str, Any]:
     at = _after("{", text, 0)
     while len(members) < _MOST_MEMBERS:
         name, at = _string(text, _behind_blanks(text, at))
+        if name in members:
+            raise _doubled(name)
         members[name], at = _value(text, _behind_blanks(text, _after(":", text, at)))
         at = _behind_blanks(text, at)
         if text[at : at + 1] != ",":
@@ -134,4 +137,18 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no value of JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object. Raises ValueError where two have one name: which is meant, nobody can tell."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise _doubled(name)
+        members[name] = value
+    return members
+
+
+def _doubled(name: str) -> ValueError:
+    return ValueError(f"{name[:_LONGEST_NAME]!r} is there twice")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)

@@ -60,6 +60,11 @@ def test_a_field_that_is_not_known_is_told_which_are(cast: Cast) -> None:
     assert words == "scirpt: unknown field; this call takes: host, script, working_directory, tag"
 
 
+def test_a_field_that_is_doubled_is_named(cast: Cast) -> None:
+    answer = cast.alice("PUT", "/api/jobs/1.x", '{"action": "abort", "action": "abort"}')
+    assert message(answer, 422) == "JSON parse error - 'action' is there twice"
+
+
 def test_a_body_that_is_no_object_is_told_so(cast: Cast) -> None:
     assert message(cast.alice("POST", "/api/jobs", [ORDER]), 422) == "body: it must be a JSON object, in braces"
 
