@@ -14,6 +14,7 @@ NEEDED = {
     "globus-gsi-cert-utils-progs": (),
     "globus-proxy-utils": (),
     "globus-simple-ca": (),
+    "jq": (),
     "ksh93u+m": (),
     "mariadb-server": ("mariadb.service",),
     "mksh": (),
