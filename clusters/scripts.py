@@ -45,6 +45,15 @@ def _unset(names: Sequence[str]) -> str:
 # of the shell (SHELLOPTS), which bash takes from its environment as sh too.
 _UNSTEERED = f"{_unset(STEERING)} unset -f cat echo head printf read; set +aefuxC;"
 
+
+def _found(where: str) -> str:
+    """Return what prints, of all that squeue tells of a user's jobs, this submission's job and the clusters' names."""
+    return (
+        f'echo; {{ {_COMMANDS} {where} -u "$_js_user" 2>&1; {_END} }} | '
+        'LC_ALL=C grep -e "/$_js_token/" -e "^CLUSTER: " -e "^$0 ";'
+    )
+
+
 # $0: the marker of the token that names this submission. $2: the seconds that sbatch may take. $3: anything, if the job
 # is to be described at once and not after the answer. Standard input, as `submission` makes it: how many bytes come
 # after the first FIRST, the working directory, and the script with $0 at its end, as proof that it came whole. What is
@@ -113,8 +122,8 @@ SUBMIT = f"""
         }};
         [ "$_js_line" = "$0 0" ] && [ -z "$_js_id" ] && {{
             _js_user=$(id -un); {_unset(STEERING)}
-            {_COMMANDS} -h -u "$_js_user" 2>&1; {_END}
-            {_COMMANDS} -M all -u "$_js_user" 2>&1; {_END}
+            {_found("")}
+            {_found("-M all")}
         }};
         [ -z "$_js_at_once" ] || _js_describe "$1";
         read -r _js_known <&3 || exit 0;

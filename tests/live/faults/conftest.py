@@ -10,7 +10,7 @@ from tests.live.faults.client import Client, Posted
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
 
-_LANES = 120
+_LANES = 124
 
 
 class TakeLane(Protocol):

@@ -30,9 +30,15 @@ cat "$JS_OUT/answer"
 echo words >&2
 exit "$(cat "$JS_OUT/status" || echo 0)"
 """
-# Both say with which words they were called.
-TOOL = """#!/bin/sh
-echo "${0##*/} $*"
+# scontrol says with which words it was called; squeue tells of much, and of this submission's job where that is there.
+SCONTROL = """#!/bin/sh
+echo "scontrol $*"
+"""
+SQUEUE = """#!/bin/sh
+echo "CLUSTER: $*"
+seq 100000 | sed "s,$,|/home/x/.job-submitter/y/job.sh,"
+[ ! -e "$JS_OUT/job" ] || echo "78|/home/x/.job-submitter/0123456789abcdef0123456789abcdef/job.sh"
+exit "$(cat "$JS_OUT/squeue" || echo 0)"
 """
 
 
@@ -96,8 +102,8 @@ def login(tmp_path: Path) -> Login:
         (tmp_path / name).mkdir()
     (tmp_path / "bin" / "sbatch").write_text(SBATCH)
     (tmp_path / "bin" / "sbatch").chmod(0o755)
-    for name in ("scontrol", "squeue"):
-        (tmp_path / "bin" / name).write_text(TOOL)
+    for name, text in (("scontrol", SCONTROL), ("squeue", SQUEUE)):
+        (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     return Login(tmp_path)
 
@@ -201,12 +207,13 @@ def test_a_job_is_described_by_the_cluster_that_has_it(login: Login, name: str) 
 @every_shell
 def test_where_sbatch_ends_well_without_an_id_the_controllers_are_asked(login: Login, name: str) -> None:
     me = getpass.getuser()
-    assert answered(login, name, "", 0) == [
-        ("", 0),
-        ("words", 0),
-        (f"squeue -t all -o %i|%o -h -u {me}", 0),
-        (f"squeue -t all -o %i|%o -M all -u {me}", 0),
-    ]
+    calls = [f"CLUSTER: -t all -o %i|%o -u {me}", f"CLUSTER: -t all -o %i|%o -M all -u {me}"]
+    assert answered(login, name, "", 0) == [("", 0), ("words", 0), *((call, 0) for call in calls)]
+    (login.root / "out" / "squeue").write_text("5")
+    assert answered(login, name, "", 0)[2:] == [(call, 5) for call in calls]
+    (login.root / "out" / "job").touch()
+    job = f"78|/home/x/.job-submitter/{TOKEN.hex}/job.sh"
+    assert answered(login, name, "", 0)[2:] == [(f"{call}\n{job}", 5) for call in calls]
     assert answered(login, name, "", 3) == [("", 3), ("words", 0)]
     assert answered(login, name, "77\n", 3) == [("77", 3), ("words", 0), ("scontrol show job 77", 0)]
 
