@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("jobs", "0006_recovery"),
+        ("jobs", "0007_own_ends"),
     ]
 
     operations = [
