@@ -27,13 +27,12 @@ from jobs.errors import (
     SubmissionRefused,
 )
 from jobs.shares import AllTaken, OwnShareTaken, ShareTaken
-from submitter.errorbody import error_body
+from submitter.errorbody import FAULT, error_body
 from submitter.jsonbody import BodyLost
 
 log = structlog.get_logger(__name__)
 
 _KEPT = ("Allow", "Retry-After", "WWW-Authenticate")  # of an answer whose body is replaced
-FAULT = "internal error"
 EMPTY = '""'  # a name of no characters
 _RETRY_AFTER = "30"  # seconds
 

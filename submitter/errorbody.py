@@ -2,6 +2,7 @@
 
 from typing import Any
 
+FAULT = "internal error; tell the operators of this service the X-Request-Id of this answer"
 _OUTPUT_LIMIT = 64 * 1024  # bytes of each stream that it repeats
 
 

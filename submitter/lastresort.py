@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from submitter.errorbody import error_body
+from submitter.errorbody import FAULT, error_body
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ def with_faults_answered(application: Application) -> Application:
             response = application(environ, lambda *given: head.extend(given))
         except Exception:
             log.exception("unhandled-exception")
-            body = json.dumps(error_body("internal error")).encode()
+            body = json.dumps(error_body(FAULT)).encode()
             headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
             start_response("500 Internal Server Error", headers)
             return [body]

@@ -226,7 +226,8 @@ def test_a_time_out_shows_what_was_printed_before(cast: Cast, fake: FakeGateway)
 
 def test_a_bug_says_nothing_of_itself(cast: Cast, fake: FakeGateway) -> None:
     fake.outcome = RuntimeError("inner secret")
-    assert cast.alice("POST", "/api/jobs", ORDER).json()["error_message"] == "internal error"
+    told = cast.alice("POST", "/api/jobs", ORDER).json()["error_message"]
+    assert told == "internal error; tell the operators of this service the X-Request-Id of this answer"
 
 
 def test_outputs_in_errors_are_capped(cast: Cast, fake: FakeGateway) -> None:
