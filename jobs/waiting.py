@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 from psycopg.sql import SQL, Identifier
 
+from jobs import stopping
 from jobs.models import CHANNEL
 from jobs.shares import Shares
 
@@ -41,10 +42,13 @@ class Moves:
         self._thread: threading.Thread | None = None
         self._listening = threading.Event()
         self._closed = threading.Event()
+        self._released = threading.Event()
 
     @contextmanager
     def watched(self, job: UUID, account: str) -> Iterator[threading.Event | None]:
         """Give an event that is set when `job` moves from now on; None where PostgreSQL cannot tell of it.
+
+        It is set as well once all were released: then nothing is waited for any more.
 
         At most half of the process's threads wait: the others serve everybody else. Raises OwnShareTaken or AllTaken
         at once where `account`, or everybody together, waits for too much already.
@@ -55,12 +59,26 @@ class Moves:
                 self._waiters[key].add(event)
                 self._start()
             try:
-                yield event if self._listening.wait(_RECONNECT) else None
+                yield event if self._is_released(event) or self._listening.wait(_RECONNECT) else None
             finally:
                 with self._lock:
                     self._waiters[key].discard(event)
                     if not self._waiters[key]:
                         del self._waiters[key]
+
+    def release(self) -> None:
+        """End all waits, those to come as well: each goes on as at the end of its time."""
+        self._released.set()
+        with self._lock:
+            keys = list(self._waiters)
+        for key in keys:
+            self._wake(key)
+
+    def _is_released(self, event: threading.Event) -> bool:
+        """Say whether all were released, and if so set `event`, which may have come too late to be woken."""
+        if self._released.is_set():
+            event.set()
+        return event.is_set()
 
     def close(self) -> None:
         """End the listener and its database session."""
@@ -99,3 +117,4 @@ class Moves:
 
 
 moves = Moves()
+stopping.on_stop(moves.release)

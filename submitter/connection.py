@@ -6,6 +6,7 @@ import selectors
 import socket
 import ssl
 import time
+from contextlib import suppress
 from typing import Any
 
 from gunicorn import http
@@ -18,6 +19,7 @@ LARGEST_HEAD = 128 * 1024
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _READ = 64 * 1024  # bytes
 _SENT = 16 * 1024  # bytes that have to be taken within the time that is set for sending
+_LOOK = 1.0  # seconds between two looks whether a deadline was brought forward, while nothing comes
 _NEVER = float("inf")
 
 
@@ -25,12 +27,15 @@ class BoundedSocket:
     """A socket, plain or of TLS, whose `recv` and `sendall` end in time.
 
     Reading ends at `read_by` (of the monotonic clock) with TimeoutError; sending, where the client does not take 16 KiB
-    in `send_seconds`, or at `end_by`, with ConnectionResetError, which gunicorn does not take for a fault of its own.
+    in `send_seconds`, at `end_by`, or when it is broken off, with ConnectionResetError, which gunicorn does not take
+    for a fault of its own. `sending_since` is when the answer's first byte was sent, None before.
     """
 
     def __init__(self, raw: socket.socket, send_seconds: float) -> None:
         self.raw = raw
         self.read_by = self.end_by = _NEVER
+        self.sending_since: float | None = None
+        self._is_broken_off = False
         self._send_seconds = send_seconds
         self._timeout: float | None = None
 
@@ -54,28 +59,41 @@ class BoundedSocket:
         """Have this request's answer broken off in `seconds`."""
         self.end_by = time.monotonic() + seconds
 
+    def break_off(self) -> None:
+        """Have a thread that sends stop at once, whatever it waits for. For another thread to call."""
+        self._is_broken_off = True
+        with suppress(OSError):  # the client has left by itself
+            socket.socket.shutdown(self.raw, socket.SHUT_RDWR)  # below TLS, whose state is the sending thread's
+
     def recv(self, size: int) -> bytes:
         """Return what the client sends next. Raises TimeoutError."""
-        self.raw.settimeout(self._left(self.read_by, self._timeout))
+        most = _NEVER if self._timeout is None else time.monotonic() + self._timeout
+        while self._timeout != 0.0:
+            self.raw.settimeout(self._left(min(self.read_by, most), _LOOK))
+            with suppress(TimeoutError):
+                return self.raw.recv(size)
+        self.raw.settimeout(0.0)
         return self.raw.recv(size)
 
     def sendall(self, data: bytes) -> None:
-        """Send `data`. Raises ConnectionResetError where the client does not take it."""
+        """Send `data`. Raises ConnectionResetError where the client does not take it, or it is broken off."""
+        self.sending_since = self.sending_since or time.monotonic()
         view = memoryview(data)
         for start in range(0, len(view), _SENT):
             try:
                 self.raw.settimeout(self._left(self.end_by, self._send_seconds))
                 self.raw.sendall(view[start : start + _SENT])
-            except TimeoutError as exc:
+            except OSError as exc:
+                if not self._is_broken_off and not isinstance(exc, TimeoutError):
+                    raise
                 raise ConnectionResetError(errno.ECONNRESET, "the client does not take the answer") from exc
 
-    def _left(self, deadline: float, most: float | None) -> float | None:
-        """Return the seconds until `deadline`, at most `most`; None for no bound. Raises TimeoutError."""
+    def _left(self, deadline: float, most: float) -> float:
+        """Return the seconds until `deadline`, at most `most`. Raises TimeoutError."""
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        least = left if most is None else min(left, most)
-        return None if least == _NEVER else least
+        return min(left, most)
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
@@ -170,8 +188,19 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn ships no types
         """Give the head to gunicorn's parser, in its thread; the body has to come within `body_seconds`."""
         self.sock.setblocking(True)
         self.sock.read_by, self.sock.end_by = time.monotonic() + body_seconds, _NEVER
+        self.sock.sending_since = None
         self.parser.unreader.unread(bytes(self._head))
         self._head, self._searched = bytearray(), 0
+
+    def hasten(self, since: float, seconds: float) -> None:
+        """Have the rest of the request, and of its answer, take `seconds` from `since`, or from its own beginning.
+
+        For the poller's loop to call again and again; an answer that has not begun has all the time that it needs.
+        """
+        self.sock.read_by = min(self.sock.read_by, since + seconds)
+        begun = self.sock.sending_since
+        if begun is not None and time.monotonic() > max(begun, since) + seconds:
+            self.sock.break_off()
 
     def discard(self) -> bool:
         """Read and forget what still comes on a connection that was answered; say whether there may be more.

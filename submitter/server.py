@@ -26,6 +26,9 @@ graceful_timeout = 90
 HEAD_SECONDS = float(os.environ.get("WEB_HEAD_SECONDS", "15"))  # from the connection, or first byte, to the head's end
 BODY_SECONDS = float(os.environ.get("WEB_BODY_SECONDS", "60"))  # from the end of the head to that of the body
 SEND_SECONDS = float(os.environ.get("WEB_SEND_SECONDS", "60"))  # for each 16 KiB of an answer
+# From SIGTERM on, or later from an answer's first byte: for the rest of a body, and of an answer. Who takes longer is
+# broken off, for nobody is served until the process has ended. A submission at work has `graceful_timeout`.
+STOP_SECONDS = float(os.environ.get("WEB_STOP_SECONDS", "20"))
 sendfile = False  # a file goes the same way, with the same bounds
 
 # The proxy travels in a header: an RSA-4096 chain with delegations exceeds the default of 8190 bytes by far.

@@ -1,7 +1,8 @@
 """gunicorn's worker: threads answer requests, and only its poller waits for clients that have not sent one yet.
 
 gunicorn's own gives each connection to a thread with its first byte: as many unfinished heads as there are threads stop
-it. Here the poller collects the heads. What gunicorn refuses by itself is answered in the API's one form too.
+it. Here the poller collects the heads. What gunicorn refuses by itself is answered in the API's one form too. A worker
+that is to stop (SIGTERM) ends waits at once, and downloads and uploads soon: until it has ended, nobody is served.
 """
 
 import ctypes
@@ -38,6 +39,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
+from jobs import stopping
 from submitter import server
 from submitter.connection import LARGEST_HEAD, Connection
 from submitter.errorbody import error_body
@@ -93,6 +95,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, None] = {}
         self._leaving: dict[Connection, None] = {}
+        self._serving: set[Connection] = set()
+        self._stopping_since: float | None = None
         self._context = sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
 
     def init_process(self) -> None:
@@ -158,6 +162,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         elif conn.wants != wanted:
             self.poller.modify(conn.sock, conn.wants, partial(self._on_head, conn))
 
+    def enqueue_req(self, conn: Connection) -> None:
+        """Give the connection to a thread. Runs in the poller's loop."""
+        self._serving.add(conn)
+        super().enqueue_req(conn)
+
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
         """Take the first bytes of another request on a connection that was kept alive."""
         if conn in self.keepalived_conns:
@@ -183,6 +192,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
 
     def finish_request(self, conn: Connection, answered: Any) -> None:
         """Wait for the next request on the connection, or close it. Runs in the poller's loop."""
+        self._serving.discard(conn)
         try:
             if answered.cancelled() or not answered.result():
                 self._say_goodbye(conn)
@@ -220,9 +230,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
     def murder_pending(self) -> None:
         """Close what is beyond its deadline; gunicorn's loop calls this about once a second."""
         now = time.monotonic()
-        patience = server.HEAD_SECONDS if self.alive else STOP_KEEPALIVE_LINGER
-        self._expire(self._waiting, now - patience)
-        self._expire(self._leaving, now - _LINGER_SECONDS)
+        if self.alive:
+            self._expire(self._waiting, now - server.HEAD_SECONDS)
+            self._expire(self._leaving, now - _LINGER_SECONDS)
+        else:
+            self._expire(self._waiting, now - STOP_KEEPALIVE_LINGER)
+            self._expire(self._leaving, now - STOP_KEEPALIVE_LINGER)
+            self._hasten(now)
+
+    def _hasten(self, now: float) -> None:
+        """Have the requests that are with threads come to their end; gunicorn has stopped to accept new ones."""
+        if self._stopping_since is None:
+            self._stopping_since = now
+            stopping.tell()
+        for conn in self._serving:
+            conn.hasten(self._stopping_since, server.STOP_SECONDS)
 
     def _expire(self, conns: dict[Connection, None], since: float) -> None:
         for conn in [*takewhile(lambda conn: conn.since <= since, conns)]:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +16,7 @@ from jobs.models import Job
 from jobs.states import Status
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_end import record
+from tests.live.ground import eventually
 
 pytestmark = pytest.mark.usefixtures("zeus")
 ORDER = {"host": "zeus", "script": "#!/bin/sh\n", "tag": "t1"}
@@ -136,6 +137,35 @@ def test_who_waits_in_vain_is_answered_at_the_end_of_the_time(cast: Cast, path: 
     began = time.monotonic()
     assert cast.alice("GET", path, HTTP_PREFER="wait=1").json()["status"] == "QUEUED"
     assert 0.9 <= time.monotonic() - began < 10
+
+
+@pytest.fixture
+def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[waiting.Moves]:
+    """Those who wait in a process of this test's own: what is released stays so."""
+    own = waiting.Moves()
+    monkeypatch.setattr(waiting, "moves", own)
+    yield own
+    own.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_is_answered_when_the_process_is_about_to_stop(
+    cast: Cast, fake: FakeGateway, path: str, moves: waiting.Moves
+) -> None:
+    """As if the time were over, and whoever comes then does not wait."""
+    assert fake
+    tag = cast.alice("GET", path)["ETag"]
+    answers = [
+        in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60")),
+        in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60", HTTP_IF_NONE_MATCH=tag)),
+    ]
+    eventually(lambda: waiting.shares.held() == {"plgalice": 2}, "two wait")
+    moves.release()
+    for answer, code in zip([each.result(20) for each in answers], (200, 304), strict=True):
+        assert (answer.status_code, answer["Preference-Applied"], answer["ETag"]) == (code, "wait=60", tag)
+    late = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60"))
+    assert late.result(20).json()["status"] == "QUEUED"
+    assert not waiting.shares.held()
 
 
 @pytest.mark.django_db(transaction=True)

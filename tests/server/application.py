@@ -3,11 +3,12 @@
 import errno
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from jobs import clientsocket
+from jobs import clientsocket, stopping
 from submitter.frontserver import with_front_servers
 
 Environ = dict[str, Any]
@@ -103,6 +104,41 @@ def _waited(environ: Environ, start_response: Callable[..., Any]) -> Iterable[by
     return _json(start_response, [len(_waits), sum(_waits)])
 
 
+def _patient(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Wait for ten minutes, or until the process is told to stop."""
+    del environ
+    stopped = threading.Event()
+    stopping.on_stop(stopped.set)
+    _patients.append(stopped)
+    return _json(start_response, "told" if stopped.wait(600) else "never told")
+
+
+_patients: list[threading.Event] = []
+
+
+def _patience(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """How many requests wait to be told."""
+    del environ
+    return _json(start_response, len(_patients))
+
+
+def _busy(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Be at work for longer than is given to what has begun to be answered; until then nothing is sent."""
+    del environ
+    _busy_ones.append(True)
+    time.sleep(4)
+    return _json(start_response, "done")
+
+
+_busy_ones: list[bool] = []
+
+
+def _business(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """How many requests are or were at work."""
+    del environ
+    return _json(start_response, len(_busy_ones))
+
+
 def _crash(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     raise RuntimeError(f"on purpose, with {len(environ)} variables and {start_response is not None}")
 
@@ -115,5 +151,9 @@ _WORK = {
     "/broken": _broken,
     "/wait": _wait,
     "/waited": _waited,
+    "/patient": _patient,
+    "/patience": _patience,
+    "/busy": _busy,
+    "/business": _business,
     "/crash": _crash,
 }

@@ -1,0 +1,27 @@
+"""That this process is about to stop. The web server tells it; whoever waits for nothing but time lets go at once."""
+
+from collections.abc import Callable
+from threading import Event, Lock
+
+_listeners: list[Callable[[], None]] = []
+_told = Event()
+_lock = Lock()
+
+
+def on_stop(listener: Callable[[], None]) -> None:
+    """Have `listener` called once: when the process is told to stop, or now if it was. It must not wait."""
+    with _lock:
+        if not _told.is_set():
+            _listeners.append(listener)
+            return
+    listener()
+
+
+def tell() -> None:
+    """Say that the process is about to stop."""
+    with _lock:
+        _told.set()
+        listeners = list(_listeners)
+        _listeners.clear()
+    for listener in listeners:
+        listener()
