@@ -113,6 +113,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
             log.exception("application-not-loaded")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
+    def is_parent_alive(self) -> bool:
+        """Say whether gunicorn's master is there; without it this worker stops, as if it had been told to."""
+        is_there = bool(super().is_parent_alive())
+        if not is_there:
+            self.alive = False
+        return is_there
+
     def accept(self, listener: Any) -> None:
         """Take a new connection; where there is no room for it, one that has sent no request makes some."""
         if self.nr_conns >= self.worker_connections - 1:

@@ -76,6 +76,23 @@ def threads_are_taken(server: Server) -> bool:
         return True
 
 
+def test_who_waits_is_answered_when_the_process_above_was_killed(server: Server) -> None:
+    """Its worker keeps the socket until it has ended, and so the next one from beginning."""
+    waiting = server.send(get("/patient"))
+    until(lambda: server.ask("/patience").json() == 1, "one waits")
+    server.process.kill()
+    assert everything(waiting).endswith(b'"told"')
+    until(lambda: refuses(server), "nobody has the socket any more")
+
+
+def refuses(server: Server) -> bool:
+    try:
+        server.connect()
+    except OSError:
+        return True
+    return False
+
+
 @of_each_kind
 def test_who_reads_slowly_or_not_at_all_is_broken_off(server: Server) -> None:
     still, slow = server.send(get("/large")), server.send(get("/large"))
