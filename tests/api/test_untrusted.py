@@ -43,16 +43,25 @@ def test_a_value_beyond_its_bounds_is_noted_with_the_poll_and_the_next_line_coun
     assert "1 lines not understood" in Poll.objects.get().error
 
 
-@pytest.mark.parametrize(("nodes", "cores"), [("99999999999", "1"), ("1", "9" * 5_000)])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [(3, "99999999999"), (4, "9" * 5_000), (0, "9" * 20), (1, f"{NOW}\0"), (2, "9-" * 2_000 + "0:01")],
+)
 def test_a_column_beyond_its_bounds_is_noted_with_the_poll_and_the_others_count(
-    zeus: Cluster, remote: Remote, nodes: str, cores: str
+    zeus: Cluster, remote: Remote, column: int, value: str
 ) -> None:
     job = registered(zeus)
-    remote.queue = [f"100|plgalice|RUNNING|{NOW}|{NOW}|N/A|0:01|{nodes}|{cores}|n1|None\n"]
+    columns = [NOW, "N/A", "0:01", "3", "36"]
+    columns[column] = value
+    remote.queue = [f"100|plgalice|RUNNING|{NOW}|{'|'.join(map(str, columns))}|n1|None\n"]
     assert polling.poll(zeus) == 1
     job.refresh_from_db()
-    assert (job.status, job.nodes, job.cores) == ("RUNNING", *(1 if text == "1" else None for text in (nodes, cores)))
-    assert "1 columns not understood" in Poll.objects.get().error
+    known = {field for field in ("started_at", "nodes", "cores") if getattr(job, field) is not None}
+    lost = {0: {"started_at"}, 3: {"nodes"}, 4: {"cores"}}.get(column, set())
+    assert (job.status, known) == ("RUNNING", {"started_at", "nodes", "cores"} - lost)
+    error = Poll.objects.get().error
+    assert error.startswith("1 columns not understood, the first: squeue: ")
+    assert len(error) < 200
 
 
 @pytest.mark.parametrize(

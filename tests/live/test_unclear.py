@@ -52,11 +52,14 @@ def complaint(cluster: Cluster) -> str:
 
 @pytest.mark.usefixtures("unclear")
 def test_a_job_lives_and_ends_although_columns_cannot_be_read(alice: Caller, cluster: Cluster) -> None:
-    job = alice.running(alice.submit(cluster, "#SBATCH -n2", "sleep 3", "exit 5"))
+    over = Path(str(alice.directory)) / f"over-{uuid.uuid4().hex}"
+    waits = f"until [ -e {over} ]; do sleep 0.1; done"
+    job = alice.running(alice.submit(cluster, "#SBATCH -n2", waits, "exit 5"))
     assert (job["nodes"], job["cores"]) == ("2048", "2")
     assert "start_time" in job
     error = eventually(lambda: complaint(cluster), "the poll complains of what it cannot read")
     assert "columns not understood, the first: squeue: run time 'INVALID' of " in error
+    over.touch()
     ended = alice.complete(job)
     assert (ended["status"], ended["exit_code"], ended["nodes"], ended["cores"]) == ("ERROR", 5, "2048", "2")
     assert ended["start_time"] == job["start_time"]
