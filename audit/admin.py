@@ -100,6 +100,13 @@ class EntryAdmin(ReadOnly, admin.ModelAdmin):
             request, {"title": "Audit log", "list_name": "Audit log", **(extra_context or {})}
         )
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Show one line under the log's name."""
+        context = {"title": "A line of the audit log", "list_name": "Audit log", **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
+
     @admin.display(description="time (UTC)")
     def time(self, entry: Entry) -> str:
         """Return when it was answered, to the second."""

@@ -12,18 +12,24 @@ class Entry(models.Model):
     a call was refused is told without what could repeat them.
     """
 
-    at = models.DateTimeField(default=timezone.now, help_text="when it was answered")
+    at = models.DateTimeField("time (UTC)", default=timezone.now, help_text="when it was answered")
     account = models.CharField(max_length=32, blank=True, help_text="the caller's, on the cluster")
-    dn = models.TextField(blank=True, help_text="the owner of the caller's proxy")
+    dn = models.TextField("DN", blank=True, help_text="the owner of the caller's proxy")
     operator = models.CharField(max_length=150, blank=True, help_text="who is logged in to the admin")
     address = models.CharField(max_length=64, blank=True, help_text="from which the request came")
     action = models.CharField(max_length=32, help_text="submit, abort, delete; of operators also refresh, enable, ...")
     cluster = models.CharField(max_length=253, blank=True)
-    submission = models.UUIDField(null=True, blank=True, help_text="the key of the job's row, where there is one")
-    subject = models.CharField(max_length=300, blank=True, help_text="the job_id, or what an operator worked on")
+    submission = models.UUIDField(
+        "submission's id", null=True, blank=True, help_text="the key of the job's row, where there is one"
+    )
+    subject = models.CharField(
+        "on what", max_length=300, blank=True, help_text="the job_id, or what an operator worked on"
+    )
     outcome = models.CharField(max_length=16, help_text="done, refused, failed or unknown")
-    code = models.PositiveSmallIntegerField(null=True, blank=True, help_text="of the HTTP answer")
-    detail = models.TextField(blank=True, help_text="why it was refused or failed; what an operator did")
+    code = models.PositiveSmallIntegerField("HTTP status", null=True, blank=True, help_text="of the HTTP answer")
+    detail = models.TextField(
+        "what was said", blank=True, help_text="why it was refused or failed; what an operator did"
+    )
     request_id = models.CharField(max_length=64, blank=True)
 
     class Meta:

@@ -5,6 +5,7 @@ from typing import Any
 from axes.admin import AccessAttemptAdmin, AccessLogAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
@@ -149,6 +150,15 @@ class AttemptAdmin(AccessAttemptAdmin):  # type: ignore[misc]  # axes ships no t
 
     list_display = ("username", "ip_address", "failures_since_start", "status", "attempt_time", "user_agent")
     actions = ()  # axes' own asks for no permission, and leaves no line in the audit log
+    date_hierarchy = None
+    show_facets = ShowFacets.NEVER
+    search_help_text = "To let a locked address in again, open its failed logins and delete them."
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list under a name that tells what it is."""
+        return super().changelist_view(
+            request, {**_named("Failed logins and locked addresses"), **(extra_context or {})}
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         """Nothing is changed."""
@@ -159,6 +169,16 @@ class LoginAdmin(ReadOnly, AccessLogAdmin):  # type: ignore[misc]  # axes ships 
     """Logins, to read."""
 
     list_display = ("username", "ip_address", "attempt_time", "logout_time", "user_agent")
+    date_hierarchy = None
+    show_facets = ShowFacets.NEVER
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Show the list under a name that tells what it is."""
+        return super().changelist_view(request, {**_named("Logins"), **(extra_context or {})})
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"title": name, "list_name": name}
 
 
 PAGES = {User: OperatorAdmin, Group: OperatorGroupAdmin, AccessAttempt: AttemptAdmin, AccessLog: LoginAdmin}

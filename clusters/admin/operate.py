@@ -83,9 +83,13 @@ def _do(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
     verbs = {"ping": _ping, "switch": _switch, "fetch": _fetch, "pin": _pin}
     done = verbs[asked](request, cluster)
     if isinstance(done, Findings) and done.fault:
-        outcome = "failed" if asked == "fetch" else "refused"
-        note(request, cluster, action=_action(request), outcome=outcome, words=done.fault)
+        _not_done(request, cluster, "failed" if asked == "fetch" else "refused", done.fault)
     return done
+
+
+def _not_done(request: HttpRequest, cluster: Cluster, outcome: str, why: str) -> None:
+    action = _action(request)
+    note(request, cluster, action=action, outcome=outcome, words=f"Not done ({action}): {why}")
 
 
 def _action(request: HttpRequest) -> str:

@@ -5,14 +5,16 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-from jobs.models import Job
+from jobs.models import Job, Submission
 
+# A submission that SLURM has not taken has no status: its row holds the first one all the same.
+_STATUS = Case(When(submission=Submission.SUBMITTED, then=F("status")), default=Value(""))
 COLUMNS = [
-    "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission", "status", "slurm_state", "reason",
+    "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission", "true_status", "slurm_state", "reason",
     "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds", "checked_at",
     "deleted_at", "signal",
 ]  # fmt: skip
@@ -39,8 +41,8 @@ def answer(jobs: QuerySet[Job]) -> StreamingHttpResponse:
 def lines(jobs: QuerySet[Job]) -> Iterator[str]:
     """Return the CSV line after line, its head first."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    yield writer.writerow([column.replace("__name", "") for column in COLUMNS])
-    for row in jobs.values_list(*COLUMNS).iterator(chunk_size=2000):
+    yield writer.writerow([column.removesuffix("__name").removeprefix("true_") for column in COLUMNS])
+    for row in jobs.annotate(true_status=_STATUS).values_list(*COLUMNS).iterator(chunk_size=2000):
         yield writer.writerow([_cell(value) for value in row])
 
 

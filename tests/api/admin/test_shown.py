@@ -1,5 +1,7 @@
 """What operators read: statuses that are true, words instead of raw values, and what was not understood."""
 
+import csv
+import io
 import re
 from datetime import timedelta
 from typing import Any
@@ -94,6 +96,14 @@ def test_the_status_is_that_of_a_job_or_says_that_there_is_none(
     assert cell
     assert strip_tags(cell[1]) == words
     assert strip_tags(cell[1]) in strip_tags(browser.get(f"{LIST}{kinds[kind].pk}/change/").text)
+
+
+def test_the_csv_has_a_status_only_where_there_is_a_job(browser: Client, kinds: dict[str, Job]) -> None:
+    text = b"".join(browser.get(f"{LIST}csv/")).decode()
+    rows = {row["id"]: (row["submission"], row["status"]) for row in csv.DictReader(io.StringIO(text))}
+    assert rows[str(kinds["refused"].pk)] == ("FAILED", "")
+    assert rows[str(kinds["pending"].pk)] == ("PENDING", "")
+    assert rows[str(kinds["queued"].pk)] == ("SUBMITTED", "QUEUED")
 
 
 def test_the_page_of_a_refused_submission_says_why_without_json(browser: Client, kinds: dict[str, Job]) -> None:
