@@ -40,6 +40,27 @@ def test_deleting_twice_finds_nothing_the_second_time(alice: Caller, cluster: Cl
     assert job["job_id"] not in alice.call("GET", "/api/jobs").text
 
 
+@pytest.mark.parametrize("script", [["#SBATCH --hold"], ["exec sleep 300"]], ids=["held", "running"])
+def test_a_deleted_job_is_followed_to_its_end_in_the_registry(
+    alice: Caller, cluster: Cluster, script: list[str]
+) -> None:
+    job = alice.submit(cluster, *script)
+    if "--hold" not in script[0]:
+        alice.running(job)
+    assert alice.call("DELETE", f"/api/jobs/{job['job_id']}").status_code == 204
+
+    def told() -> tuple[str, bool]:
+        with psycopg.connect(variable("DATABASE_URL")) as connection:
+            row = connection.execute(
+                "SELECT status, confirmed FROM jobs_job WHERE job_id = %s", [job["job_id"]]
+            ).fetchone()
+        assert row
+        return row[0], row[1]
+
+    assert told()[0] == "ABORTED"
+    eventually(lambda: told() == ("ABORTED", True), "accounting has told the end of it", seconds=60)
+
+
 @contextmanager
 def environment(cluster: Cluster, **variables: str) -> Iterator[None]:
     """Have an operator set `variables` for a cluster meanwhile."""
