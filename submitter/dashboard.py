@@ -23,6 +23,16 @@ _NAMES = {"24h": "24 hours", "7d": "7 days"}
 _KEPT = 60  # seconds: opening the page often costs nothing
 
 
+_MEANINGS = {
+    State.UP: "it answers",
+    State.BACKING_OFF: "it did not answer, and is asked again ever more rarely",
+    State.REFUSED: "its login node does not let the service in",
+    State.LATE: "its jobs have not been asked about for 5 minutes: are the workers busy, or down?",
+    State.DISABLED: "operators have switched it off",
+    State.NEVER_ASKED: "it has had no job yet, and is asked when it has one",
+}
+
+
 @dataclass(frozen=True)
 class ClusterLine:
     """A cluster's condition, and its active jobs."""
@@ -35,6 +45,11 @@ class ClusterLine:
     def css(self) -> str:
         """Return the class of its badge."""
         return self.condition.state.replace(" ", "-")
+
+    @property
+    def meaning(self) -> str:
+        """Return what its state means."""
+        return _MEANINGS[self.condition.state]
 
     @property
     def age(self) -> str:
@@ -126,7 +141,7 @@ def _warnings() -> list[str]:
 
 def _complaint(line: ClusterLine) -> str:
     condition = line.condition
-    words = f"{condition.cluster.name} is {condition.state}: last asked with success {line.age}"
+    words = f"{condition.cluster.name}: {line.meaning} (last answer: {line.age})"
     return f"{words}; {condition.error}" if condition.error else f"{words}."
 
 

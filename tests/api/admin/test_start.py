@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from clusters.condition import State
 from clusters.models import Cluster, Poll
 from jobs.models import Job
 from submitter import dashboard
@@ -24,7 +25,7 @@ def test_the_start_page_says_that_all_is_well_and_what_is_not(enter: Enter, zeus
     late = timezone.now() - timedelta(minutes=4)
     Job.objects.create(cluster=zeus, account="plgalice", owner_dn="/CN=a", created_at=late)
     text = browser.get("/admin/").text
-    assert "zeus.cyfronet.pl is refused" in text
+    assert "zeus.cyfronet.pl: its login node does not let the service in (last answer: " in text
     assert "1 submission has had no outcome" in text
 
 
@@ -39,3 +40,11 @@ def test_the_figures_of_a_period_tell_median_and_p95(zeus: Cluster) -> None:
     told = dashboard.periods()[0]
     assert (told.submitted, told.refused, told.ended) == (100, 2, 100)
     assert told.rows == [("Queue time", "00:00:50", "00:01:35"), ("Wall time", "00:50:30", "01:35:03")]
+
+
+def test_each_state_of_a_cluster_says_what_it_means(enter: Enter, zeus: Cluster, cast: Cast) -> None:
+    assert set(dashboard._MEANINGS) == set(State)
+    browser = enter("read-only operator")
+    assert "it has had no job yet" in browser.get("/admin/").text
+    Cluster.objects.filter(pk=zeus.pk).update(enabled=False)
+    assert "operators have switched it off" in browser.get("/admin/").text
