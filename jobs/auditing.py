@@ -9,13 +9,13 @@ import uuid
 from typing import Any, Protocol
 
 import structlog
-from django.db import connection
+from django.db import DatabaseError, connection
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import ledger
-from clusters.errors import ClusterError, Refused, Unreachable
+from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut, TooMuch, Unreachable
 from jobs import afterwards
 from jobs.errors import OutcomeUnknown, SubmissionRefused
 from jobs.metrics import SUBMISSIONS
@@ -34,6 +34,14 @@ _SYSTEMS_WORDS = (
     "No such file or directory", "Not a directory", "Permission denied", "Too many levels of symbolic links",
     "File name too long", "Input/output error",
 )  # fmt: skip
+_MEANINGS: dict[type[BaseException], str] = {
+    Interrupted: "the connection was lost while the command ran",
+    TimedOut: "the cluster did not answer in time",
+    Malformed: "the cluster's answer was not understood",
+    Failed: "a command of SLURM failed on the cluster",
+    TooMuch: "the cluster's answer was too long",
+    DatabaseError: "the outcome could not be kept",
+}
 _LONGEST_SEARCHED = 8_192  # characters of what sbatch said
 
 _COMPLETE = """
@@ -106,11 +114,16 @@ def _reason(fault: Exception | None, response: Response) -> str:
         case Unreachable() | Refused():
             words = str(fault)
         case ClusterError() | OutcomeUnknown():
-            words = type(fault.__cause__ or fault).__name__
+            words = _meaning(fault.__cause__ or fault)
         case _:
             words = str(response.data.get("error_message", "")) if isinstance(response.data, dict) else ""
     line = " ".join(words.split())[:_LONGEST_REASON]
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+
+
+def _meaning(fault: BaseException) -> str:
+    """Return what kind of fault it is, in words of this service alone."""
+    return next((words for kind, words in _MEANINGS.items() if isinstance(fault, kind)), type(fault).__name__)
 
 
 def _refusal(fault: SubmissionRefused) -> str:

@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars
 
 from audit import ledger
 from audit.models import Entry
-from clusters.errors import Failed, Interrupted, Malformed, Unreachable
+from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
 from clusters.gateway import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Rejected
@@ -100,9 +100,10 @@ _SBATCH = "sbatch: error: Batch job submission failed: "
         (NoDirectory("sh: cd: xyzzy: Permission denied"), "working_directory: Permission denied"),
         (NoDirectory("xyzzy " * 100_000), "working_directory"),
         (Unreachable("no route"), "no route"),
-        (Interrupted("given up on the cluster (1): xyzzy"), "Interrupted"),
-        (Malformed("xyzzy"), "Malformed"),
-        (Failed("xyzzy"), "Failed"),
+        (Interrupted("given up on the cluster (1): xyzzy"), "the connection was lost while the command ran"),
+        (TimedOut("xyzzy"), "the cluster did not answer in time"),
+        (Malformed("xyzzy"), "the cluster's answer was not understood"),
+        (Failed("xyzzy"), "a command of SLURM failed on the cluster"),
     ],
 )
 def test_the_reason_of_a_cluster_repeats_nothing_that_could_be_the_script(
