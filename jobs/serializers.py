@@ -1,6 +1,6 @@
 """The API's forms: what callers may send, and how a job is written out."""
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -160,6 +160,12 @@ class JobSerializer(serializers.Serializer[Job]):
     end_time = serializers.CharField(
         required=False, help_text="when it ended, YYYY-MM-DD HH:MM:SS in the cluster's time zone; absent if it has not"
     )
+    start_time_utc = serializers.DateTimeField(
+        required=False, help_text="the same moment as `start_time`, in UTC (ISO 8601); absent where that is"
+    )
+    end_time_utc = serializers.DateTimeField(
+        required=False, help_text="the same moment as `end_time`, in UTC (ISO 8601); absent where that is"
+    )
     wall_time = serializers.CharField(required=False, help_text="how long it ran, [D-]HH:MM:SS; absent until it ended")
     queue_time = serializers.CharField(
         required=False,
@@ -266,7 +272,7 @@ class SubmissionSerializer(serializers.Serializer[Job]):
             "status": job.submission.lower(),
             "host": job.cluster.name,
             "tag": job.tag,
-            "created_at": job.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "created_at": _utc(job.created_at),
             **({"job_id": job.job_id} if job.job_id else {}),
             **(words if failure else {}),
         }
@@ -280,6 +286,8 @@ def _runtime(job: Job) -> dict[str, str]:
         "cores": None if job.cores is None else str(job.cores),
         "start_time": _local(job.started_at, zone),
         "end_time": _local(job.ended_at, zone),
+        "start_time_utc": _utc(job.started_at),
+        "end_time_utc": _utc(job.ended_at),
         "wall_time": None if job.wall_seconds is None else duration(timedelta(seconds=job.wall_seconds)),
         "queue_time": duration(waited_until - job.submitted_at) if waited_until and job.submitted_at else None,
     }
@@ -288,6 +296,10 @@ def _runtime(job: Job) -> dict[str, str]:
 
 def _local(time: datetime | None, zone: tzinfo) -> str | None:
     return time.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if time else None
+
+
+def _utc(time: datetime | None) -> str | None:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if time else None
 
 
 def duration(length: timedelta) -> str:
@@ -301,4 +313,4 @@ def duration(length: timedelta) -> str:
 def _checked_at(job: Job, polled_at: datetime | None) -> str | None:
     """Return when SLURM was last asked about this job with success: at its last change, or since then if it is open."""
     asked = [time for time in (job.checked_at, polled_at if job.is_open else None) if time]
-    return max(asked).strftime("%Y-%m-%dT%H:%M:%SZ") if asked else None
+    return _utc(max(asked, default=None))

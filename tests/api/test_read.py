@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -39,6 +40,8 @@ def test_a_finished_job_reads_as_the_contract_says(cast: Cast, job: Job) -> None
         "cores": "12",
         "start_time": "2026-10-25 02:30:11",
         "end_time": "2026-10-25 02:30:11",
+        "start_time_utc": "2026-10-25T00:30:11Z",
+        "end_time_utc": "2026-10-25T01:30:11Z",
         "wall_time": "01:00:00",
         "queue_time": "00:10:00",
         "host": "zeus.cyfronet.pl",
@@ -48,6 +51,27 @@ def test_a_finished_job_reads_as_the_contract_says(cast: Cast, job: Job) -> None
         "signal": None,
         "checked_at": "2026-10-25T00:30:11Z",
     }
+
+
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize("ended", [True, False])
+def test_each_time_on_the_clusters_clocks_has_a_twin_in_utc_or_both_are_absent(
+    cast: Cast, job: Job, *, started: bool, ended: bool
+) -> None:
+    Job.objects.update(started_at=job.started_at if started else None, ended_at=job.ended_at if ended else None)
+    body = cast.alice("GET", JOB).json()
+    assert ("start_time" in body, "start_time_utc" in body) == (started, started)
+    assert ("end_time" in body, "end_time_utc" in body) == (ended, ended)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Warsaw", "Asia/Kathmandu", "America/New_York", "UTC"])
+def test_both_twins_are_the_same_moment(cast: Cast, zone: str) -> None:
+    Cluster.objects.update(time_zone=zone)
+    Job.objects.update(started_at=dt.datetime(2026, 7, 1, 23, 59, 58, 900_000, tzinfo=dt.UTC))
+    body = cast.alice("GET", JOB).json()
+    local = dt.datetime.fromisoformat(body["start_time"]).replace(tzinfo=ZoneInfo(zone))
+    assert body["start_time_utc"] == "2026-07-01T23:59:58Z"
+    assert local == dt.datetime.fromisoformat(body["start_time_utc"])
 
 
 def test_a_job_cancelled_in_the_queue_has_waited_and_never_started(cast: Cast) -> None:

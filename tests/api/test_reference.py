@@ -92,6 +92,19 @@ def test_what_may_be_null_has_null_among_its_types(described: Any) -> None:
     assert "nullable" not in str(described)
 
 
+def test_every_time_says_its_zone_or_that_it_has_the_clusters(described: Any) -> None:
+    fields = {
+        f"{name}.{field}": form
+        for name, schema in described["components"]["schemas"].items()
+        for field, form in schema.get("properties", {}).items()
+        if "YYYY-MM-DD" in form.get("description", "") or form.get("format") == "date-time"
+    }
+    zones = {True: "UTC", False: "the cluster's time zone"}  # the forms with a zone, and the original service's
+    said = {name: zones[form.get("format") == "date-time"] in form["description"] for name, form in fields.items()}
+    assert [name for name, is_said in said.items() if not is_said] == []
+    assert {"Job.start_time", "Job.start_time_utc", "Job.end_time", "Job.end_time_utc", "Event.at"} <= set(fields)
+
+
 def test_no_text_is_said_to_be_binary(described: Any) -> None:
     """Generated clients read text/plain as text, and fail where it is said to be something else."""
     forms = [

@@ -1,5 +1,6 @@
 """What the contract says of the shape of every answer."""
 
+import datetime as dt
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ ERROR_FIELDS = {"status", "exit_code", "standard_output", "error_output", "error
 ALWAYS = {"job_id", "stdout_path", "stderr_path", "status", "tag"}
 RUNTIME = {"nodes", "cores", "start_time", "end_time", "wall_time", "queue_time"}
 ADDITIVE = {"host", "slurm_state", "reason", "exit_code", "signal", "checked_at"}
+TWINS = {"start_time": "start_time_utc", "end_time": "end_time_utc"}  # the cluster's clocks, and UTC
 STATUSES = {"QUEUED", "RUNNING", "FINISHED", "ABORTED", "ERROR"}
 
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
@@ -38,6 +40,13 @@ def check_job(job: Job, cluster: Cluster) -> None:
     for name in RUNTIME & set(job):
         assert isinstance(job[name], str), name
         assert re.fullmatch(_FORMS[name], job[name]), (name, job[name])
+    for name, twin in TWINS.items():
+        assert (name in job) == (twin in job)
+        if name in job:
+            there = dt.datetime.fromisoformat(job[name]).replace(tzinfo=cluster.zone)
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", job[twin])
+            here = dt.datetime.fromisoformat(job[twin])
+            assert here in {there.astimezone(dt.UTC), there.replace(fold=1).astimezone(dt.UTC)}
     assert job["exit_code"] is None or isinstance(job["exit_code"], int)
     assert job["signal"] is None or (job["exit_code"] is None and 1 <= job["signal"] <= 31)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", job["checked_at"] or "1970-01-01T00:00:00Z")

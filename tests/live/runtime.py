@@ -20,6 +20,11 @@ def local(epoch: str, cluster: Cluster) -> str:
     return dt.datetime.fromtimestamp(int(epoch), cluster.zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def utc(epoch: str) -> str:
+    """Return the time in UTC, ISO 8601."""
+    return dt.datetime.fromtimestamp(int(epoch), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def own_end(state: str, exit_code: str) -> tuple[int | None, int | None]:
     """Return the script's exit code, or the signal that ended it, of sacct's `7:0` or `0:9`; nothing of other ends."""
     code, _, signal = exit_code.partition(":")
@@ -38,12 +43,12 @@ def check_runtime(job: Job, cluster: Cluster) -> None:
     """Check each field of a job that has ended (and is no array) against sacct's record."""
     said = eventually(lambda: ended(job, cluster), f"accounting has the end of {job['job_id']}")
     assert (job["exit_code"], job["signal"]) == own_end(job["slurm_state"], said["ExitCode"])
-    assert job["end_time"] == local(said["End"], cluster)
+    assert (job["end_time"], job["end_time_utc"]) == (local(said["End"], cluster), utc(said["End"]))
     if int(said["AllocNodes"]) == 0:  # it never ran
         assert not {"start_time", "nodes", "cores"} & set(job)
         assert seconds(job["queue_time"]) == int(said["End"]) - int(said["Submit"])
         return
-    assert job["start_time"] == local(said["Start"], cluster)
+    assert (job["start_time"], job["start_time_utc"]) == (local(said["Start"], cluster), utc(said["Start"]))
     assert (job["nodes"], job["cores"]) == (said["AllocNodes"], said["AllocCPUS"])
     assert seconds(job["wall_time"]) == int(said["ElapsedRaw"])
     assert seconds(job["queue_time"]) == int(said["Start"]) - int(said["Submit"])
