@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models.functions import NullIf
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
@@ -42,7 +43,9 @@ def lines(jobs: QuerySet[Job]) -> Iterator[str]:
     """Return the CSV line after line, its head first."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     yield writer.writerow([column.removesuffix("__name").removeprefix("true_") for column in COLUMNS])
-    for row in jobs.annotate(true_status=_STATUS).values_list(*COLUMNS).iterator(chunk_size=2000):
+    # No signal is 0 in the registry.
+    columns = [*COLUMNS[:-1], NullIf("signal", Value(0))]
+    for row in jobs.annotate(true_status=_STATUS).values_list(*columns).iterator(chunk_size=2000):
         yield writer.writerow([_cell(value) for value in row])
 
 

@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,12 +116,18 @@ def test_calls_that_openapi_python_client_generates(client: Any, opened: Any, pl
     seen = listed.sync_detailed(client=opened)
     again = listed.sync_detailed(client=opened, if_none_match=seen.headers["ETag"])
     assert (again.status_code, again.parsed) == (304, None)
+    same = retrieve.sync_detailed(job.job_id, client=opened, prefer="wait=1")
+    assert (same.status_code, same.parsed.job_id, same.parsed.tag) == (200, job.job_id, None)
     first, *_, last = history.sync(job.job_id, client=opened)
     assert (first.source.value, first.status.value, last.status.value) == ("submission", "QUEUED", "ERROR")
     assert destroy.sync_detailed(job.job_id, client=opened).status_code == 204
     gone = retrieve.sync_detailed(job.job_id, client=opened)
     assert (gone.status_code, gone.parsed.exit_code, gone.parsed.tag) == (404, 0, None)
-    waits = create.sync(client=opened, body=order(host=places[0].cluster, script=NEVER, tag="waits"))
+    unknown = create.sync_detailed(client=opened, body=order(host="nowhere", script=NEVER, tag="waits"))
+    assert (unknown.status_code, unknown.parsed.tag, unknown.parsed.status.value) == (422, "waits", "error")
+    once = {"body": order(host=places[0].cluster, script=NEVER, tag="waits"), "idempotency_key": uuid.uuid4().hex}
+    waits, again = create.sync(client=opened, **once), create.sync_detailed(client=opened, **once)
+    assert (again.parsed.job_id, again.headers["Idempotency-Replayed"]) == (waits.job_id, "true")
     abort = client("models").Action(action="abort")
     assert update.sync_detailed(waits.job_id, client=opened, body=abort).status_code == 204
     aborted = retrieve.sync(waits.job_id, client=opened)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
@@ -113,6 +114,22 @@ def test_the_export_has_the_filtered_jobs_and_no_formula(enter: Enter, jobs: lis
     assert list(rows[0])[-1] == "signal", "a new column comes last: programs may count them"
     assert all(line.startswith('"') and line.endswith('"') for line in answer.getvalue().decode().splitlines())
     assert LogEntry.objects.get().change_message == "Exported as CSV: as=plgalice"
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [((7, 0), ("7", "")), ((None, 9), ("", "9")), ((None, None), ("", "")), ((0, 0), ("0", ""))]
+)
+def test_operators_are_told_of_an_end_what_the_api_tells(
+    enter: Enter, jobs: list[Job], kept: tuple[int | None, int | None], told: tuple[str, str]
+) -> None:
+    Job.objects.filter(pk=jobs[0].pk).update(exit_code=kept[0], signal=kept[1])
+    browser = enter("read-only operator")
+    [row] = csv.DictReader(io.StringIO(browser.get(f"{LIST}csv/?q=1").getvalue().decode()))
+    assert (row["exit_code"], row["signal"]) == told
+    page = browser.get(f"{LIST}{jobs[0].pk}/change/").text
+    shown = re.search(r"field-exited.*?readonly\">(.*?)<", page, re.DOTALL)
+    assert shown
+    assert shown[1] == (told[0] or (f"ended by signal {told[1]}" if told[1] else "-"))
 
 
 @pytest.mark.parametrize(
