@@ -166,12 +166,14 @@ def _check(right: bool, what: str) -> None:
 def run(layout: Layout, ports: dict[str, int]) -> None:
     """Tell the story, and how to go on. Raises UnexpectedAnswer."""
     began = time.monotonic()
-    Demo(layout, service.base_url(ports)).tell()
     url = service.base_url(ports)
-    say(f"""
-Every step was right. The demo took {time.monotonic() - began:.0f} s.
+    Demo(layout, url).tell()
+    say(f"\nEvery step was right. The demo took {time.monotonic() - began:.0f} s.\n\n{by_hand(layout, url)}")
 
-Go on by hand, in a root shell:
+
+def by_hand(layout: Layout, url: str) -> str:
+    """Return how to go on without the demo; in a container also how to call the service from outside of it."""
+    return f"""Go on by hand, in a root shell:
   . {layout.checkout}/.local/sandbox.env
   header=$(mktemp)
   {HEADER.format(proxy="$ALICE_PROXY")}
@@ -180,4 +182,10 @@ Go on by hand, in a root shell:
   $SUPERVISORCTL status                       the processes; their logs are in $SANDBOX_LOGS
   {url}/          the five calls, explained
   {url}/admin/    as {service.ADMIN}, with the password in $ADMIN_PASSWORD_FILE
-`make down` stops everything, `make purge` removes it.""")
+`make down` stops everything, `make purge` removes it.{_outside(layout) if service.is_in_a_container() else ""}"""
+
+
+def _outside(layout: Layout) -> str:
+    return f"""
+Outside of the container, beside docker-compose.yml, the same calls go with a copy of the proxy:
+  (umask 077; docker compose exec -T sandbox cat {grid.proxy(layout, "plgalice")} > alice.pem)"""

@@ -24,6 +24,11 @@ SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "audit", "
 """What the service consists of; anything else in the checkout is not needed to run it."""
 
 
+def is_in_a_container() -> bool:
+    """Say whether the service is to be reached from elsewhere, as docker-compose.yml has it."""
+    return bool(os.environ.get(ADDRESS_VARIABLE))
+
+
 def base_url(ports: dict[str, int]) -> str:
     """Return the service's address, without a slash at its end."""
     return f"https://127.0.0.1:{ports['web']}"
@@ -115,7 +120,7 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
     version = digest([layout.checkout / "requirements.txt", *_sources(layout.checkout)])
     # Not in `environment`: whoever else starts a web server of the service must not count into these files.
     metrics = {"METRICS_DIR": str(own(layout.data / "metrics", SERVICE, 0o700))}
-    front = {"FRONT_SERVERS": frontserver.SOCKET} if os.environ.get(ADDRESS_VARIABLE) else {}
+    front = {"FRONT_SERVERS": frontserver.SOCKET} if is_in_a_container() else {}
     python_settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
     settings = environment(layout, ports) | metrics | front | python_settings
     python = layout.venv / "bin"
@@ -141,7 +146,7 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
 
 def _where(layout: Layout, ports: dict[str, int]) -> tuple[str, ...]:
     """Return where gunicorn listens: alone on loopback, with TLS, or on a Unix socket behind nginx."""
-    if os.environ.get(ADDRESS_VARIABLE):
+    if is_in_a_container():
         return ("--bind", f"unix:{frontserver.socket(layout)}")
     tls = ("--certfile", str(layout.service / "tls.crt"), "--keyfile", str(layout.service / "tls.key"))
     return (*tls, "--bind", f"127.0.0.1:{ports['web']}")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import environment, layout, loginnodes, packages, passwords, service, slurm, typed
+from sandbox import demo, environment, grid, layout, loginnodes, packages, passwords, service, slurm, typed
 from sandbox.clusters import BOTH, CPUS, PROMETHEUS, ZEUS, Cluster
 from sandbox.hostname import Host
 from sandbox.layout import Layout
 from sandbox.machine import ports_from
 
+CHECKOUT = Path(__file__).parents[2]
 PORTS = ports_from(20_000)
 
 
@@ -144,6 +145,26 @@ def test_a_denial_left_by_a_killed_run_is_not_taken_for_the_machines_own(policy:
         pass
 
     assert not policy.exists()
+
+
+def way_out(place: Layout) -> str:
+    """Return the command by which a proxy comes out of the container, its file being for nobody else."""
+    return f"(umask 077; docker compose exec -T sandbox cat {grid.proxy(place, 'plgalice')} > alice.pem)"
+
+
+def test_the_readme_says_how_a_proxy_comes_out_of_the_container() -> None:
+    """The image has the checkout in its working directory, and `.local` below it."""
+    assert way_out(Layout(Path(), Path(".local"))) in (CHECKOUT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("address", "told"), [("0.0.0.0", True), (None, False)])  # noqa: S104 - as docker-compose.yml
+def test_the_demo_says_so_in_a_container_alone(
+    place: Layout, monkeypatch: pytest.MonkeyPatch, address: str | None, told: bool
+) -> None:
+    monkeypatch.delenv(service.ADDRESS_VARIABLE, raising=False)
+    if address:
+        monkeypatch.setenv(service.ADDRESS_VARIABLE, address)
+    assert (way_out(place) in demo.by_hand(place, "https://127.0.0.1:1")) == told
 
 
 def test_the_demo_refuses_another_code_than_it_expects(monkeypatch: pytest.MonkeyPatch) -> None:
