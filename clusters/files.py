@@ -1,12 +1,9 @@
-"""Output files on a cluster, read over SFTP as the account that owns the channel."""
+"""Output files on a cluster, read over SFTP."""
 
 import stat
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import paramiko
 
 from clusters.errors import Interrupted, Malformed, TooMuch
 from clusters.filenames import Template
@@ -34,21 +31,6 @@ class _Part:
 
     path: bytes
     size: int
-
-
-@contextmanager
-def client(channel: paramiko.Channel, timeout: float) -> Iterator[Client]:
-    """Speak SFTP on an unused `channel`; each answer has `timeout` seconds. Raises TimedOut, Interrupted, Malformed."""
-    watchdog = threading.Timer(timeout, channel.close)  # paramiko waits for the subsystem without limit
-    watchdog.daemon = True
-    watchdog.start()
-    try:
-        channel.invoke_subsystem("sftp")
-    except (paramiko.SSHException, OSError, EOFError) as exc:
-        raise Interrupted(f"the file transfer did not begin: {exc}") from exc
-    finally:
-        watchdog.cancel()
-    yield Client(channel, timeout)
 
 
 @contextmanager

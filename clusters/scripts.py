@@ -229,6 +229,20 @@ CANCEL_ELSEWHERE = f"""
 # Removes what submissions left behind in a home more than a day ago.
 TIDY = f'find "$HOME/{DIRECTORY}" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {{}} + 2>&1; {_END} exit 0'
 
+# Where OpenSSH's sftp-server is: Debian; Red Hat; SUSE, Arch and Alpine; Tumbleweed; OpenSSH's own; Gentoo.
+_SFTP_SERVERS = (
+    "/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/ssh/sftp-server", "/usr/libexec/sftp-server", "/usr/local/libexec/sftp-server",
+    "/usr/lib64/misc/sftp-server", "/usr/lib/misc/sftp-server",
+)  # fmt: skip
+
+# Prints the path of the SFTP server and becomes it; an empty line where there is none.
+SFTP = f"""
+    for _js_server in {" ".join(_SFTP_SERVERS)}; do
+        [ -x "$_js_server" ] && {{ echo "$_js_server"; exec "$_js_server"; }};
+    done; echo
+"""
+
 
 def keeping(script: str, names: Collection[str]) -> str:
     """Return `script` as it is to run where an operator has set the variables `names`, which then steer our questions.

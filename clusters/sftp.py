@@ -47,17 +47,17 @@ class _Piece:
 
 
 class Client:
-    """Reads files on a channel where the subsystem `sftp` was started. For one thread.
+    """Reads files on a channel where a server was started (`clusters.sftpserver`). For one thread.
 
     Each call raises TimedOut, Interrupted, Malformed, or Failed with the server's words; those that name a path raise
     FileNotFoundError where the account can read nothing of that name.
     """
 
-    def __init__(self, channel: paramiko.Channel, timeout: float) -> None:
-        """Greet the server; each of its answers has `timeout` seconds."""
+    def __init__(self, channel: paramiko.Channel, timeout: float, received: bytes = b"") -> None:
+        """Greet the server; each of its answers has `timeout` seconds. `received` came on the channel already."""
         self._channel = channel
         self._timeout = timeout
-        self._received = bytearray()
+        self._received = bytearray(received)
         self._requests = 0
         self._send(packets.INIT, _SPOKEN)
         kind, answer = self._answer()

@@ -1,11 +1,22 @@
 """A file transfer that changes to a new connection when its own has become old."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
+from weakref import WeakSet
 
-from clusters import files, pool
+import paramiko
+import structlog
+
+from clusters import pool, sftpserver
+from clusters.errors import Failed, Interrupted, Malformed
 from clusters.sftp import Client
 from clusters.ssh import Connection, Endpoint
+
+log = structlog.get_logger(__name__)
+
+# Connections on which sshd's subsystem does not speak SFTP and the program does: a new one tries the subsystem again.
+_by_program = WeakSet[Connection]()
 
 
 class Transfer(AbstractContextManager["Transfer"]):
@@ -20,12 +31,38 @@ class Transfer(AbstractContextManager["Transfer"]):
         self._used: tuple[Connection, Client] | None = None
 
     def current(self) -> Client:
-        """Return the client to read with, on a connection that is not old. Raises Unreachable, Refused, TimedOut."""
+        """Return the client to read with, on a connection that is not old.
+
+        Raises Unreachable, Refused, TimedOut, Malformed, Failed.
+        """
         if self._used is None or self._pool.is_old(self._used[0]):
             self._stack.close()
-            lease = self._stack.enter_context(self._pool.lease(self._endpoint, self._account, timeout=self._timeout))
-            self._used = lease.connection, self._stack.enter_context(files.client(lease.channel, self._timeout))
+            self._used = self._begun()
         return self._used[1]
+
+    def _begun(self) -> tuple[Connection, Client]:
+        """Have sshd's subsystem begin, or the program where the subsystem's first words are none of SFTP's."""
+        try:
+            return self._begun_by(sftpserver.subsystem)
+        except (Malformed, Interrupted) as exc:
+            first = exc
+        try:
+            used = self._begun_by(sftpserver.program)
+        except Failed as exc:
+            raise Failed(f"{first}; {exc}") from first
+        if used[0] not in _by_program:
+            log.info("sftp-by-program", account=self._account, address=self._endpoint.address, reason=str(first))
+            _by_program.add(used[0])
+        return used
+
+    def _begun_by(self, way: Callable[[paramiko.Channel, float], Client]) -> tuple[Connection, Client]:
+        with ExitStack() as stack:
+            lease = stack.enter_context(self._pool.lease(self._endpoint, self._account, timeout=self._timeout))
+            if lease.connection in _by_program:
+                way = sftpserver.program
+            client = way(lease.channel, self._timeout)
+            self._stack.push(stack.pop_all())
+        return lease.connection, client
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None

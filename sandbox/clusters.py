@@ -14,6 +14,7 @@ CPUS = 16
 class Cluster:
     """One SLURM cluster. `private` hides users' jobs from each other; `poller` may see them all, None: nobody does.
 
+    `sftp` is what its login node's sshd has as the subsystem of that name.
     `first_job` keeps the clusters' job numbers apart: both write `slurm-NUMBER.out` into the same home directories.
     """
 
@@ -24,6 +25,7 @@ class Cluster:
     first_job: int
     private: bool
     poller: str | None
+    sftp: str
 
     @property
     def workers(self) -> dict[str, str]:
@@ -54,6 +56,7 @@ ZEUS = Cluster(
     first_job=50_000_001,
     private=False,
     poller=POLLER,
+    sftp="internal-sftp",
 )
 PROMETHEUS = Cluster(
     name="prometheus",
@@ -63,5 +66,6 @@ PROMETHEUS = Cluster(
     first_job=10_000_001,
     private=True,
     poller=None,
+    sftp="/usr/lib/openssh/sftp-server",  # Debian's default, which is started through the login shell
 )
 BOTH = (ZEUS, PROMETHEUS)

@@ -55,7 +55,7 @@ PrintMotd no
 LogLevel VERBOSE
 # What a site's profile does: a plain `sbatch` talks to this node's cluster, in its time zone.
 SetEnv {variables}
-Subsystem sftp internal-sftp
+Subsystem sftp {cluster.sftp}
 """
     conf = write(directory / "sshd_config", text)
     # sshd shuts itself into this directory before a login; Debian makes it when the system's own sshd starts.

@@ -31,20 +31,29 @@ def output(
     settled([posted])
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["echo welcome\n", "printf '\\377\\377\\377\\377'\n", "case $BASH_EXECUTION_STRING in *sftp*) exec yes;; esac\n"],
-)
-def test_a_start_up_file_in_the_place_of_the_server_is_an_error_with_a_reason(
+# Debian's default; sshd starts this one through the login shell, and so behind the start-up files.
+_EXTERNAL = "Subsystem sftp /usr/lib/openssh/sftp-server"
+
+
+@pytest.mark.parametrize("text", ["echo welcome\n", "printf '\\377\\377\\377\\377'\n"])
+def test_a_start_up_file_that_prints_before_the_server_costs_nobody_the_output(
     caller: Client, output: tuple[str, Path], instance: Instance, text: str
 ) -> None:
+    url, path = output
+    instance.accounts[0].write(path.name, "the job's own words")
+    with configured(instance, _EXTERNAL), start_up_file(instance, text):
+        assert caller.call("GET", url).text == "the job's own words"
+
+
+def test_a_start_up_file_in_the_place_of_the_server_is_an_error_with_a_reason(
+    caller: Client, output: tuple[str, Path], instance: Instance
+) -> None:
     url, _path = output
-    # Debian's default; sshd starts this one through the login shell, and so behind the start-up files.
-    external = "Subsystem sftp /usr/lib/openssh/sftp-server"
-    with configured(instance, external), start_up_file(instance, text):
+    text = "case $BASH_EXECUTION_STRING in *sftp*) exec yes;; esac\n"
+    with configured(instance, _EXTERNAL), start_up_file(instance, text):
         answer = caller.call("GET", url)
     assert answer.status_code == 503
-    assert "start-up files" in answer.json()["error_message"]
+    assert "prints without end" in answer.json()["error_message"]
 
 
 @pytest.mark.parametrize("output", ["4294967294" * 20 + "x"], indirect=True)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters import files, sftp
+from clusters import files, sftp, sftpserver
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut, TooMuch
 from clusters.files import OutputFile
 from tests.pure.clusters.sftp_servers import DIRECTORY, PIPE, OpenSSH, Scripted, attributes, packet, status, text
@@ -27,10 +27,8 @@ TIMEOUT = 30.0
 
 @contextmanager
 def opened(channel: OpenSSH | Scripted, path: object) -> Iterator[OutputFile]:
-    with (
-        files.client(cast("paramiko.Channel", channel), TIMEOUT) as client,
-        files.opened(client, str(path)) as file,
-    ):
+    client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
+    with files.opened(client, str(path)) as file:
         yield file
 
 
