@@ -20,7 +20,7 @@ class SubmissionNotFound(Exception):
 
 
 class OutputNotFound(Exception):
-    """The job has no such output file yet, or its owner cannot read it."""
+    """The job has no such output file, or its owner cannot read it; the message says which and why."""
 
 
 class ClusterClosed(Exception):

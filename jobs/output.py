@@ -15,8 +15,12 @@ from clusters.database import release_connection
 from jobs import clientsocket
 from jobs.errors import OutputNotFound
 from jobs.models import Job
+from jobs.states import Status
 
 log = structlog.get_logger(__name__)
+
+_DISCARDED = "/dev/null"  # what SLURM makes of `-o none`, too
+_LONGEST_SHOWN = 1_000  # characters of a path
 
 
 class _Stream:
@@ -55,8 +59,25 @@ def stream(request: Request, job: Job, path: str, expires: datetime) -> Streamin
     try:
         file = stack.enter_context(gateway.open_file(job.cluster, job.account, path))
     except FileNotFoundError as exc:
-        raise OutputNotFound(f"Job with {job.job_id} has no such output file yet") from exc
+        raise OutputNotFound(f"Job with {job.job_id} {_why_none(job, path)}") from exc
     pieces = iter(()) if request.method == "HEAD" else file.pieces
     response = StreamingHttpResponse(_Stream(stack, pieces, expires), content_type="text/plain; charset=utf-8")
     response["Content-Length"] = str(file.size)
     return response
+
+
+def _why_none(job: Job, path: str) -> str:
+    """Return what is true of a job whose output file `path` cannot be read, by what SLURM has said of the job."""
+    status = Status(job.status)
+    if path == _DISCARDED:
+        return f"has no output file: what it writes goes to {path}"
+    if status is Status.QUEUED:
+        return "has no output file yet: it has not started"
+    if not path:
+        return f"{'has ended' if status.final else 'runs'}, and SLURM has not told the name of its output file"
+    there = f"{path[:_LONGEST_SHOWN]} is not there, or is no file that {job.account} can read"
+    if not status.final:
+        return f"has no such output file yet: it runs, and {there}"
+    if job.started_at is None:
+        return f"has no output file: it ended ({job.slurm_state or status}) before it started"
+    return f"has ended, and has no such output file any more: {there}"

@@ -14,6 +14,7 @@ from tests.api.conftest import Cast, FakeGateway
 pytestmark = pytest.mark.usefixtures("job")
 
 JOB = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
+NOT_THERE = "/home/plgalice/slurm-7.out is not there, or is no file that plgalice can read"
 
 
 @pytest.fixture
@@ -155,11 +156,35 @@ def test_output_is_streamed_as_plain_text(cast: Cast, fake: FakeGateway, job: Jo
     assert cast.alice("GET", f"{JOB}/stderr/").getvalue() == b"\xff" * 10
 
 
-def test_an_output_file_that_is_not_there_yet_is_404(cast: Cast, fake: FakeGateway, job: Job) -> None:
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"status": "QUEUED", "started_at": None}, "has no output file yet: it has not started"),
+        (
+            {"status": "RUNNING", "ended_at": None},
+            f"has no such output file yet: it runs, and {NOT_THERE}",
+        ),
+        (
+            {},
+            f"has ended, and has no such output file any more: {NOT_THERE}",
+        ),
+        (
+            {"status": "ABORTED", "slurm_state": "CANCELLED", "started_at": None},
+            "has no output file: it ended (CANCELLED) before it started",
+        ),
+        ({"stdout": "/dev/null"}, "has no output file: what it writes goes to /dev/null"),
+        ({"status": "QUEUED", "stdout": "/dev/null"}, "has no output file: what it writes goes to /dev/null"),
+        ({"stdout": ""}, "has ended, and SLURM has not told the name of its output file"),
+        ({"status": "RUNNING", "stdout": ""}, "runs, and SLURM has not told the name of its output file"),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_an_output_file_that_is_not_there_is_404_and_why(
+    cast: Cast, job: Job, values: dict[str, Any], words: str
+) -> None:
+    Job.objects.update(**values)
     answer = cast.alice("GET", f"{JOB}/stdout")
-    assert answer.status_code == 404
-    assert job.job_id in answer.json()["error_message"]
-    assert fake.calls == ["open_file"]
+    assert (answer.status_code, answer.json()["error_message"]) == (404, f"Job with {job.job_id} {words}")
 
 
 def test_output_of_a_cluster_that_is_down_is_503(cast: Cast, fake: FakeGateway) -> None:
