@@ -1,15 +1,170 @@
-"""PURE. Names of the output files of a job array: which of a directory's files is which task's.
+"""PURE. Names of output files: the patterns that the registry keeps, and which file SLURM makes of one for which task.
 
-Source: the manual page of sbatch, "filename pattern".
+A pattern is written as in `sbatch -o`, with `%%` for each percent sign that stands for itself. Two places are our own,
+for what scontrol leaves open: `%?` is `%j` or `%A`, and `%!` the letter j or A.
+Sources: the manual page of sbatch, "filename pattern"; what SLURM 22.05 has made of each
+(tests/live/test_output_files.py).
 """
 
+import itertools
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+NO_TASK = "4294967294"  # stands for a task's number where there is none, or none yet (NO_VAL in slurm.h)
+
 _MOST_DIGITS = 10  # of a task's number (uint32_t in slurm.h), and SLURM's own end of the padding
 _DIGITS = string.digits.encode()
+_NUMBERS = frozenset("AajJnt")  # places that are padded
+_PLACES = _NUMBERS | frozenset("Ns")
+_OPEN = frozenset("?!")
+_MOST_OPEN = 3  # places `%?` that are tried one by one
+
+
+@dataclass(frozen=True)
+class Task:
+    """One batch script: its own job id, that of the array, the task's number, and the host it runs on.
+
+    `array` is the job's own id, and `number` None, where there is no array; `host` is None where it is not known.
+    """
+
+    job: int
+    array: int
+    number: int | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A placeholder: its letter, and how many digits its number has at least."""
+
+    letter: str
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The path of an output file, with places for what differs from task to task."""
+
+    pieces: tuple[str | Place, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Pattern":
+        """Read a pattern; what is no placeholder stands for itself, as in SLURM."""
+        return cls(tuple(_read(text)))
+
+    @property
+    def letters(self) -> set[str]:
+        """The letters of its places."""
+        return {piece.letter for piece in self.pieces if isinstance(piece, Place)}
+
+    def of_array(self, array: int) -> str:
+        """Return it as people know it, for the job or array `array`."""
+        told = {"?": str(array), "!": "j"}
+        return "".join(
+            piece if isinstance(piece, str) else told.get(piece.letter, f"%{piece.width or ''}{piece.letter}")
+            for piece in self.pieces
+        )
+
+    def variants(self) -> "list[Pattern]":
+        """Return what it may mean, without open places; first what has the tasks' own ids, which nobody else has."""
+        count = sum(piece == Place("?") for piece in self.pieces)
+        ids: Sequence[tuple[str, ...]] = [("j",) * count, ("A",) * count] if count else [()]
+        if 1 < count <= _MOST_OPEN:
+            ids = sorted(itertools.product("jA", repeat=count), key=lambda choice: choice.count("A"))
+        letters = "jA" if Place("!") in self.pieces else "j"
+        return [self._decided(choice, letter) for choice in ids for letter in letters]
+
+    def _decided(self, ids: Sequence[str], letter: str) -> "Pattern":
+        choice = iter(ids)
+        decided: list[str | Place] = []
+        for piece in self.pieces:
+            if piece == Place("!"):
+                decided.append(letter)
+            else:
+                decided.append(Place(next(choice)) if piece == Place("?") else piece)
+        return Pattern(tuple(decided))
+
+    def names_job(self, job: int) -> bool:
+        """Return whether the file's own name has the id of `job`, or of its tasks: then no other job writes to it."""
+        name = Pattern.of(self.written().rpartition("/")[2])
+        words = (piece for piece in name.pieces if isinstance(piece, str))
+        return bool(name.letters & {"j", "J", "A", "?"}) or any(_has_number(word, str(job)) for word in words)
+
+    def with_array(self, array: int) -> "Pattern":
+        """Return it with the array's id in its places."""
+        return Pattern(tuple(str(array) if piece == Place("A") else piece for piece in self.pieces))
+
+    def path(self, task: Task) -> str:
+        """Return the path of `task`'s file. Raises ValueError where that takes a host which is not known."""
+        values = {
+            "A": task.array,
+            "a": NO_TASK if task.number is None else task.number,
+            "j": task.job,
+            "J": task.job,
+            "N": task.host,
+            "n": 0,
+            "t": 0,
+            "s": "batch",
+        }
+        return "".join(
+            piece if isinstance(piece, str) else _filled(piece, values[piece.letter]) for piece in self.pieces
+        )
+
+    def written(self) -> str:
+        """Return it as it is kept."""
+        return "".join(
+            literal(piece) if isinstance(piece, str) else f"%{piece.width or ''}{piece.letter}" for piece in self.pieces
+        )
+
+
+def _has_number(text: str, number: str) -> bool:
+    """Return whether the digits `number` stand in `text` with no other digits beside them."""
+    before, found, after = text.partition(number)
+    return bool(found) and not (before[-1:].isdigit() or after[:1].isdigit())
+
+
+def literal(text: str) -> str:
+    """Return `text` as a pattern in which all of it stands for itself."""
+    return text.replace("%", "%%")
+
+
+def _filled(place: Place, value: object) -> str:
+    if value is None:
+        raise ValueError("the host is not known")
+    return str(value).rjust(place.width, "0") if place.letter in _NUMBERS else str(value)
+
+
+def _read(text: str) -> Iterator[str | Place]:
+    begin = at = 0
+    while (at := text.find("%", at)) >= 0:
+        sign, end = placeholder(text, at)
+        if sign is None:
+            at = end
+            continue
+        yield from [text[begin:at]] if at > begin else []
+        yield sign
+        begin = at = end
+    yield from [text[begin:]] if begin < len(text) else []
+
+
+def placeholder(text: str, at: int, places: frozenset[str] = _PLACES) -> tuple[str | Place | None, int]:
+    """Read the percent sign at `at`: what it stands for, None for itself, and where that ends.
+
+    SLURM drops the sign of a number that none of `places` follows, and keeps the sign of any other letter.
+    """
+    end = at + 1
+    while end < len(text) and text[end] in string.digits:
+        end += 1
+    digits, letter = text[at + 1 : end], text[end : end + 1]
+    if letter in places and letter:
+        return Place(letter, min(int(digits[:_MOST_DIGITS] or "0"), _MOST_DIGITS)), end + 1
+    if digits:
+        return digits, end
+    if letter == "%":
+        return "%", end + 1
+    return (Place(letter), end + 1) if letter in _OPEN and letter else (None, end)
 
 
 @dataclass(frozen=True)
@@ -25,14 +180,18 @@ class Template:
     widths: tuple[int, ...]
 
     @classmethod
-    def of(cls, name: bytes) -> "Template | None":
-        """Read the placeholders `%a`, `%3a`... of `name`; None where there is none. `%%a` is none."""
-        literals, widths, begin = [], [], 0
-        for start, end, width in _placeholders(name):
-            literals.append(name[begin:start])
-            widths.append(width)
-            begin = end
-        return cls((*literals, name[begin:]), tuple(widths)) if widths else None
+    def of(cls, pattern: Pattern) -> "Template | None":
+        """Return that of a pattern whose only places are `%a`, `%3a`...; None for any other, and one without."""
+        if pattern.letters != {"a"}:
+            return None
+        literals, widths = [""], []
+        for piece in pattern.pieces:
+            if isinstance(piece, str):
+                literals[-1] += piece
+            else:
+                widths.append(piece.width)
+                literals.append("")
+        return cls(tuple(text.encode() for text in literals), tuple(widths))
 
     def task(self, name: bytes) -> int | None:
         """Return the number of the task whose file has this name; None where it is no task's.
@@ -62,17 +221,3 @@ class Template:
     def _with(self, number: bytes) -> bytes:
         numbers = [number.rjust(width, b"0") for width in self.widths]
         return b"".join(piece for pair in zip(self.literals, [*numbers, b""], strict=True) for piece in pair)
-
-
-def _placeholders(name: bytes) -> Iterator[tuple[int, int, int]]:
-    """Find the placeholders of `name`: where each begins and ends, and its width."""
-    at = 0
-    while (start := name.find(b"%", at)) >= 0:
-        rest = name[start + 1 : start + 2 + _MOST_DIGITS]
-        digits = rest[: len(rest) - len(rest.lstrip(_DIGITS))]
-        at = start + 1 + len(digits)
-        if name[at : at + 1] == b"a":
-            at += 1
-            yield start, at, min(int(digits or b"0"), _MOST_DIGITS)
-        elif name[at : at + 1] == b"%" and not digits:
-            at += 1

@@ -13,14 +13,16 @@ from django.conf import settings
 from clusters import files, pool, sbatch, scripts, shell, slurm, ssh
 from clusters.calls import call, remote
 from clusters.database import release_connection
-from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut
-from clusters.files import OutputFile
+from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut, TooMuch
+from clusters.files import OutputFile, Wanted
 from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.session import Lease
 from clusters.shell import Section, decoded, without_markers
 from clusters.slurm import Listing, Record
+from clusters.starts import Starts
+from clusters.starts import parse as parse_starts
 from clusters.transfer import Transfer
 
 log = structlog.get_logger(__name__)
@@ -367,6 +369,21 @@ def _about_one(cluster: Cluster, account: str, script: str, job: int, since: int
     return answer.sections
 
 
+@remote
+def starts(cluster: Cluster, account: str, job: int, since: int, *, earliest: int, hosts: bool) -> Starts:
+    """Return which tasks of `job` have started, and with `hosts` on which hosts.
+
+    `since` as in `cancel`; rows before `earliest` (epoch) are of another job with this id. Raises Unreachable, Refused,
+    TimedOut, Failed, Malformed; TooMuch where the job has too many tasks.
+    """
+    limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
+    arguments = [str(job), str(since), "hosts" if hosts else ""]
+    answer = _run(cluster, account, scripts.STARTS, arguments, limit=limit)
+    if answer.truncated:
+        raise TooMuch(f"SLURM tells more than {limit} bytes of the tasks of {job}")
+    return parse_starts(job, answer.sections, earliest)
+
+
 class Look:
     """One look at a cluster on one channel: first the controller's answer, then what else is worth asking."""
 
@@ -430,17 +447,17 @@ def greet(cluster: Cluster) -> str:
 
 
 @contextmanager
-def open_file(cluster: Cluster, account: str, path: str) -> Iterator[OutputFile]:
-    """Open the output file `path` as `account`, to be read up to its present size.
+def open_file(cluster: Cluster, account: str, wanted: Wanted) -> Iterator[OutputFile]:
+    """Open the output files that are `wanted` as `account`, to be read up to their present size.
 
-    Raises FileNotFoundError where `account` can read no such file; Unreachable, Refused, TimedOut, Failed, Malformed,
-    and TooMuch where there are too many files. So do the pieces: where the connection becomes old while they are read,
-    the rest comes over another one, as long as the login node still lets `account` in.
+    Raises FileNotFoundError where `account` can read none; Unreachable, Refused, TimedOut, Failed, Malformed, and
+    TooMuch where there are too many files. So do the pieces: where the connection becomes old while they are read, the
+    rest comes over another one, as long as the login node still lets `account` in.
     """
     with (
         call(cluster, "open_file"),
         Transfer(cluster.endpoint, account, cluster.command_timeout) as transfer,
-        files.opened(transfer.current(), path, transfer.current) as file,
+        files.opened(transfer.current(), wanted, transfer.current) as file,
     ):
         yield file
 

@@ -18,10 +18,14 @@ _HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 1, 2, 4, 8, 0x80000000
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a server says of a file: its size in bytes (None where it tells none), and its mode (0 then)."""
+    """What a server says of a file: its size in bytes and the time of its last change (epoch), and its mode.
+
+    What it does not tell is None, and 0 the mode.
+    """
 
     size: int | None
     mode: int
+    modified: int | None = None
 
 
 class Fields:
@@ -40,16 +44,16 @@ class Fields:
         return self._take(self.integer())
 
     def attributes(self) -> Attributes:
-        """Return the size and the mode of a file, and pass over the rest."""
+        """Return the size, the mode and the time of a file, and pass over the rest."""
         flags = self.integer()
         size = int.from_bytes(self._take(8), "big") if flags & _HAS_SIZE else None
         self._take(8 if flags & _HAS_OWNER else 0)
         mode = self.integer() if flags & _HAS_MODE else 0
-        self._take(8 if flags & _HAS_TIMES else 0)
+        times = self._take(8 if flags & _HAS_TIMES else 0)
         for _ in range(self.integer() if flags & _HAS_MORE else 0):
             self.string()
             self.string()
-        return Attributes(size, mode)
+        return Attributes(size, mode, int.from_bytes(times[4:], "big") if times else None)
 
     def _take(self, length: int) -> bytes:
         end = self._at + length

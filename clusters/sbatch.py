@@ -10,11 +10,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from clusters import bounds
+from clusters import bounds, shownpaths
 from clusters.bounds import number
 from clusters.columns import moment
 from clusters.errors import Failed, Malformed
+from clusters.filenames import NO_TASK
 from clusters.shell import Section, decoded
+from clusters.shownpaths import Shown
 from clusters.slurm import checked
 
 # How `timeout` ends what took too long (coreutils: 124, and 128 + SIGKILL where that was needed; 256 + that in ksh).
@@ -31,8 +33,8 @@ _LONGEST_NAME = 64  # characters of a cluster's name; SLURM takes 40
 
 _NO_JOB = "sbatch ended without submitting a job"
 
-_NO_TASK = "4294967294"  # stands where a task's number will be (NO_VAL in slurm.h)
 _LONGEST_PATH = 4_096  # bytes; PATH_MAX (limits.h)
+_MOST_TASKS = 8  # whose descriptions are read
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Accepted:
 class NewJob:
     """What the controller says of a job just submitted.
 
-    The paths are SLURM's own words, absolute, or empty where they are no paths; in those of a job array `%a` stands for
-    the number of the task, and `%3a` for its number with three digits. `complaint` shows a time that could not be read.
+    The paths are absolute patterns (`clusters.filenames`), or empty where they are no paths. `complaint` shows a time
+    that could not be read.
     """
 
     stdout_path: str
@@ -158,54 +160,84 @@ def _streams(output: str, words: str) -> tuple[str, str]:
 
 def parse_new_job(job: int, found: Iterable[Section]) -> NewJob | None:
     """Read what `scontrol show job` prints of a job, one `Key=value` a line; None where it was not asked or failed."""
-    description = next(filter(None, (_description(job, section.text) for section in found if section.status == 0)), "")
-    if not description:
+    own, others = next(
+        filter(None, (_descriptions(job, section.text) for section in found if section.status == 0)), ("", [])
+    )
+    if not own:
         return None
-    fields = dict.fromkeys(("   StdOut", "   StdErr", "   SubmitTime"), "")
-    first_line, *lines = description.split("\n")
-    for line in lines:
-        key, _, value = line.partition("=")
-        if key in fields:
-            fields[key] = value.strip(" ")
-    stdout, stderr, submitted = fields.values()
+    fields = _fields(own)
+    submitted = fields["SubmitTime"]
     submitted_at, complaint = None, ""
     try:
         submitted_at = moment(submitted.partition(" ")[0])
     except ValueError:
         complaint = f"scontrol: SubmitTime={submitted[:40]!r}"
+    shown = _shown(job, own, fields)
+    tasks = [(told, _shown(job, other, told)) for other, told in ((other, _fields(other)) for other in others)]
     return NewJob(
-        stdout_path=_path(stdout),
-        stderr_path=_path(stderr or stdout),  # SLURM 26.05 leaves it empty where both go to one file
+        stdout_path=_pattern(fields, "StdOut", shown, tasks),
+        # SLURM 26.05 leaves it empty where both go to one file.
+        stderr_path=_pattern(fields, "StdErr" if fields["StdErr"] else "StdOut", shown, tasks),
         submitted_at=submitted_at,
-        is_array=_is_of_array(job, first_line),
+        is_array=_is_of_array(job, own.partition("\n")[0]),
         complaint=complaint,
     )
 
 
-def _description(job: int, text: str) -> str:
-    """Return the lines on `job`; empty where there are none.
+def _descriptions(job: int, text: str) -> tuple[str, list[str]] | None:
+    """Return the lines on `job`, and some of further tasks of the array that it is; None where there are none.
 
     Of an array scontrol has a description of each task: the array's own id is that of the tasks that wait. Where there
     is none of that id any more, each of them tells of the array.
     """
-    descriptions = ("\n" + text).split("\nJobId=")[1:]
-    own = (each for each in descriptions if each.startswith(f"{job} "))
-    tasks = (each for each in descriptions if _is_of_array(job, each.partition("\n")[0]))
-    return next(own, "") or next(tasks, "")
+    own, tasks = "", list[str]()
+    for each in ("\n" + text).split("\nJobId=")[1:]:
+        if not own and each.startswith(f"{job} "):
+            own = each
+        elif len(tasks) < _MOST_TASKS and _is_of_array(job, each.partition("\n")[0]):
+            tasks.append(each)
+    if own:
+        return own, tasks
+    return (tasks[0], tasks[1:]) if tasks else None
 
 
 def _is_of_array(job: int, first_line: str) -> bool:
     return f" ArrayJobId={job} " in first_line.partition("JobName=")[0]
 
 
-def _path(text: str) -> str:
-    """Return the path of an output file with `%a` where scontrol shows the number of a task that has none yet.
+def _fields(description: str) -> dict[str, str]:
+    """Return what is told in the lines `   Key=value` that count here."""
+    fields = dict.fromkeys(("StdOut", "StdErr", "SubmitTime", "UserId", "WorkDir"), "")
+    for line in description.split("\n")[1:]:
+        key, _, value = line.partition("=")
+        if key.startswith("   ") and key[3:] in fields:
+            fields[key[3:]] = value.strip(" ")
+    return fields
 
-    `%3a` scontrol leaves as it found it. What is no path of a file is empty.
-    """
-    if not text.startswith("/") or len(text.encode()) > _LONGEST_PATH:
+
+def _shown(job: int, description: str, fields: dict[str, str]) -> Shown:
+    """Return what is told in the first line, `JobId=12 ArrayJobId=12 ArrayTaskId=3 JobName=NAME`, and in `fields`."""
+    numbers, _, name = description.partition("\n")[0].partition("JobName=")
+    own, _, rest = numbers.partition(" ")
+    task = ""
+    if _is_of_array(job, numbers):
+        told = rest.partition("ArrayTaskId=")[2].partition(" ")[0]
+        task = told if told.isascii() and told.isdigit() else NO_TASK
+    try:
+        own_id = number(own, bounds.ID, least=1)
+    except ValueError as exc:
+        raise Malformed(f"scontrol: JobId={own[:300]!r}") from exc
+    return Shown(
+        own_id, job if task else own_id, task, fields["UserId"].partition("(")[0], name.strip(" "), fields["WorkDir"]
+    )
+
+
+def _pattern(fields: dict[str, str], key: str, shown: Shown, tasks: Sequence[tuple[dict[str, str], Shown]]) -> str:
+    """Return the pattern of an output file's path; empty where it is none of a file."""
+    path = fields[key]
+    if not path.startswith("/") or len(path.encode()) > _LONGEST_PATH:
         return ""
-    return text.replace(_NO_TASK, "%a")
+    return shownpaths.pattern(path, shown, [(told[key], other) for told, other in tasks])
 
 
 def parse_lookup(

@@ -243,6 +243,16 @@ SFTP = f"""
     done; echo
 """
 
+# $2: a job's id, $3: the window as in LOOK, $4: anything, if the names of all nodes' hosts are asked for as well.
+# Accounting comes second: a task that has left the controller meanwhile is there.
+STARTS = f"""
+    {_UNSTEERED}
+    SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/squeue" -h -t all -j "$2" -o "%i|%A|%V|%N" 2>&1; {_END}
+    SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0 "$1/sacct" -X -P -n -D -o JobID,JobIDRaw,Submit,NodeList
+        -S "now-$3seconds" -j "$2" 2>&1; {_END}
+    [ -z "$4" ] || {{ "$1/sinfo" -h -N -o "%N|%n" 2>&1; {_END} }}; exit 0
+"""
+
 
 def keeping(script: str, names: Collection[str]) -> str:
     """Return `script` as it is to run where an operator has set the variables `names`, which then steer our questions.

@@ -12,7 +12,7 @@ Source: SFTP version 3, draft-ietf-secsh-filexfer-02, as OpenSSH's sftp-server s
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -64,9 +64,39 @@ class Client:
         if kind != packets.VERSION or answer.integer() < _SPOKEN:
             raise Malformed(f"the file transfer began with a packet of kind {kind}, and not with SFTP's version")
 
-    def stat(self, path: bytes) -> Attributes:
-        """Return what `path` is, behind symbolic links."""
-        return self._ask(path, packets.STAT, packets.ATTRS, string(path)).attributes()
+    def stats(self, paths: Sequence[bytes]) -> Iterator[Attributes | None]:
+        """Return what each of `paths` is, in their order, asking for a few in advance; None where nothing can be read.
+
+        What is waited for next has the time of an answer.
+        """
+        asked: dict[int, int] = {}
+        told: dict[int, Attributes | None] = {}
+        sent = 0
+        for wanted in range(len(paths)):
+            while sent < len(paths) and sent < wanted + _AHEAD:
+                asked[self._request(packets.STAT, string(paths[sent]))] = sent
+                sent += 1
+            deadline = time.monotonic() + self._timeout
+            while wanted not in told:
+                self._take_attributes(asked, paths, told, deadline)
+            yield told.pop(wanted)
+
+    def _take_attributes(
+        self, asked: dict[int, int], paths: Sequence[bytes], told: dict[int, Attributes | None], deadline: float
+    ) -> None:
+        """Take the answer to one of the requests `asked`, whichever comes first."""
+        kind, answer = self._answer(deadline)
+        index = asked.pop(answer.integer(), None)
+        if index is None:
+            raise Malformed("the login node answers a file request that was not made")
+        if kind not in {packets.STATUS, packets.ATTRS}:
+            raise Malformed(f"the login node answers a file request by a packet of kind {kind}")
+        try:
+            if kind == packets.STATUS:
+                answer.raise_refusal(paths[index])
+            told[index] = answer.attributes()
+        except FileNotFoundError:
+            told[index] = None
 
     def open(self, path: bytes) -> bytes:
         """Open the file `path`, and return its handle."""

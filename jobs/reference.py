@@ -131,16 +131,22 @@ DESTROY = _call(
     parameters=[_JOB_ID],
     responses={204: OpenApiResponse(description="removed")},
 )
+_OUTPUT_TASKS = _header(
+    "Output-Tasks",
+    "of an array: whose files follow each other, as `3;size=120, 12;size=64` (task, bytes; RFC 8941); of tasks that share "
+    "a file the first; absent where there are too many for a header",
+    response=[200],
+)
 STDOUT = _call(
     summary="Download standard output",
     description="What the job has written to its standard output until now, byte for byte. 404 while there is no file.",
-    parameters=[_JOB_ID],
+    parameters=[_JOB_ID, _OUTPUT_TASKS],
     responses={(200, "text/plain"): _TEXT},
 )
 STDERR = _call(
     summary="Download standard error",
     description="What the job has written to its standard error until now, byte for byte. 404 while there is no file.",
-    parameters=[_JOB_ID],
+    parameters=[_JOB_ID, _OUTPUT_TASKS],
     responses={(200, "text/plain"): _TEXT},
 )
 SUBMISSION = _call(

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from drf_spectacular.drainage import set_override
 from rest_framework import serializers
 
+from clusters.filenames import Pattern
 from clusters.models import Cluster
 from clusters.scripts import LONGEST_DIRECTORY
 from jobs.errors import ClusterClosed
@@ -214,6 +215,7 @@ class JobSerializer(serializers.Serializer[Job]):
     def _output_url(self, job: Job, stream: str) -> str:
         path = getattr(job, stream)
         if job.cluster.download_url and path:
+            path = Pattern.of(path).of_array(job.slurm_id or 0)
             return job.cluster.download_url.format(path=quote(path), account=job.account, job_id=job.job_id)
         return f"{self.context['jobs_url']}/{job.job_id}/{stream}"
 

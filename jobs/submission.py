@@ -66,8 +66,8 @@ def submit(place: Place, owner_dn: str, order: Order) -> tuple[Job, bool]:
 def as_submitted(job: Job) -> Job:
     """Return `job` as it was when it had just been submitted: what the first answer showed."""
     return Job(
-        id=job.id, cluster=job.cluster, account=job.account, tag=job.tag, job_id=job.job_id, stdout=job.stdout,
-        stderr=job.stderr, status=Status.QUEUED, checked_at=job.checked_at,
+        id=job.id, cluster=job.cluster, account=job.account, tag=job.tag, job_id=job.job_id, slurm_id=job.slurm_id,
+        stdout=job.stdout, stderr=job.stderr, status=Status.QUEUED, checked_at=job.checked_at,
     )  # fmt: skip
 
 

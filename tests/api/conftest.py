@@ -16,11 +16,12 @@ from django.test import Client
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.files import OutputFile
+from clusters.files import OutputFile, Wanted
 from clusters.gateway import Cancellation, Place
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
+from clusters.starts import Starts
 from jobs import locks, waiting
 from jobs.shares import Shares
 from submitter import sharing
@@ -117,6 +118,8 @@ class FakeGateway:
     wait_statuses: dict[int, int] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     files: dict[str, bytes] = field(default_factory=dict)
+    started: Starts = field(default_factory=lambda: Starts(known=False, tasks=()))
+    wanted: Wanted | None = None
     lost: dict[str, Any] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     slurms_name: str = "zeus"
@@ -163,12 +166,22 @@ class FakeGateway:
     def look(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Iterator["FakeLook"]:
         yield FakeLook(self, everybody)
 
+    def starts(self, _cluster: Cluster, _account: str, _job: int, _since: int, *, earliest: int, hosts: bool) -> Any:
+        assert earliest > 0
+        return self._say(f"starts hosts={hosts}", self.started)
+
     @contextmanager
-    def open_file(self, _cluster: Cluster, _account: str, path: str) -> Iterator[OutputFile]:
+    def open_file(self, _cluster: Cluster, _account: str, wanted: Wanted) -> Iterator[OutputFile]:
         self._say("open_file", None)
-        if path not in self.files:
-            raise FileNotFoundError(path)
-        yield OutputFile(len(self.files[path]), iter([self.files[path]]))
+        self.wanted = wanted
+        for variant in wanted.variants:
+            if there := [named for named in variant if named.path in self.files]:
+                texts = [self.files[named.path] for named in there]
+                sizes = ((named.task, len(text)) for named, text in zip(there, texts, strict=True))
+                tasks = tuple((task, size) for task, size in sizes if task is not None)
+                yield OutputFile(sum(map(len, texts)), iter(texts), tasks)
+                return
+        raise FileNotFoundError
 
 
 @pytest.fixture(scope="session")
@@ -235,15 +248,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
     for verb in (
-        "submit",
-        "lookup",
-        "describe",
-        "slurm_name",
-        "cancel_elsewhere",
-        "cancel",
-        "inspect",
-        "look",
-        "open_file",
+        *("submit", "lookup", "describe", "slurm_name", "cancel_elsewhere"),
+        *("cancel", "inspect", "look", "starts", "open_file"),
     ):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
     return stand_in

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from clusters.errors import Unreachable
+from clusters.filenames import Pattern, Task
 from clusters.models import Cluster, Poll
+from clusters.starts import Starts
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway
 
@@ -198,6 +200,10 @@ def test_a_clusters_own_download_service_is_named_where_it_has_one(cast: Cast) -
     body = cast.alice("GET", JOB).json()
     assert body["stdout_path"] == "https://data.plgrid.pl/download//home/plgalice/slurm-7.out?as=plgalice"
     assert body["stderr_path"] == "https://data.plgrid.pl/download//home/plgalice/err%20or/7.err?as=plgalice"
+    Job.objects.update(stdout="/w/x-%?_%a.out", stderr="/w/100%%.err")
+    body = cast.alice("GET", JOB).json()
+    assert body["stdout_path"] == "https://data.plgrid.pl/download//w/x-7_%25a.out?as=plgalice"
+    assert body["stderr_path"] == "https://data.plgrid.pl/download//w/100%25.err?as=plgalice"
 
 
 def test_a_submission_that_is_not_accepted_is_not_listed(cast: Cast) -> None:
@@ -275,3 +281,98 @@ def test_each_answer_comes_whatever_the_client_accepts(cast: Cast, fake: FakeGat
     fake.files[job.stdout] = b"hello\n"
     assert cast.alice("GET", f"{JOB}/stdout", HTTP_ACCEPT=accept).status_code == 200
     assert cast.alice("GET", JOB, HTTP_ACCEPT=accept).json()["job_id"] == job.job_id
+
+
+# Which files are a job's
+
+
+def told(job: Job, **values: Any) -> Job:
+    Job.objects.update(**values)
+    job.refresh_from_db()
+    return job
+
+
+def task(number: int, own: int | None = None) -> Task:
+    return Task(own or 7, 7, number, "n1")
+
+
+def test_an_arrays_output_is_that_of_the_tasks_that_have_started(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    told(job, stdout="/w/log_%a.txt", is_array=True)
+    fake.started = Starts(known=True, tasks=(task(2), task(10)))
+    fake.files = {f"/w/log_{number}.txt": b"%d\n" % number for number in (1, 2, 10)}
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert (answer.getvalue(), answer["Output-Tasks"]) == (b"2\n10\n", "2;size=2, 10;size=3")
+    assert fake.wanted
+    assert job.submitted_at
+    assert fake.wanted.since == int(job.submitted_at.timestamp()) - 300
+    assert fake.calls == ["starts hosts=False", "open_file"]
+
+
+def test_the_tasks_own_ids_are_tried_before_the_arrays(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    told(job, stdout="/w/x-%?.txt", is_array=True)
+    fake.started = Starts(known=True, tasks=(task(2, 8), task(10)))
+    fake.files = {"/w/x-7.txt": b"ten\n", "/w/x-8.txt": b"two\n"}
+    assert cast.alice("GET", f"{JOB}/stdout").getvalue() == b"two\nten\n"
+    assert fake.wanted
+    assert fake.wanted.since is None  # nobody else has such names
+
+
+@pytest.mark.parametrize(
+    "values", [{"status": "QUEUED"}, {"started_at": None}, {"started_at": None, "status": "QUEUED"}]
+)
+def test_a_job_that_has_not_started_has_no_file_that_others_may_write(
+    cast: Cast, fake: FakeGateway, job: Job, values: dict[str, Any]
+) -> None:
+    told(job, stdout="/w/log.txt", **values)
+    fake.files = {"/w/log.txt": b"of another job"}
+    fake.started = Starts(known=True, tasks=())
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert (answer.status_code, fake.calls) == (404, ["starts hosts=False"])
+    assert "start" in answer.json()["error_message"]
+
+
+def test_a_start_that_the_registry_has_not_heard_of_counts(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    told(job, stdout="/w/log.txt", status="QUEUED", started_at=None)
+    fake.files = {"/w/log.txt": b"its own\n"}
+    fake.started = Starts(known=True, tasks=(Task(7, 7),))
+    assert cast.alice("GET", f"{JOB}/stdout").getvalue() == b"its own\n"
+
+
+def test_a_name_with_the_jobs_id_or_a_job_that_runs_needs_no_question(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    told(job, status="QUEUED", started_at=None)
+    assert cast.alice("GET", f"{JOB}/stdout").status_code == 404
+    told(job, status="RUNNING", started_at=job.submitted_at, stdout="/w/log.txt")
+    assert cast.alice("GET", f"{JOB}/stdout").status_code == 404
+    assert fake.calls == ["open_file", "open_file"]
+
+
+def test_the_host_is_asked_for_where_it_is_in_the_name(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    told(job, stdout="/w/%N.txt")
+    fake.files = {"/w/n1.txt": b"on n1\n"}
+    fake.started = Starts(known=True, tasks=(Task(7, 7, None, "n1"),))
+    assert cast.alice("GET", f"{JOB}/stdout").getvalue() == b"on n1\n"
+    assert fake.calls == ["starts hosts=True", "open_file"]
+    fake.started = Starts(known=True, tasks=(Task(7, 7),))
+    assert "on which host" in cast.alice("GET", f"{JOB}/stdout").json()["error_message"]
+
+
+def test_tasks_that_slurm_has_forgotten_are_found_by_names_of_this_array_alone(
+    cast: Cast, fake: FakeGateway, job: Job
+) -> None:
+    told(job, stdout="/w/slurm-7_%a.out", is_array=True)
+    cast.alice("GET", f"{JOB}/stdout")
+    assert fake.wanted
+    assert fake.wanted.template == Pattern.of("/w/slurm-7_%a.out")
+    told(job, stdout="/w/log_%a.txt")
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert answer.status_code == 404
+    assert "SLURM no longer knows its tasks, and /w/log_%a.txt" in answer.json()["error_message"]
+    assert fake.calls == ["starts hosts=False", "open_file", "starts hosts=False"]
+
+
+def test_tasks_too_many_for_a_header_are_not_announced(cast: Cast, fake: FakeGateway, job: Job) -> None:
+    told(job, stdout="/w/log_%a.txt", is_array=True)
+    fake.started = Starts(known=True, tasks=tuple(task(number) for number in range(1000)))
+    fake.files = {f"/w/log_{number}.txt": b"." for number in range(1000)}
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert (len(answer.getvalue()), answer.has_header("Output-Tasks")) == (1000, False)

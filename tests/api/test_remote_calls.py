@@ -15,6 +15,7 @@ from django.utils import timezone
 from clusters import gateway, pool, ssh
 from clusters.calls import call
 from clusters.errors import TimedOut
+from clusters.files import Named, Wanted
 from clusters.models import Cluster
 from clusters.sbatch import Accepted
 from jobs import errands, tasks
@@ -71,9 +72,14 @@ ARGUMENTS: dict[str, Callable[[Cluster], tuple[Any, ...]]] = {
     "look": lambda zeus: (zeus, "plgalice"),
     "ping": lambda zeus: (zeus, "plgalice"),
     "greet": lambda zeus: (zeus,),
-    "open_file": lambda zeus: (zeus, "plgalice", "/home/plgalice/out"),
+    "starts": lambda zeus: (zeus, "plgalice", 7, 60),
+    "open_file": lambda zeus: (zeus, "plgalice", Wanted(((Named("/home/plgalice/out"),),))),
 }
-OPTIONS: dict[str, dict[str, Any]] = {"lookup": {"sbatch_is_over": True}, "look": {"everybody": False}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "lookup": {"sbatch_is_over": True},
+    "look": {"everybody": False},
+    "starts": {"earliest": 1, "hosts": True},
+}
 
 
 def test_every_verb_is_tried_here() -> None:
@@ -128,8 +134,8 @@ REQUESTS: dict[str, Callable[[Cast, str], object]] = {
 def test_a_request_holds_no_connection_while_a_cluster_answers(
     cast: Cast, fake: FakeGateway, zeus: Cluster, during: list[bool], name: str
 ) -> None:
-    job = registered(zeus, stdout="/home/plgalice/out")
-    fake.files = {"/home/plgalice/out": b"hello"}
+    job = registered(zeus, stdout="/home/plgalice/slurm-100.out")
+    fake.files = {"/home/plgalice/slurm-100.out": b"hello"}
     REQUESTS[name](cast, job.job_id)
     assert during == [False]
     assert fake.calls[0].split()[0] == name.split(maxsplit=1)[0]

@@ -88,7 +88,7 @@ def test_the_registry_holds_whatever_lies_within_the_bounds(
 
 
 def test_more_files_than_are_read_is_422(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:
-    registered(zeus)
+    registered(zeus, stdout="/home/plgalice/slurm-100.out")
     fake.outcome = TooMuch("/home/plgalice has more than 100000 files, too many to look through")
     answer = cast.alice("GET", "/api/jobs/100.x/stdout")
     assert (answer.status_code, answer.json()["error_message"]) == (422, str(fake.outcome))

@@ -1,4 +1,4 @@
-"""Files, directories and requests that say they are larger than any memory."""
+"""Files and requests that say they are larger than any memory."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from tests.live.faults.lane import Lane
 from tests.live.faults.waiting import eventually
 
 _TIB = 2**40
-_NAMES = 100_000
 _ROOM = 250  # MiB that a process may take in addition
 _SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
@@ -38,20 +37,10 @@ def asked_for(instance: Instance, attacker: Attacker, job: str) -> Iterator[None
 def file_with_holes(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[None]:
     """Have an output file of 16 TiB, almost all of it holes."""
     with attacker.folder("holes") as folder:
-        (folder / "large").touch()
-        os.truncate(folder / "large", 16 * _TIB - 4096)  # the most that ext4 takes
-        job = attacker.hold(lane, "#SBATCH -o large", directory=str(folder))
-        with asked_for(instance, attacker, job):
-            yield
-
-
-@contextmanager
-def crowded_directory(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[None]:
-    """Have a hundred thousand files that are named like the output files of an array job's tasks."""
-    with attacker.folder("crowded") as folder:
-        for number in range(_NAMES):
-            (folder / f"out-{number}.txt").touch()
-        job = attacker.hold(lane, "#SBATCH --array=0-3", "#SBATCH -o out-%a.txt", directory=str(folder))
+        job = attacker.hold(lane, "#SBATCH -o large-%j", directory=str(folder))
+        large = folder / f"large-{job.partition('.')[0]}"
+        large.touch()
+        os.truncate(large, 16 * _TIB - 4096)  # the most that ext4 takes
         with asked_for(instance, attacker, job):
             yield
 
@@ -66,10 +55,10 @@ case $BASH_EXECUTION_STRING in *"$_from"*)
     eval "${{BASH_EXECUTION_STRING//"$_from"//usr/bin/python3 {program} {kind}}}"; exit;;
 esac
 """
-    jobs = [attacker.hold(lane, "#SBATCH -o one"), attacker.hold(lane, "#SBATCH --array=0-3", "#SBATCH -o out-%a.txt")]
+    job = attacker.hold(lane, "#SBATCH -o one-%j")
     instance.node.restart(f"Subsystem sftp {_SFTP_SERVER}")
     try:
-        with attacker.starting_up(text), asked_for(instance, attacker, jobs[kind == "directory"]):
+        with attacker.starting_up(text), asked_for(instance, attacker, job):
             eventually(lambda: attacker.strikes, "the other server was started")
             yield
     finally:
@@ -100,14 +89,7 @@ def test_output_with_holes_of_terabytes_takes_neither_memory_nor_time_of_others(
         victim.watch()
 
 
-def test_output_among_a_hundred_thousand_names_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
-) -> None:
-    with within_bounds(instance), crowded_directory(instance, attacker, lane):
-        victim.watch()
-
-
-@pytest.mark.parametrize("kind", ["size", "data", "directory"])
+@pytest.mark.parametrize("kind", ["size", "data"])
 def test_sftp_server_of_a_user_takes_neither_memory_nor_time_of_others(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, kind: str
 ) -> None:

@@ -21,9 +21,10 @@ _BIG = 256 * 1024 * 1024  # bytes of a file with holes, more than all the buffer
 def unread_output(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[Crowd]:
     """Ask for a large output on many connections, and read nothing of it."""
     with attacker.folder("unread") as folder:
-        (folder / "large").touch()
-        os.truncate(folder / "large", _BIG)
-        job = attacker.hold(lane, "#SBATCH -o large", directory=str(folder))
+        job = attacker.hold(lane, "#SBATCH -o large-%j", directory=str(folder))
+        large = folder / f"large-{job.partition('.')[0]}"
+        large.touch()
+        os.truncate(large, _BIG)
         request = attacker.request("GET", f"/api/jobs/{job}/stdout")
         with Crowd(instance.port, [request], _MANY, reading=Reading.NOT) as crowd:
             yield crowd

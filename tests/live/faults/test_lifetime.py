@@ -50,10 +50,10 @@ def test_an_account_that_was_locked_is_refused_as_soon_as_its_connection_is_old(
 @pytest.fixture
 def output(instance: Instance, lane: Lane, caller: Client) -> tuple[str, bytes]:
     """The URL of a job's output, and what is in it."""
-    posted = caller.post(lane, lines=["#SBATCH --output=large"])
+    posted = caller.post(lane, lines=["#SBATCH --output=large-%j"])
     assert posted.code == 201, posted.body
     content = os.urandom(_LARGE)
-    file = instance.accounts[0].write("large", "")
+    file = instance.accounts[0].write(f"large-{posted.body['job_id'].partition('.')[0]}", "")
     file.write_bytes(content)
     url = f"/api/jobs/{posted.body['job_id']}/stdout"
     eventually(lambda: caller.call("HEAD", url).status_code == 200, "the output is found")

@@ -19,7 +19,7 @@ def output(
     caller: Client, lane: Lane, settled: Settled, instance: Instance, request: pytest.FixtureRequest
 ) -> Iterator[tuple[str, Path]]:
     """The URL of a held job's output, and where on the cluster it is; the directive `output` names the file."""
-    name = getattr(request, "param", "out")
+    name = getattr(request, "param", "out-%j")
     posted = caller.post(lane, lines=[f"#SBATCH --output={name}"])
     assert posted.code == 201, posted.body
     query = "SELECT stdout FROM jobs_job WHERE job_id = %s"
@@ -57,13 +57,13 @@ def test_a_start_up_file_in_the_place_of_the_server_is_an_error_with_a_reason(
 
 
 @pytest.mark.parametrize("output", ["4294967294" * 20 + "x"], indirect=True)
-def test_a_name_in_which_the_tasks_number_stands_often_is_looked_up(
+def test_a_file_with_the_name_of_one_that_a_job_has_not_begun_is_not_its_output(
     caller: Client, output: tuple[str, Path], instance: Instance
 ) -> None:
     url, path = output
-    assert path.name == "%a" * 20 + "x"
-    instance.accounts[0].write("1" * 250, "another file")
-    instance.accounts[0].write("1" * 250 + "y", "another file")
-    assert caller.call("GET", url).status_code == 404
-    instance.accounts[0].write("12" * 20 + "x", "the task's own file")
-    assert caller.call("GET", url).text == "the task's own file"
+    assert path.name == "4294967294" * 20 + "x"
+    instance.accounts[0].write("12" * 20 + "x", "another file")
+    instance.accounts[0].write(path.name, "of another job")
+    answer = caller.call("GET", url)
+    assert answer.status_code == 404
+    assert "it has not started" in answer.json()["error_message"]

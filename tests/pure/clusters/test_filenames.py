@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.filenames import Template
+from clusters.filenames import Pattern, Task, Template
 
 
 def task(pattern: str, name: str) -> int | None:
-    template = Template.of(pattern.encode())
+    template = Template.of(Pattern.of(pattern))
     assert template
     return template.task(name.encode())
 
@@ -61,9 +61,9 @@ def test_a_pattern_that_was_written_down_without_its_padding_finds_the_padded_fi
     assert [task("x_%a", name) for name in ("x_003", "x_010", "x_100")] == [3, 10, 100]
 
 
-@pytest.mark.parametrize("name", ["slurm-19.out", "100%", "%b", "%3", "%%a", "%123456789012a", "a%"])
+@pytest.mark.parametrize("name", ["slurm-19.out", "100%", "%b", "%3", "%%a", "%%%%a", "a%", "%j", "%a%j"])
 def test_a_name_without_the_number_of_a_task_is_no_pattern(name: str) -> None:
-    assert Template.of(name.encode()) is None
+    assert Template.of(Pattern.of(name)) is None
 
 
 @given(
@@ -71,7 +71,7 @@ def test_a_name_without_the_number_of_a_task_is_no_pattern(name: str) -> None:
 )
 def test_the_file_that_slurm_makes_of_a_pattern_is_its_tasks(pieces: list[str], number: int) -> None:
     pattern = "".join(["<", *pieces, "x%a>"])
-    template = Template.of(pattern.encode())
+    template = Template.of(Pattern.of(pattern))
     assert template
     padded = [str(number).rjust(width, "0").encode() for width in template.widths]
     name = b"".join(piece for pair in zip(template.literals, [*padded, b""], strict=True) for piece in pair)
@@ -83,3 +83,70 @@ def template_number(template: Template, name: bytes) -> bytes:
     number = template.task(name)
     assert number is not None
     return str(number).encode()
+
+
+TASK = Task(115, 112, 3, "n1")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/plain", "/plain"),
+        ("/%A_%a.%j", "/112_3.115"),
+        ("/%3a%5j%012J", "/003001150000000115"),
+        ("/%N-%9N-%n%2t%s", "/n1-n1-000batch"),
+        ("/%%a%%%%%a", "/%a%%3"),
+        ("/%q%5q%5%%-5j%", "/%q5q5%-5j%"),
+        ("/%99999999999a", "/0000000003"),
+    ],
+)
+def test_a_file_is_named_as_slurm_does(pattern: str, path: str) -> None:
+    assert Pattern.of(pattern).path(TASK) == path
+
+
+def test_without_an_array_the_number_is_slurms_own_for_none() -> None:
+    assert Pattern.of("/%A_%a").path(Task(7, 7)) == "/7_4294967294"
+
+
+def test_a_host_that_is_not_known_makes_no_name() -> None:
+    with pytest.raises(ValueError, match="host"):
+        Pattern.of("/%N").path(Task(7, 7))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("/x", ["/x"]),
+        ("/%?", ["/115", "/112"]),
+        ("/%?_%?", ["/115_115", "/115_112", "/112_115", "/112_112"]),
+        ("/%?%?%?%?", ["/" + "115" * 4, "/" + "112" * 4]),
+        ("/%%%!", ["/%j", "/%A"]),
+        ("/%%%!%?", ["/%j115", "/%A115", "/%j112", "/%A112"]),
+    ],
+)
+def test_what_is_open_has_variants_with_the_tasks_own_ids_first(pattern: str, paths: list[str]) -> None:
+    assert [variant.path(TASK) for variant in Pattern.of(pattern).variants()] == paths
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("/7/out", False),
+        ("/%j/out", False),
+        ("/slurm-7.out", True),
+        ("/slurm-17.out", False),
+        ("/slurm-7_%a.out", True),
+        ("/x%j", True),
+        ("/%?", True),
+        ("/%a", False),
+    ],
+)
+def test_a_name_with_the_jobs_id_is_no_other_jobs(pattern: str, names: bool) -> None:
+    assert Pattern.of(pattern).names_job(7) is names
+
+
+@given(st.lists(st.sampled_from(["%a", "%3a", "%j", "%N", "%?", "%!", "%%", "%", "1", "x", "%1", "%q"]), max_size=8))
+def test_a_pattern_that_is_written_down_is_read_the_same(pieces: list[str]) -> None:
+    pattern = Pattern.of("".join(pieces))
+    again = Pattern.of(pattern.written())
+    assert "".join(map(str, again.pieces)) == "".join(map(str, pattern.pieces))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import sbatch, shell, slurm
+from clusters import sbatch, shell, slurm, starts
 from clusters.errors import TimedOut
-from clusters.filenames import Template
+from clusters.filenames import Pattern, Template
 from clusters.gateway import _accepted_before
 from tests.pure.clusters.steps import Bytes, Heard, Text, steps_of
 
@@ -49,14 +49,16 @@ READERS: dict[str, Callable[[str], object]] = {
     "an unfinished submission": lambda text: _accepted_before(TimedOut("", stdout=Bytes(text.encode()))),
     "sections": lambda text: shell.sections(Bytes(text.encode()), MARKER),
     "an unfinished answer": lambda text: shell.without_markers(Bytes(text.encode()), MARKER),
-    "a pattern of names": lambda text: Template.of(Bytes(text.encode())),
+    "a job's tasks": lambda text: starts.parse(12, found(text, text, text), 1),
+    "a list of nodes": lambda text: starts._first(Text(text)),
+    "a pattern of names": lambda text: Pattern.of(Text(text)).variants(),
     "a name": lambda text: Template((b"1", b"", b"x"), (0, 3)).task(Bytes(b"1" + text.encode())),
     "a name of many numbers": lambda text: _template(text).task(Bytes(text.replace("%a", "1").encode())),
 }
 
 
 def _template(text: str) -> Template:
-    return Template.of(f"{text}x%a".encode()) or pytest.fail("there is a placeholder")
+    return Template.of(Pattern.of(f"{text.replace('%', '%a')}x%a")) or pytest.fail("there is a placeholder")
 
 
 @pytest.fixture(autouse=True, scope="module")

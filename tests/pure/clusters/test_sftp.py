@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from clusters import files, sftp, sftpserver
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut, TooMuch
-from clusters.files import OutputFile
+from clusters.filenames import Pattern
+from clusters.files import Named, OutputFile, Wanted
 from tests.pure.clusters.sftp_servers import DIRECTORY, PIPE, OpenSSH, Scripted, attributes, packet, status, text
 
 STAT, OPEN, READ, CLOSE, OPENDIR, READDIR = 17, 3, 5, 4, 11, 12
@@ -28,7 +29,10 @@ TIMEOUT = 30.0
 @contextmanager
 def opened(channel: OpenSSH | Scripted, path: object) -> Iterator[OutputFile]:
     client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
-    with files.opened(client, str(path)) as file:
+    template = Pattern.of(str(path))
+    tasks = bool(template.letters)
+    wanted = Wanted((), None, template) if tasks else Wanted(((Named(str(path)),),))
+    with files.opened(client, wanted) as file:
         yield file
 
 
@@ -331,3 +335,63 @@ def test_whatever_a_server_answers_is_a_file_or_a_cluster_error(
     with suppress(ClusterError, FileNotFoundError), opened(channel, path) as file:
         assert 0 <= file.size < 2**63
         assert sum(len(piece) for piece in itertools.islice(file.pieces, 50)) <= file.size
+
+
+# Which files
+
+
+def wanted_of(directory: Path, *variants: list[tuple[str, int]], since: int | None = None) -> Wanted:
+    named = [tuple(Named(str(directory / name), task) for name, task in variant) for variant in variants]
+    return Wanted(tuple(named), since)
+
+
+def read(channel: OpenSSH | Scripted, wanted: Wanted) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+    client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
+    with files.opened(client, wanted) as file:
+        return b"".join(file.pieces), file.tasks
+
+
+def test_the_first_names_count_of_which_a_file_is_there_that_no_later_ones_share(
+    openssh: OpenSSH, tmp_path: Path
+) -> None:
+    own, shared = [("x-8", 1), ("x-7", 2)], [("x-7", 1), ("x-7", 2)]
+    (tmp_path / "x-7").write_text("seven")
+    assert read(openssh, wanted_of(tmp_path, own, shared)) == (b"seven", ((1, 5),))
+    (tmp_path / "x-8").write_text("eight")
+    with OpenSSH.started() as another:
+        assert read(another, wanted_of(tmp_path, own, shared)) == (b"eightseven", ((1, 5), (2, 5)))
+
+
+def test_a_file_that_is_older_than_the_job_is_anothers(openssh: OpenSSH, tmp_path: Path) -> None:
+    for name, at in (("old", 1_000), ("new", 2_000)):
+        (tmp_path / name).write_text(name)
+        os.utime(tmp_path / name, (at, at))
+    both = [("old", 1), ("new", 2)]
+    assert read(openssh, wanted_of(tmp_path, both, since=2_000)) == (b"new", ((2, 3),))
+    with OpenSSH.started() as another, pytest.raises(FileNotFoundError):
+        read(another, wanted_of(tmp_path, both, since=2_001))
+
+
+def test_many_files_are_asked_for_some_at_a_time_and_told_in_any_order() -> None:
+    asked: list[bytes] = []
+    most = 0
+
+    def note(number: bytes, rest: bytes) -> bytes:
+        nonlocal most
+        asked.append(packet(105, number, attributes(int(rest[4:]) % 7)))
+        most = max(most, len(asked))
+        return b""
+
+    channel = server(stat=note)
+    channel.at_end = asked.pop
+    client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
+    told = list(client.stats([b"%d" % number for number in range(500)]))
+    assert [each.size for each in told if each] == [number % 7 for number in range(500)]
+    assert most <= 64
+
+
+def test_more_tasks_than_are_joined_are_too_much_before_anything_is_asked() -> None:
+    channel = server()
+    with pytest.raises(TooMuch, match="10000 tasks"):
+        read(channel, wanted_of(Path("/w"), [(f"x{number}", number) for number in range(10_001)]))
+    assert channel.requests == 0

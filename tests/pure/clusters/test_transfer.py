@@ -18,6 +18,7 @@ import pytest
 
 from clusters import files, scripts
 from clusters.errors import Failed, Malformed, Refused, TimedOut
+from clusters.files import Named, Wanted
 from clusters.session import Lease
 from clusters.ssh import Endpoint
 from clusters.transfer import Transfer
@@ -137,8 +138,12 @@ def transfer(login: Login, monkeypatch: pytest.MonkeyPatch) -> Iterator[Transfer
         yield began
 
 
+def wanted(path: Path) -> Wanted:
+    return Wanted(((Named(str(path)),),))
+
+
 def read(login: Login, path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    with transfer(login, monkeypatch) as began, files.opened(began.current(), str(path), began.current) as file:
+    with transfer(login, monkeypatch) as began, files.opened(began.current(), wanted(path), began.current) as file:
         return b"".join(file.pieces)
 
 
@@ -192,7 +197,7 @@ def test_a_download_goes_on_over_a_new_connection_in_this_way_too(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = Login("echo Welcome")
-    with transfer(login, monkeypatch) as began, files.opened(began.current(), str(output), began.current) as file:
+    with transfer(login, monkeypatch) as began, files.opened(began.current(), wanted(output), began.current) as file:
         received = bytearray(next(file.pieces))
         login.old = True
         for piece in file.pieces:
