@@ -39,7 +39,7 @@ def reason(exc: Exception) -> str:
     if isinstance(exc, OSError | ImportError) or type(exc).__name__ == "ImproperlyConfigured":
         return str(exc)
     frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if _is_own(Path(frame.filename))]
-    return f"{type(exc).__name__} in {frames[-1].filename}, line {frames[-1].lineno}"
+    return f"{type(exc).__name__} in {frames[-1].filename}, line {frames[-1].lineno}; `deploy/manage check` says more"
 
 
 def _is_own(file: Path) -> bool:

@@ -83,9 +83,13 @@ def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     assert "cret" not in said
 
 
-def test_what_is_no_word_of_a_setting_is_told_by_its_place() -> None:
-    said = refusal("celery", "--version", ACCOUNT_UIDS="1-2", POLL_INTERVAL="secret")
-    assert said.startswith(f"The service cannot start: ValueError in {ROOT}/submitter/settings.py, line ")
+@pytest.mark.parametrize(
+    ("setting", "file"), [("POLL_INTERVAL", "submitter/settings.py"), ("FRONT_SERVERS", "submitter/frontserver.py")]
+)
+def test_a_value_that_cannot_be_read_is_told_by_its_place(setting: str, file: str) -> None:
+    said = refusal("gunicorn", "--version", **{setting: "secret"})
+    assert said.startswith(f"The service cannot start: ValueError in {ROOT}/{file}, line ")
+    assert said.endswith("; `deploy/manage check` says more")
 
 
 def test_another_program_is_refused() -> None:
