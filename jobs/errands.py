@@ -13,7 +13,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from audit import operators
-from clusters.errors import ClusterError, Refused, TimedOut
+from clusters.errors import ClusterError, Failed, Refused, TimedOut
 from jobs import locks, refresh, registry
 from jobs.models import Errand, Job, Source, Step, Verb
 
@@ -87,7 +87,7 @@ def _do(step: Step) -> bool:
         outcome = _abort(step) if step.errand.verb == Verb.ABORT else _refresh(step)
         step.state, step.outcome = Step.State.DONE, outcome
     except (ClusterError, ValueError) as exc:
-        answered, fault = isinstance(exc, ValueError), exc
+        answered, fault = isinstance(exc, ValueError | Failed), exc
         step.state, step.outcome = Step.State.FAILED, f"{type(exc).__name__}: {exc}"
     _write_down(step, _word(fault))
     return answered

@@ -61,7 +61,8 @@ def _cancel(job: Job) -> list[Record]:
 
 def _own(job: Job, records: Iterable[Record]) -> list[Record]:
     """Return those of `records` that are of this submission of `job`: ids wrap, also from one user to another."""
-    return of_this_submission(job, [record for record in records if record.user == job.account])
+    own = (job.slurm_id, job.account)
+    return of_this_submission(job, [record for record in records if (record.job, record.user) == own])
 
 
 def _held(records: Iterable[Record]) -> list[Record]:
