@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clusters import bounds, jobnames, slurm
 from clusters.bounds import number
+from clusters.columns import moment
 from clusters.errors import Failed, Malformed
 from clusters.filenames import Task
 from clusters.shell import Section
@@ -58,7 +59,7 @@ def _rows(job: int, text: str, earliest: int) -> Iterator[_Row]:
         try:
             name, own, submitted, nodes = line.split("|")
             of, task = jobnames.split(name)
-            at = slurm.moment(submitted)
+            at = moment(submitted)
             if of != job or (at and at.timestamp() < earliest) or ("+" in name and task != "0"):
                 continue
             plain = task is None or "+" in name

@@ -133,8 +133,8 @@ DESTROY = _call(
 )
 _OUTPUT_TASKS = _header(
     "Output-Tasks",
-    "of an array: whose files follow each other, as `3;size=120, 12;size=64` (task, bytes; RFC 8941); of tasks that share "
-    "a file the first; absent where there are too many for a header",
+    "of an array: whose files follow each other, as `3;size=120, 12;size=64` (task, bytes; RFC 8941); of tasks that "
+    "share a file the first; absent where there are too many for a header",
     response=[200],
 )
 STDOUT = _call(

@@ -23,7 +23,7 @@ _RULES = {
     f"was it cut off at a line break? {_ENCODED[0].upper()}{_ENCODED[1:]}": "pem-boundary pem-not-base64",
     _WHOLE_FILE: (
         "certificate-malformed certificate-missing der extension-duplicate issuer-ambiguous issuer-missing junk "
-        "key-doubled key-format key-malformed key-missing key-not-of-leaf key-not-proven not-pem nul-byte pem-label "
+        "key-doubled key-format key-malformed key-missing key-not-of-leaf key-not-proven not-pem nul-byte "
         "pkcs12 proxy-info-duplicate proxy-info-malformed path-invalid signature-invalid"
     ),
     _NEW_PROXY: (
@@ -42,7 +42,8 @@ _RULES = {
     ),
     _OPERATORS: (
         "ca-expired ca-incomplete ca-key-usage ca-not-ca ca-not-yet-valid ca-path-length ca-unknown crl-missing "
-        "crl-signature crl-stale crl-unreadable issuer-not-ca name-constraints signing-policy signing-policy-missing"
+        "crl-signature crl-stale crl-unreadable crl-weak issuer-not-ca name-constraints signing-policy "
+        "signing-policy-missing"
     ),
     f"{_OPERATORS} to map it to an account in the grid-mapfile": "dn-unmapped mapping-disputed account-forbidden",
     "look at the proxy that you send; the address is heard again when the time is over": "too-many-refusals",

@@ -79,7 +79,10 @@ def test_a_submission_that_came_to_nothing_is_told_with_its_outcome(
     [
         ({"host": "xyzzy"}, "host: unknown host; known hosts: zeus.cyfronet.pl; script: This field is required."),
         (ORDER | {"tag": ""}, "tag: must be 1 to 255 printable characters"),
-        (ORDER | {"#!/bin/sh\nxyzzy": "xyzzy"}, "another field: unknown field"),
+        (
+            ORDER | {"#!/bin/sh\nxyzzy": "xyzzy"},
+            "another field: unknown field; this call takes: host, script, working_directory, tag",
+        ),
     ],
 )
 def test_a_refusal_is_told_with_its_reason(cast: Cast, body: dict[str, str], reason: str) -> None:

@@ -110,7 +110,7 @@ def test_an_ended_job_is_deleted_without_asking_the_cluster(cast: Cast, fake: Fa
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("RUNNING", "ABORTED"), ("CANCELLED", "ABORTED"), ("COMPLETED", "FINISHED")]
+    ("state", "status"), [("COMPLETING", "ABORTED"), ("CANCELLED", "ABORTED"), ("COMPLETED", "FINISHED")]
 )
 def test_a_deleted_job_ends_in_the_registry_as_well(
     cast: Cast, fake: FakeGateway, path: str, state: str, status: str

@@ -1,14 +1,8 @@
-"""`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out.
-
-A FILE is a proxy as grid-proxy-init writes it, or the Base64 of one as it is sent in a header; `-` is standard input.
-The private key need not be in it: whoever helps a user should not ask for it. Needed are the trust directory and the
-PROXY_... settings; no service, no database and no secret. The exit code is 0 if all were accepted, 1 if one was
-refused, and 2 if one could not be read.
-"""
+"""`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out."""
 
 import base64
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,7 +20,14 @@ from proxyauth.gate import follow_gridmap, may_be_used, now
 from proxyauth.gridmap import Gridmap
 from proxyauth.policy import Need
 
-_HELP = __doc__
+_HELP = """
+Say why a proxy gets in, or which rule keeps it out. FILE is a proxy as grid-proxy-init writes it, or the Base64 of one
+as it is sent in a header; - is standard input. The private key need not be in it: whoever helps a user should not ask
+for it.
+
+Needed are the trust directory and the PROXY_... settings; no service, no database and no secret. The exit code is 0
+if all were accepted, 1 if one was refused, and 2 if one could not be read.
+"""
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 _STANDARD_INPUT = "-"
 _MOST = 2 * credential.MAX_HEADER  # bytes that are read of a file; more than a header and its line breaks
@@ -56,11 +57,12 @@ class Command(BaseCommand):
     """Judge proxy files as the service would: one file with every rule that was asked, several with a line each."""
 
     help = _HELP
+    examples = (
+        "checkproxy /tmp/x509up_u1000",
+        "checkproxy --trust-dir /etc/grid-security/certificates --at 2026-11-27T12:00 proxy.pem",
+        "checkproxy - < header.txt",
+    )
     requires_system_checks = ()
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        """Leave the lines of the description as they are."""
-        return super().create_parser(prog_name, subcommand, **kwargs, formatter_class=RawDescriptionHelpFormatter)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""

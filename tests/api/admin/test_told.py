@@ -52,7 +52,7 @@ def test_what_was_done_to_many_jobs_is_found_by_each_ones_job_id(
 ) -> None:
     browser = enter("operator")
     fake.queued = [
-        record("RUNNING", job=job.slurm_id, user=job.account, submitted_at=job.submitted_at, ended_at=None)
+        record("COMPLETING", job=job.slurm_id, user=job.account, submitted_at=job.submitted_at, ended_at=None)
         for job in jobs
     ]
     act(browser, jobs, verb, no_celery)
@@ -112,6 +112,7 @@ def test_what_is_done_to_a_cluster_has_a_word_of_its_own(
     expected: tuple[str, str],
     words: str,
 ) -> None:
+    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
     if stands:
         monkeypatch.setattr(*stands)
     browser = enter("administrator")

@@ -229,8 +229,8 @@ def test_the_header_s_value_is_judged_as_the_file_is(
     [
         (b"", "not-pem: this is neither PEM nor the Base64 of it: the header is empty"),
         (b"hello, world", "not-pem: this is neither PEM nor the Base64 of it: the header was sent more than once"),
-        (b"\xff\xfe", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64"),
-        (b"hello", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64"),
+        (b"\xff\xfe", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64 on one line"),
+        (b"hello", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64 on one line"),
         (b"cHJveHk=", "not-pem: this is not PEM"),
         (b"A" * 40_000, "header-too-long: the header is longer than 32768 characters"),
         (b"\0" * 10_000_000, "header-too-long: the header is longer than 32768 characters"),
