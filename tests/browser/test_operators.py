@@ -38,6 +38,7 @@ def test_the_start_page_shows_real_data_on_every_screen(
     zeus: Cluster,
 ) -> None:
     alice.complete(alice.submit(zeus, "true", tag="a tag as long as those that people choose for a run of November"))
+    alice.submit(zeus, "true", tag="without-a-blank/" + 60 * "x")
     alice.order(zeus, "#!/bin/bash\n#SBATCH --no-such-option\n")
     page = enter("chief", dark=dark, size=size)
     page.wait_for_selector(".verdict h2")
