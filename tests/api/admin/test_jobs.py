@@ -144,7 +144,7 @@ def test_operators_are_told_of_an_end_what_the_api_tells(
     page = browser.get(f"{LIST}{jobs[0].pk}/change/").text
     shown = re.search(r"field-exited.*?readonly\">(.*?)<", page, re.DOTALL)
     assert shown
-    assert shown[1] == (told[0] or (f"ended by signal {told[1]}" if told[1] else "-"))
+    assert shown[1] == (told[0] or (f"ended by signal {told[1]}" if told[1] else ""))
 
 
 @pytest.mark.parametrize(
