@@ -1,14 +1,13 @@
 """PURE. Names of output files: the patterns that the registry keeps, and which file SLURM makes of one for which task.
 
-A pattern is written as in `sbatch -o`, with `%%` for each percent sign that stands for itself. Two places are our own,
-for what scontrol leaves open: `%?` is `%j` or `%A`, and `%!` the letter j or A.
-Sources: the manual page of sbatch, "filename pattern"; what SLURM 22.05 has made of each
-(tests/live/test_output_files.py).
+A pattern is written as in `sbatch -o`, with `%%` for each percent sign that stands for itself. Three places are ours,
+because of what scontrol leaves open: `%?` is `%j` or `%A`, `%!` the letter j or A, and `%*` a `%a` of unknown width.
+Sources: the manual page of sbatch, "filename pattern"; what SLURM has made of each (tests/recorded).
 """
 
 import itertools
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +17,8 @@ _MOST_DIGITS = 10  # of a task's number (uint32_t in slurm.h), and SLURM's own e
 _DIGITS = string.digits.encode()
 _NUMBERS = frozenset("AajJnt")  # places that are padded
 _PLACES = _NUMBERS | frozenset("Ns")
-_OPEN = frozenset("?!")
+_OPEN = frozenset("?!*")
+_WIDTHS = (0, *range(2, _MOST_DIGITS + 1))
 _MOST_OPEN = 3  # places `%?` that are tried one by one
 
 
@@ -61,7 +61,7 @@ class Pattern:
 
     def of_array(self, array: int) -> str:
         """Return it as people know it, for the job or array `array`."""
-        told = {"?": str(array), "!": "j"}
+        told = {"?": str(array), "!": "j", "*": "%a"}
         return "".join(
             piece if isinstance(piece, str) else told.get(piece.letter, f"%{piece.width or ''}{piece.letter}")
             for piece in self.pieces
@@ -69,22 +69,27 @@ class Pattern:
 
     def variants(self) -> "list[Pattern]":
         """Return what it may mean, without open places; first what has the tasks' own ids, which nobody else has."""
-        count = sum(piece == Place("?") for piece in self.pieces)
+        count = sum(isinstance(piece, Place) and piece.letter == "?" for piece in self.pieces)
         ids: Sequence[tuple[str, ...]] = [("j",) * count, ("A",) * count] if count else [()]
         if 1 < count <= _MOST_OPEN:
             ids = sorted(itertools.product("jA", repeat=count), key=lambda choice: choice.count("A"))
         letters = "jA" if Place("!") in self.pieces else "j"
-        return [self._decided(choice, letter) for choice in ids for letter in letters]
+        widths = _WIDTHS if Place("*") in self.pieces else (0,)
+        return [self._decided(*each) for each in itertools.product(ids, letters, widths)]
 
-    def _decided(self, ids: Sequence[str], letter: str) -> "Pattern":
+    def _decided(self, ids: Sequence[str], letter: str, width: int) -> "Pattern":
         choice = iter(ids)
-        decided: list[str | Place] = []
-        for piece in self.pieces:
-            if piece == Place("!"):
-                decided.append(letter)
-            else:
-                decided.append(Place(next(choice)) if piece == Place("?") else piece)
-        return Pattern(tuple(decided))
+        meant: dict[str, Callable[[Place], str | Place]] = {
+            "!": lambda _: letter,
+            "*": lambda _: Place("a", width),
+            "?": lambda piece: Place(next(choice), piece.width),
+        }
+        return Pattern(
+            tuple(
+                meant[piece.letter](piece) if isinstance(piece, Place) and piece.letter in meant else piece
+                for piece in self.pieces
+            )
+        )
 
     def names_job(self, job: int) -> bool:
         """Return whether the file's own name has the id of `job`, or of its tasks: then no other job writes to it."""
@@ -94,7 +99,12 @@ class Pattern:
 
     def with_array(self, array: int) -> "Pattern":
         """Return it with the array's id in its places."""
-        return Pattern(tuple(str(array) if piece == Place("A") else piece for piece in self.pieces))
+        return Pattern(
+            tuple(
+                str(array).rjust(piece.width, "0") if isinstance(piece, Place) and piece.letter == "A" else piece
+                for piece in self.pieces
+            )
+        )
 
     def path(self, task: Task) -> str:
         """Return the path of `task`'s file. Raises ValueError where that takes a host which is not known."""
@@ -158,13 +168,13 @@ def placeholder(text: str, at: int, places: frozenset[str] = _PLACES) -> tuple[s
     while end < len(text) and text[end] in string.digits:
         end += 1
     digits, letter = text[at + 1 : end], text[end : end + 1]
-    if letter in places and letter:
+    if letter and letter in places | _OPEN:
         return Place(letter, min(int(digits[:_MOST_DIGITS] or "0"), _MOST_DIGITS)), end + 1
     if digits:
         return digits, end
     if letter == "%":
         return "%", end + 1
-    return (Place(letter), end + 1) if letter in _OPEN and letter else (None, end)
+    return None, end
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,10 @@ def opened(sftp: Client, wanted: Wanted, current: Callable[[], Client] | None = 
 def _found(sftp: Client, wanted: Wanted) -> list[_Part]:
     """Return the files of the first variant of which there is one that is no other variant's."""
     *own, last = wanted.variants
-    shared = {named.path for named in last}
-    for variant in own:
-        apart = [named for named in variant if named.path not in shared]
-        if _parts(sftp, apart[:_PROBED], wanted.since):
+    for number, variant in enumerate(own, start=1):
+        later = {named.path for other in wanted.variants[number:] for named in other[:_PROBED]}
+        apart = [named for named in variant[:_PROBED] if named.path not in later]
+        if _parts(sftp, apart, wanted.since):
             return _parts(sftp, variant, wanted.since)
     return _parts(sftp, last, wanted.since)
 

@@ -16,7 +16,7 @@ from clusters.columns import moment
 from clusters.errors import Failed, Malformed
 from clusters.filenames import NO_TASK
 from clusters.shell import Section, decoded
-from clusters.shownpaths import Shown
+from clusters.shownpaths import Filled, Shown
 from clusters.slurm import checked
 
 # How `timeout` ends what took too long (coreutils: 124, and 128 + SIGKILL where that was needed; 256 + that in ksh).
@@ -207,7 +207,7 @@ def _is_of_array(job: int, first_line: str) -> bool:
 
 def _fields(description: str) -> dict[str, str]:
     """Return what is told in the lines `   Key=value` that count here."""
-    fields = dict.fromkeys(("StdOut", "StdErr", "SubmitTime", "UserId", "WorkDir"), "")
+    fields = dict.fromkeys(("StdOut", "StdErr", "SubmitTime", "UserId", "WorkDir", "SubmitLine", "OverSubscribe"), "")
     for line in description.split("\n")[1:]:
         key, _, value = line.partition("=")
         if key.startswith("   ") and key[3:] in fields:
@@ -228,8 +228,21 @@ def _shown(job: int, description: str, fields: dict[str, str]) -> Shown:
     except ValueError as exc:
         raise Malformed(f"scontrol: JobId={own[:300]!r}") from exc
     return Shown(
-        own_id, job if task else own_id, task, fields["UserId"].partition("(")[0], name.strip(" "), fields["WorkDir"]
+        own_id,
+        job if task else own_id,
+        task,
+        fields["UserId"].partition("(")[0],
+        name.strip(" "),
+        fields["WorkDir"],
+        _filled(fields),
     )
+
+
+def _filled(fields: dict[str, str]) -> Filled:
+    """Return what this version of scontrol fills in, by what else it shows."""
+    if not fields["SubmitLine"]:
+        return Filled.SOME
+    return Filled.ALL if " Exclusive=" in fields["OverSubscribe"] else Filled.MOST
 
 
 def _pattern(fields: dict[str, str], key: str, shown: Shown, tasks: Sequence[tuple[dict[str, str], Shown]]) -> str:

@@ -1,20 +1,34 @@
 """PURE. From the path of an output file that scontrol shows back to the pattern that makes it (`clusters.filenames`).
 
 scontrol fills `%A %a %j %u %x` in wherever they stand, also where SLURM does not: behind `%%`, and in a path with a
-backslash, of which SLURM takes each character for itself. The other places, and all that have a width, it leaves.
-Source: what SLURM 22.05 shows, and the files that it makes (tests/live/test_output_files.py).
+backslash, of which SLURM takes each character for itself. The other places, and all that have a width, it leaves. Newer
+ones (24.11 was seen) fill in as SLURM does, widths and `%%` too, all but `%N %n %t %s %J`; the newest (26.05) these
+too.
+Source: what SLURM 22.05, 24.11 and 26.05 show, and the files that they make (tests/recorded).
 """
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from clusters.filenames import NO_TASK, Place, literal, placeholder
 
 _FILLED_IN = frozenset("Aajux")  # by scontrol, where they have no width
+_ALWAYS_LEFT = frozenset("JNnst")
+_NO_HOST = "(null)"  # stands for that of a job that waits
+_LONGEST_NUMBER = 10  # digits, with the zeros before it
 _LEFT = frozenset("AajJnNstux")  # by scontrol, where they have one, and some always
 _MOST_SLOTS = 7  # whose meanings are tried one by one; where there are more, only those of the name count
 _MOST_OTHERS = 4  # tasks whose paths these are compared with
+
+
+class Filled(Enum):
+    """Which places scontrol fills in, by its version."""
+
+    SOME = "20.11 to 22.05"
+    MOST = "24.11"
+    ALL = "26.05"
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,7 @@ class Shown:
     user: str = ""
     name: str = ""
     directory: str = ""
+    filled: Filled = Filled.SOME
 
 
 @dataclass
@@ -89,8 +104,10 @@ class _Reader:
                 self._take(self._odd_name, literal(self._odd_name))
             elif self._plain:
                 self._take_plain(sign)
+            elif self._shown.filled is Filled.ALL and (sign == "%" or self._path.startswith(_NO_HOST, self._at)):
+                self._take(*("%", "%%") if sign == "%" else (_NO_HOST, "%N"))
             elif sign == "%":
-                self._take_signs()
+                self._take_left() if self._shown.filled is Filled.MOST else self._take_signs()
             elif not self._take_number():
                 self._take(sign, sign)
         self._end_run()
@@ -152,13 +169,27 @@ class _Reader:
         else:  # of a number that no place follows SLURM drops the sign
             self._take("%", "" if place else "%%")
 
+    def _take_left(self) -> None:
+        """Take a percent sign that a newer scontrol has left: that of a place, or itself."""
+        place, after = placeholder(self._path, self._at, _ALWAYS_LEFT)
+        digits = isinstance(place, str) and place != "%"
+        if isinstance(place, Place) and place.letter in _ALWAYS_LEFT:
+            self._take_place(place, self._path[self._at : after])
+        elif digits and self._path[after : after + 1] not in _FILLED_IN and not self._found_number(self._at + 1):
+            self._take("%", "")
+        else:
+            self._take("%", "%%")
+
+    def _found_number(self, at: int) -> tuple[str, str] | None:
+        return self._found(at, [*self._numbers, (NO_TASK, "a"), *self._ids])
+
     def _take_place(self, place: Place, shown: str) -> None:
         """Take a place that scontrol has left, and fill in what is known."""
         values = {"A": str(self._shown.array), "n": "0", "t": "0"}
         words = {"s": "batch", "u": self._shown.user, "x": self._shown.name}
         if not self._shown.number:
             values |= {"a": NO_TASK, "j": str(self._shown.job), "J": str(self._shown.job)}
-        if place.letter in "?!" or shown[1:] in _FILLED_IN:
+        if place.letter in "?!*" or shown[1:] in _FILLED_IN:
             self._take(shown, literal(shown))  # it is of a name or a directory
         elif place.letter in words:
             self._take(shown, literal(words[place.letter]))
@@ -169,24 +200,40 @@ class _Reader:
 
     def _take_number(self) -> bool:
         """Take a number that scontrol has filled in, if one begins here."""
-        found = self._found(self._at, [*self._numbers, *self._ids] if self._shown.number else [])
+        if not self._shown.number:
+            return False
+        zeros = self._zeros()
+        found = self._found_number(self._at + zeros) or (self._found_number(self._at) if zeros else None)
         if found is None:
             return False
         number, letter = found
+        if self._path.startswith(number, self._at):
+            zeros = 0
+        number = "0" * zeros + number
+        width = len(number) if zeros else ""
         if letter == "!":
-            self._take(number, "%?", "id", own="%j", array=number)
+            self._take(number, f"%{width}?", "id", own=f"%{width}j", array=number)
         elif letter == "a" and number != NO_TASK:
-            self._take(number, "%a", "task", task="%a", same=number)
+            self._take(number, f"%{width}a", "task", task=f"%{width}a", same=number)
         else:
-            filled = {"j": ("%j", "own"), "a": ("%a", "number")}
+            waits = "%a" if self._shown.filled is Filled.SOME else "%*"
+            filled = {"j": (f"%{width}j", "own"), "a": (waits, "number")}
             self._take(number, *filled.get(letter, (number, "")))
         return True
 
+    def _zeros(self) -> int:
+        """Return how many zeros a newer scontrol may have put before a number here."""
+        if self._shown.filled is Filled.SOME or self._path[self._at - 1 : self._at].isdigit():
+            return 0
+        rest = self._path[self._at : self._at + _LONGEST_NUMBER]
+        return len(rest) - len(rest.lstrip("0"))
+
     def _found(self, at: int, values: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
-        """Return the first of `values` that stands at `at`, with its letter."""
+        """Return the longest of `values` that stands at `at`, with its letter."""
         if at < self._filled_from:
             return None
-        return next((each for each in values if self._path.startswith(each[0], at)), None)
+        there = (each for each in values if self._path.startswith(each[0], at))
+        return max(there, key=lambda each: len(each[0]), default=None)
 
 
 def _decide(pieces: list[_Piece], others: Sequence[tuple[str, Shown]]) -> None:
@@ -216,7 +263,12 @@ def _decide(pieces: list[_Piece], others: Sequence[tuple[str, Shown]]) -> None:
 def _as_shown(pieces: Sequence[_Piece], meant: dict[int, str], task: Shown) -> str:
     """Return the path that scontrol shows of another task, if the slots are what is `meant`."""
     values = {"own": str(task.job), "array": str(task.array), "number": task.number, "task": task.number}
-    return "".join(values.get(meant.get(number, piece.slot), piece.shown) for number, piece in enumerate(pieces))
+    return "".join(
+        values.get(meant.get(number, piece.slot), piece.shown).rjust(
+            len(piece.shown) if piece.slot and piece.shown.startswith("0") else 0, "0"
+        )
+        for number, piece in enumerate(pieces)
+    )
 
 
 def _within_digits(pieces: Sequence[_Piece], at: int) -> bool:

@@ -27,7 +27,7 @@ _DISCARDED = "/dev/null"  # what SLURM makes of `-o none`, too
 _LONGEST_SHOWN = 1_000  # characters of a path
 _LONGEST_HEADER = 4_000  # characters; front servers take 4 KiB of headers or more
 _CLOCKS_DIFFER = timedelta(minutes=5)  # of SLURM and of the file server: munge lets SLURM's own differ so much
-_OF_TASKS = frozenset("ajJN?")  # places whose values SLURM has to tell
+_OF_TASKS = frozenset("ajJN?*")  # places whose values SLURM has to tell
 
 
 class _Stream:

@@ -30,6 +30,10 @@ class Recording:
         """The jobs' ids."""
         return dict(json.loads((self._directory / "jobs.json").read_text()))
 
+    def has(self, name: str) -> bool:
+        """Return whether this script was recorded."""
+        return (self._directory / f"{name}.txt").exists()
+
     def sections(self, name: str) -> list[Section]:
         """Return what the commands of a script printed."""
         return shell.sections((self._directory / f"{name}.txt").read_bytes(), MARKER)

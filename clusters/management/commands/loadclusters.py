@@ -14,10 +14,11 @@ class Command(BaseCommand):
     """Adds or changes; a cluster that the file does not name stays as it is."""
 
     help = "Register the clusters of a TOML file ([[cluster]] tables with the fields of the admin's form)."
+    examples = ("loadclusters /etc/job-submitter/clusters.toml",)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the file's name."""
-        parser.add_argument("file", type=Path)
+        parser.add_argument("file", type=Path, help="such as deploy/clusters.example.toml, which tells the fields")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Write all of the file's clusters or, with any fault, none. Raises CommandError with a line for each fault."""

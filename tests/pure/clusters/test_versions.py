@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import gateway, sbatch, scripts, shell, slurm
+from clusters import gateway, sbatch, scripts, shell, slurm, starts
 from clusters.shell import Section
 from tests.recorded import EVERY, MARKER, Recording
 
@@ -164,3 +164,17 @@ def test_a_refusal_is_read_in_sbatchs_words(recording: Recording) -> None:
     assert isinstance(refused, sbatch.Rejected)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "invalid partition specified: nowhere" in refused.stderr
+
+
+@pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("starts_array")], ids=str)
+def test_the_tasks_that_have_started_are_read_with_their_own_ids(recording: Recording) -> None:
+    array = recording.sections("starts_array")
+    job = int(array[0].text.partition("_")[0])
+    told = starts.parse(job, array, 1)
+    assert [(task.number, task.array) for task in told.tasks] == [(1, job), (2, job)]
+    assert len({task.job for task in told.tasks} | {job}) == 3
+    assert {task.host for task in told.tasks} == {array[2].text.split("|")[1].split("\n")[0].strip()}
+    alone = recording.sections("starts_job")
+    number = int(alone[1].text.partition("|")[0])
+    assert [(task.job, task.number) for task in starts.parse(number, alone, 1).tasks] == [(number, None)]
+    assert starts.parse(4_000_000, recording.sections("starts_unknown"), 1) == starts.Starts(known=False, tasks=())
