@@ -10,6 +10,7 @@ from submitter import commandline
 
 OURS = sorted(name for name, room in get_commands().items() if room in commandline._OURS)
 
+
 def parser(name: str) -> argparse.ArgumentParser:
     return commandline.Utility(["manage.py", name]).fetch_command(name).create_parser("manage.py", name)
 
