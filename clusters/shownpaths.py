@@ -26,7 +26,7 @@ _MOST_OTHERS = 4  # tasks whose paths these are compared with
 class Filled(Enum):
     """Which places scontrol fills in, by its version."""
 
-    SOME = "20.11 to 22.05"
+    SOME = "22.05, and 20.11 as far as was seen"
     MOST = "24.11"
     ALL = "26.05"
 
