@@ -20,6 +20,7 @@ from jobs.shares import Shares
 log = structlog.get_logger(__name__)
 
 _RECONNECT = 1.0  # seconds
+_PATIENCE = 5.0  # seconds in which PostgreSQL has to be heard; a busy process connects slowly
 _LOOK = 1.0  # seconds between two looks whether the client is still there
 
 shares = Shares("requests that wait for a change")
@@ -59,7 +60,7 @@ class Moves:
                 self._waiters[key].add(event)
                 self._start()
             try:
-                yield event if self._is_released(event) or self._listening.wait(_RECONNECT) else None
+                yield event if self._is_released(event) or self._listening.wait(_PATIENCE) else None
             finally:
                 with self._lock:
                     self._waiters[key].discard(event)

@@ -1,17 +1,18 @@
 """An SFTP server that claims what it likes (draft-ietf-secsh-filexfer-02), run in a login by the system's own Python.
 
-`python3 sftpserver.py KIND`, where KIND is
+`python3 sftpserver.py KIND JOB`, where KIND is
 size       every file is said to have almost 2^63 bytes;
-data       a read is answered by hundreds of times what was asked for.
+data       a read is answered by hundreds of times what was asked for;
+directory  a directory has no last name, and all are of tasks of the array JOB.
 """
 
 import struct
 import sys
 from typing import BinaryIO
 
-INIT, VERSION, OPEN, CLOSE, READ = 1, 2, 3, 4, 5
-STATUS, HANDLE, DATA, ATTRIBUTES = 101, 102, 103, 105
-SIZES = {"size": 2**63 - 1, "data": 2**30}
+INIT, VERSION, OPEN, CLOSE, READ, OPENDIR, READDIR = 1, 2, 3, 4, 5, 11, 12
+STATUS, HANDLE, DATA, NAME, ATTRIBUTES = 101, 102, 103, 104, 105
+SIZES = {"size": 2**63 - 1, "data": 2**30, "directory": 7}
 MOST = 16 * 1024 * 1024 - 16  # bytes of data in a packet that a reader with a bound of 16 MiB still takes
 
 
@@ -25,29 +26,41 @@ def attributes(kind: str) -> bytes:
     return struct.pack(">IQI", 0x1 | 0x4, SIZES[kind], 0o100644)
 
 
-def serve(kind: str, requests: BinaryIO, answers: BinaryIO) -> None:
+def names(job: str, number: int) -> bytes:
+    """Return a thousand entries of a directory."""
+    entries = [f"out-{job}-{number}{each:03}.txt".encode() for each in range(1000)]
+    return struct.pack(">I", 1000) + b"".join(
+        text(entry) + text(entry * 10) + attributes("directory") for entry in entries
+    )
+
+
+def serve(kind: str, job: str, requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer each request until there is no more."""
+    count = 0
     while head := requests.read(5):
         length, request = struct.unpack(">IB", head)
         body = requests.read(length - 1)
-        answers.write(text(answered(kind, request, body)))
+        count += 1
+        answers.write(text(answered(kind, job, request, body, count)))
         answers.flush()
 
 
-def answered(kind: str, request: int, body: bytes) -> bytes:
+def answered(kind: str, job: str, request: int, body: bytes, count: int) -> bytes:
     """Return the answer to one request."""
     if request == INIT:
         return bytes([VERSION]) + struct.pack(">I", 3)
     number = body[:4]
-    if request == OPEN:
+    if request in {OPEN, OPENDIR}:
         return bytes([HANDLE]) + number + text(b"handle")
     if request == READ:
         [wanted] = struct.unpack(">I", body[-4:])
         return bytes([DATA]) + number + text(bytes(MOST if kind == "data" else wanted))
+    if request == READDIR:
+        return bytes([NAME]) + number + names(job, count)
     if request == CLOSE:
         return bytes([STATUS]) + number + struct.pack(">I", 0) + text(b"") + text(b"")
     return bytes([ATTRIBUTES]) + number + attributes(kind)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.argv[1], sys.argv[2], sys.stdin.buffer, sys.stdout.buffer)

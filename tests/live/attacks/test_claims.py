@@ -1,24 +1,32 @@
-"""Files and requests that say they are larger than any memory."""
+"""Files, directories and requests that say they are larger than any memory."""
 
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from sandbox.commands import run
 from tests.live.attacks import memory, sftpserver
 from tests.live.attacks.attacker import STRIKE, Attacker
 from tests.live.attacks.crowd import Crowd, Reading
+from tests.live.attacks.forgery import forged
 from tests.live.attacks.victim import Victim
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
 from tests.live.faults.waiting import eventually
 
 _TIB = 2**40
+_NAMES = 100_000
 _ROOM = 250  # MiB that a process may take in addition
 _SFTP_SERVER = "/usr/lib/openssh/sftp-server"
+
+# Whoever asks which tasks have started is told that nobody knows the array.
+_SQUEUE = """case "$*" in *"%i|%A|%V|%N"*) echo "slurm_load_jobs error: Invalid job id specified"; exit 1;; esac
+exec "$real" "$@\""""
+_SACCT = 'case "$*" in *JobIDRaw*) exit 0;; esac; exec "$real" "$@"'
 
 
 @contextmanager
@@ -46,23 +54,48 @@ def file_with_holes(instance: Instance, attacker: Attacker, lane: Lane) -> Itera
 
 
 @contextmanager
+def forgotten_array(attacker: Attacker, lane: Lane, directory: str = "") -> Iterator[str]:
+    """Have an array that has run, of whose tasks SLURM knows nothing: its files are looked for in their directory."""
+    job = attacker.hold(lane, "#SBATCH --array=0-3", "#SBATCH -o out-%A-%a.txt", directory=directory)
+    run(["scontrol", "release", job.partition(".")[0]], env={"SLURM_CONF": lane.slurm_conf})
+    path = f"/api/jobs/{job}"
+    eventually(lambda: attacker.client.call("GET", path).json()["status"] == "FINISHED", "the array has run")
+    with forged(attacker, lane, squeue=_SQUEUE, sacct=_SACCT):
+        yield job
+
+
+@contextmanager
+def crowded_directory(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[None]:
+    """Have a hundred thousand files that are named like the output files of an array job's tasks."""
+    with attacker.folder("crowded") as folder, forgotten_array(attacker, lane, str(folder)) as job:
+        for number in range(_NAMES):
+            (folder / f"out-{job.partition('.')[0]}-{number}.txt").touch()
+        with asked_for(instance, attacker, job):
+            yield
+
+
+@contextmanager
 def own_sftp_server(instance: Instance, attacker: Attacker, lane: Lane, kind: str) -> Iterator[None]:
     """Have a start-up file run another SFTP server, where sshd starts its server through the login shell."""
     program = attacker.account.write("sftpserver.py", Path(sftpserver.__file__).read_text())
-    text = f"""_from={_SFTP_SERVER}
-case $BASH_EXECUTION_STRING in *"$_from"*)
+    with ExitStack() as stack:
+        if kind == "directory":
+            job = stack.enter_context(forgotten_array(attacker, lane))
+        else:
+            job = attacker.hold(lane, "#SBATCH -o one-%j")
+        words = f"{program} {kind} {job.partition('.')[0]}"
+        instance.node.restart(f"Subsystem sftp {_SFTP_SERVER}")
+        stack.callback(instance.node.restart)
+        text = f"""_from={_SFTP_SERVER}
+case $BASH_EXECUTION_STRING in "$_from"*)
     {STRIKE}; ulimit -v 1000000
-    eval "${{BASH_EXECUTION_STRING//"$_from"//usr/bin/python3 {program} {kind}}}"; exit;;
+    eval "${{BASH_EXECUTION_STRING//"$_from"//usr/bin/python3 {words}}}"; exit;;
 esac
 """
-    job = attacker.hold(lane, "#SBATCH -o one-%j")
-    instance.node.restart(f"Subsystem sftp {_SFTP_SERVER}")
-    try:
-        with attacker.starting_up(text), asked_for(instance, attacker, job):
-            eventually(lambda: attacker.strikes, "the other server was started")
-            yield
-    finally:
-        instance.node.restart()
+        stack.enter_context(attacker.starting_up(text))
+        stack.enter_context(asked_for(instance, attacker, job))
+        eventually(lambda: attacker.strikes, "the other server was started")
+        yield
 
 
 @contextmanager
@@ -89,7 +122,14 @@ def test_output_with_holes_of_terabytes_takes_neither_memory_nor_time_of_others(
         victim.watch()
 
 
-@pytest.mark.parametrize("kind", ["size", "data"])
+def test_output_among_a_hundred_thousand_names_takes_neither_memory_nor_time_of_others(
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+) -> None:
+    with within_bounds(instance), crowded_directory(instance, attacker, lane):
+        victim.watch()
+
+
+@pytest.mark.parametrize("kind", ["size", "data", "directory"])
 def test_sftp_server_of_a_user_takes_neither_memory_nor_time_of_others(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, kind: str
 ) -> None:
