@@ -55,7 +55,8 @@ def _cancel(job: Job) -> list[Record]:
     # Of a job that the controller no longer has accounting may hear of the end later.
     if left := _held(records) or [record for record in records if told.complaint and reading.goes_on(record)]:
         words = ", ".join(sorted({record.state for record in left}))
-        raise Failed(f"SLURM did not cancel {job.job_id}, which is still {words}. {told.complaint}".rstrip())
+        complaint = f": {told.complaint}" if told.complaint else ""
+        raise Failed(f"SLURM did not cancel {job.job_id}, which is still {words}{complaint}")
     return records
 
 

@@ -190,7 +190,7 @@ def test_a_job_that_goes_on_is_neither_aborted_nor_deleted(
     assert (answer.status_code, answer.has_header("Retry-After")) == (503, True)
     message = answer.json()["error_message"]
     [goes_on] = set(told.values()) - {"CANCELLED", "COMPLETING"}
-    assert f"did not cancel {before['job_id']}, which is still {goes_on}." in message
+    assert f"did not cancel {before['job_id']}, which is still {goes_on}" in message
     assert complaint in message
     assert Job.objects.values().get() == before
     assert fake.calls == ["cancel", *([] if complaint else ["inspect"] * 3)]

@@ -116,7 +116,7 @@ def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
     assert errands.work(errand.pk) is False
     assert fake.cancelled == [100, 101, 102]
     assert [step.state for step in errand.steps.order_by("id")] == ["failed", "done", "done"]
-    assert "Failed: SLURM did not cancel 100.x, which is still RUNNING." in errand.steps.earliest("id").outcome
+    assert "Failed: SLURM did not cancel 100.x, which is still RUNNING" in errand.steps.earliest("id").outcome
     jobs[0].refresh_from_db()
     assert (jobs[0].status, jobs[0].abort_requested_at) == ("QUEUED", None)
 
