@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, cast
 
 from django.http import StreamingHttpResponse
@@ -184,8 +185,15 @@ class JobViewSet(ClosedQuery, ViewSet):
             if moved is None or now.status != job.status or _is_news(request, now):
                 return now
             release_connection()
-            waiting.wait(moved, seconds, lambda: clientsocket.has_left(request.META))
+            has_left = partial(clientsocket.has_left, request.META)
+            waiting.wait(moved, seconds, has_left, lambda: self._has_moved(request, job))
         return self._job(request, job.job_id)
+
+    def _has_moved(self, request: Request, job: Job) -> bool:
+        now = self._job(request, job.job_id)
+        moved = now.status != job.status or _is_news(request, now)
+        release_connection()
+        return moved
 
     def _job(self, request: Request, job_id: str) -> Job:
         self.subject = lookup.find(_caller(request).account, job_id)

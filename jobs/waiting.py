@@ -26,11 +26,18 @@ _LOOK = 1.0  # seconds between two looks whether the client is still there
 shares = Shares("requests that wait for a change")
 
 
-def wait(moved: threading.Event, seconds: float, has_left: Callable[[], bool]) -> None:
-    """Return when `moved` is set, after `seconds`, or soon after the client has left."""
+def wait(moved: threading.Event, seconds: float, has_left: Callable[[], bool], is_news: Callable[[], bool]) -> None:
+    """Return once `moved` was set and there `is_news`, after `seconds`, or soon after the client has left.
+
+    A job is written more often than it moves: with a reason, or a time. Returns at once where all are released.
+    """
     deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0 and not moved.wait(min(left, _LOOK)):
-        if has_left():
+    while (left := deadline - time.monotonic()) > 0:
+        if moved.wait(min(left, _LOOK)):
+            moved.clear()
+            if moves.are_released or is_news():
+                return
+        elif has_left():
             return
 
 
@@ -67,17 +74,19 @@ class Moves:
                     if not self._waiters[key]:
                         del self._waiters[key]
 
+    @property
+    def are_released(self) -> bool:
+        """Whether nothing is waited for any more."""
+        return self._released.is_set()
+
     def release(self) -> None:
         """End all waits, those to come as well: each goes on as at the end of its time."""
         self._released.set()
-        with self._lock:
-            keys = list(self._waiters)
-        for key in keys:
-            self._wake(key)
+        self._wake_all()
 
     def _is_released(self, event: threading.Event) -> bool:
         """Say whether all were released, and if so set `event`, which may have come too late to be woken."""
-        if self._released.is_set():
+        if self.are_released:
             event.set()
         return event.is_set()
 
@@ -93,23 +102,26 @@ class Moves:
             self._thread.start()
 
     def _listen(self) -> None:
-        """Wake who waits for a job that moved; all of them when the connection was lost: moves may have been missed."""
+        """Wake who waits for a job that was written; all of them once it listens anew: it may have missed some."""
         while not self._closed.is_set():
             try:
                 with psycopg.connect(**connection.get_connection_params(), autocommit=True) as session:
                     session.execute(SQL("LISTEN {}").format(Identifier(CHANNEL)))
                     self._listening.set()
+                    self._wake_all()
                     while not self._closed.is_set():
                         for notice in session.notifies(timeout=_RECONNECT):
                             self._wake(notice.payload)
             except psycopg.Error as exc:
                 log.warning("listener-lost-its-connection", error=str(exc))
             self._listening.clear()
-            with self._lock:
-                keys = list(self._waiters)
-            for key in keys:
-                self._wake(key)
             self._closed.wait(_RECONNECT)
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            keys = list(self._waiters)
+        for key in keys:
+            self._wake(key)
 
     def _wake(self, key: str) -> None:
         with self._lock:

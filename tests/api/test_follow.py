@@ -133,6 +133,25 @@ def test_who_prefers_to_wait_is_answered_when_the_job_moves(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("has_seen", [False, True])
+def test_what_is_written_without_a_move_is_told_to_those_alone_who_say_what_they_have_seen(
+    cast: Cast, fake: FakeGateway, path: str, zeus: Cluster, *, has_seen: bool
+) -> None:
+    seen = {"HTTP_IF_NONE_MATCH": cast.alice("GET", path)["ETag"]} if has_seen else {}
+    answer = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=20", **seen))
+    eventually(lambda: waiting.shares.held() == {"plgalice": 1}, "somebody waits")
+    fake.queued = [record("PENDING", reason="Priority")]
+    polling.poll(zeus)
+    if not has_seen:
+        time.sleep(1)
+        assert not answer.done()
+        fake.queued = [record("RUNNING")]
+        polling.poll(zeus)
+    told = answer.result(10).json()
+    assert (told["status"], told["slurm_state"]) == (("QUEUED", "PENDING") if has_seen else ("RUNNING", "RUNNING"))
+
+
+@pytest.mark.django_db(transaction=True)
 def test_who_waits_in_vain_is_answered_at_the_end_of_the_time(cast: Cast, path: str) -> None:
     began = time.monotonic()
     assert cast.alice("GET", path, HTTP_PREFER="wait=1").json()["status"] == "QUEUED"
