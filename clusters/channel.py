@@ -9,11 +9,12 @@ from select import POLLIN, poll
 
 import paramiko
 
-from clusters.errors import Interrupted, Malformed, TimedOut
+from clusters.errors import Interrupted, Killed, Malformed, TimedOut
 
 _PIECE = 64 * 1024
 _PIECES = 64  # are taken in a row: an output without end leaves time to look at the clock
 _LOST_WAKE_UP = 0.1  # seconds
+_PROOF = 5.0  # seconds in which a connection shows that it is alive
 _NOISE = 500  # bytes of what a login prints that are worth showing; more than a marker has
 _MOST_WASTE = 4 * 1024 * 1024  # bytes of noise, and of what is beyond the limit; who prints more prints without end
 
@@ -122,13 +123,29 @@ class Exchange:
             poller.poll(min(left, _LOST_WAKE_UP) * 1000)
 
     def finish(self, timeout: float) -> int:
-        """Take the rest of what the command prints, and return its exit status."""
+        """Take the rest of what the command prints, and return its exit status. Raises Killed where there is none."""
         self.read_until(lambda _stdout: False, timeout)
         if not self._channel.status_event.wait(timeout):
             self._expire()
         if self._channel.exit_status < 0:
+            if not self._expired and self._is_connected():
+                raise Killed("a signal ended the command", stdout=self.stdout, stderr=self.stderr)
             raise self._unfinished("no exit status", timeout)
         return self._channel.exit_status
+
+    def _is_connected(self) -> bool:
+        """Say whether the login node still answers on the connection.
+
+        What the channel had to tell has come before: messages of SSH keep their order (RFC 4253, section 4.1).
+        """
+        transport = self._channel.get_transport()
+        try:
+            transport.open_session(timeout=_PROOF).close()
+        except paramiko.ChannelException:
+            return True  # it has no room, and says so
+        except (paramiko.SSHException, OSError, EOFError):
+            return False
+        return True
 
     def _drain(self) -> bool:
         """Take what has come, or much of it; True if nothing more can come."""

@@ -62,6 +62,10 @@ class Interrupted(TimedOut):
     """The connection was lost while the command ran: as open as a time-out, only sooner."""
 
 
+class Killed(Interrupted):
+    """A signal ended the command, and the connection is alive: nothing of what it had printed is missing."""
+
+
 class Malformed(ClusterError):
     """An answer has a line that is not understood; the message shows the line."""
 

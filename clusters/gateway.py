@@ -13,7 +13,7 @@ from django.conf import settings
 from clusters import files, pool, sbatch, scripts, shell, slurm, ssh
 from clusters.calls import call, remote
 from clusters.database import release_connection
-from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut, TooMuch
+from clusters.errors import ClusterError, Failed, Interrupted, Killed, Malformed, Refused, TimedOut, TooMuch
 from clusters.files import OutputFile, Wanted
 from clusters.models import Cluster
 from clusters.run import Answer, Run, Script
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 _SBATCH_MARGIN = 7  # seconds between the end that is set to sbatch and ours: 5 to kill it, 2 to hear of it
 _LONGEST_COMPLAINT = 8_192  # characters; cd names the directory
 _UNKNOWN_JOB = "Invalid job id specified"
+_NOT_BEGUN = "nothing was submitted: the login node ended the submission with {}"
 
 
 @dataclass(frozen=True)
@@ -181,9 +182,17 @@ def _submit(lease: Lease, place: Place, directory: str, script: str) -> Submissi
             answer = run.answer(2, timeout=max(1.0, deadline - time.monotonic()))
         if len(answer.sections) > 1 and (more := _told_after(answer.sections[1])):
             answer = run.answer(2 + more, timeout=timeout)
+        return Submission(_outcome(run, place, answer, timeout), lease, timeout)
     except TimedOut as exc:
-        return Submission(_accepted_before(exc), lease, timeout)
-    return Submission(_outcome(run, place, answer, timeout), lease, timeout)
+        never_begun = isinstance(exc, Killed) and run.has_told_nothing
+        return Submission(_never_begun(run, exc) if never_begun else _accepted_before(exc), lease, timeout)
+
+
+def _never_begun(run: Run, exc: Exception) -> Rejected:
+    """Return what became of a submission whose script, or login shell, a signal has ended before sbatch began."""
+    if not run.has_begun:
+        raise Refused("a signal ended the login shell before it ran a command") from exc
+    return Rejected(-1, "", "", _NOT_BEGUN.format("a signal"))
 
 
 def _outcome(run: Run, place: Place, answer: Answer, timeout: float) -> Accepted | Rejected | NoDirectory:
@@ -193,8 +202,8 @@ def _outcome(run: Run, place: Place, answer: Answer, timeout: float) -> Accepted
     if len(found) < 2:  # noqa: PLR2004 - cd and sbatch
         ended = run.result(timeout=timeout)  # raises Interrupted where the connection is what was lost
         if not found and not ended.truncated:
-            message = f"nothing was submitted: the login node ended the submission with {ended.exit_status}"
-            return Rejected(ended.exit_status or 0, "", _words(run, ended)[:_LONGEST_COMPLAINT], message)
+            words = _words(run, ended)[:_LONGEST_COMPLAINT]
+            return Rejected(ended.exit_status or 0, "", words, _NOT_BEGUN.format(ended.exit_status))
         said = _words(run, ended)[:300]
         raise Interrupted(f"the submission was given up on the cluster ({ended.exit_status}): {said or 'no words'}")
     return sbatch.parse_submission(place.token.hex, found[1:])

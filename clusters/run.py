@@ -104,6 +104,17 @@ class Run:
         """Whether it still waits for input, as far as is known."""
         return self._exchange.alive
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the script's first word has come."""
+        return shell.after_marker(self._exchange.stdout, self.marker) is not None
+
+    @property
+    def has_told_nothing(self) -> bool:
+        """Whether none of its commands' ends has come, and none can have been cut off. Raises Malformed."""
+        told = shell.after_marker(self._exchange.stdout, self.marker) or b""
+        return not self._exchange.truncated and not shell.sections(told, self.marker)
+
     def send(self, data: bytes, *, timeout: float) -> None:
         """Write `data` to its standard input, which stays open. Raises TimedOut, Interrupted."""
         self._exchange.send(data, timeout, end=False)

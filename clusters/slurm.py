@@ -213,6 +213,8 @@ def _in_part(columns: list[str], command: _Command, unclear: _Few) -> Record:
         legible[column.at] = column.blank
     record = command.read(legible)
     for column in faulty:
+        if column.of_allocated and columns[column.at] == "0":
+            continue  # accounting has the job's nodes, and has not heard yet how many they are
         unclear.add(f"{command.name}: {column.name} {columns[column.at][:40]!r} of {record.name[:40]}")
     unknown: dict[str, Any] = dict.fromkeys(field for column in faulty for field in column.fields)
     return replace(record, **unknown, unread=frozenset(unknown))

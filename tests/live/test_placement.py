@@ -14,12 +14,12 @@ from tests.live.ground import Cluster, eventually, variable
 
 
 @contextmanager
-def exported(name: str, value: str) -> Iterator[None]:
-    """Have plgalice's start-up file export a variable meanwhile."""
+def starting_up(line: str) -> Iterator[None]:
+    """Have plgalice's start-up file begin with `line` meanwhile."""
     file = Path("/home/plgalice/.bashrc")
     saved = file.read_text()
     try:
-        file.write_text(f"export {name}={value}\n{saved}")
+        file.write_text(f"{line}\n{saved}")
         yield
     finally:
         file.write_text(saved)
@@ -62,7 +62,7 @@ def test_an_abort_of_it_reaches_it(alice: Caller, zeus: Cluster, prometheus: Clu
 def test_a_start_up_file_that_chooses_the_cluster_counts(
     alice: Caller, zeus: Cluster, prometheus: Cluster, variable_: str
 ) -> None:
-    with exported(variable_, "prometheus"):
+    with starting_up(f"export {variable_}=prometheus"):
         alice.submit(zeus, "true")  # by a script that may have been started before
         jobs = [alice.submit(zeus, "true") for _ in range(4)]
     check_job(jobs[-1], prometheus)
@@ -104,6 +104,16 @@ def test_where_sbatch_submits_nothing_that_is_final(alice: Caller, zeus: Cluster
     assert "to start at" in told[0]["error_output"]
     assert told[0]["error_message"] == "sbatch ended without submitting a job"
     assert told[1] == told[0]
+
+
+def test_where_a_signal_ends_the_login_shell_nothing_was_submitted_and_that_is_certain(
+    alice: Caller, zeus: Cluster
+) -> None:
+    with starting_up("kill -KILL $$"):
+        answers = [alice.order(zeus, script("true")) for _ in range(6)]  # the first by shells that were started before
+    assert {answer.status_code for answer in answers} <= {201, 403}
+    told = error(answers[-1], 403)
+    assert told["error_message"].startswith("a signal ended the login shell before it ran a command")
 
 
 def test_an_sbatch_that_waits_for_the_jobs_end_is_not_waited_for(alice: Caller, cluster: Cluster) -> None:

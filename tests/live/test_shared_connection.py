@@ -1,6 +1,7 @@
 """What the commands of one account share: a connection that no command's end may cost the others."""
 
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from clusters import gateway, scripts
 from clusters.errors import TimedOut
-from clusters.gateway import Submission
+from clusters.gateway import Place, Submission
+from clusters.models import Cluster
 from clusters.pool import Pool
 from clusters.run import Script
 from clusters.sbatch import Accepted, Rejected
 from clusters.ssh import Connection, Endpoint
+from tests.live.ground import eventually
 
 TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end
 
@@ -96,6 +100,31 @@ def test_a_script_that_was_ended_after_its_last_word_leaves_the_connection_in_us
     Submission(Accepted(7), lease, timeout=0.5).settle(lambda _new: None, wait=True)
     with sessions.channel(zeus, "plgalice", timeout=10):
         assert lease.connection.usable
+
+
+def test_a_script_that_a_signal_ends_before_sbatch_began_has_submitted_nothing(zeus: Endpoint, sessions: Pool) -> None:
+    token = uuid.uuid4()
+    waiting = Script(scripts.SUBMIT, ("/usr/bin", "20", ""))
+    lease = sessions.started(zeus, "plgalice", waiting, token, timeout=10)
+    for process in eventually(lambda: processes_of(token), "the script waits for its input", seconds=10):
+        os.kill(process, signal.SIGKILL)
+    cluster = Cluster(name="zeus", command_timeout=10)
+    outcome = gateway.submit(Place(cluster, "plgalice", token, lease), "", "#!/bin/sh\n").outcome
+    words = "nothing was submitted: the login node ended the submission with a signal"
+    assert outcome == Rejected(-1, "", "", words)
+    assert lease.connection.alive
+
+
+def processes_of(token: uuid.UUID) -> list[int]:
+    """Return the processes that run the script of this name."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if token.hex.encode() in (directory / "cmdline").read_bytes():
+                found.append(int(directory.name))
+        except OSError:
+            continue  # it has ended
+    return found
 
 
 def test_a_connection_on_which_a_submission_is_not_settled_in_time_is_used_no_more(

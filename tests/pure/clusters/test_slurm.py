@@ -179,6 +179,13 @@ def test_a_line_of_sacct_whose_job_is_not_certain_tells_nothing(index: int) -> N
     assert (told.records, len(told.unread)) == ([], 1)
 
 
+@pytest.mark.parametrize("index", [8, 9])
+def test_a_count_that_accounting_has_not_heard_yet_is_unread_and_no_fault(index: int) -> None:
+    told = slurm.parse_history(with_column(SACCT, index, "0"))
+    assert told.records[0].unread == {HISTORY_COLUMNS[index]}
+    assert told.complaint == ""
+
+
 def test_several_columns_of_a_line_may_be_unread() -> None:
     told = slurm.parse_queue("12|plgalice|RUNNING|100|INVALID|INVALID|INVALID|?|?|n1|None")
     [record] = told.records
