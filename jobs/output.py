@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 import structlog
+from django.db.models import Q
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.request import Request
@@ -91,6 +92,11 @@ def _wanted(job: Job, path: str) -> tuple[Wanted, bool]:
         raise _none(job, path, started=job.started_at is not None)
     pattern = Pattern.of(path)
     alone = pattern.names_job(job.slurm_id)
+    if not alone and (later := _later_writer(job, path)):
+        raise OutputNotFound(
+            f"Job with {job.job_id}: a later job, {later}, writes to the same file, {_shown(job, path)}, so what this "
+            "one wrote cannot be told any more; with %j in its name each job has a file of its own"
+        )
     begun = job.submitted_at or job.created_at
     since = None if alone else int((begun - _CLOCKS_DIFFER).timestamp())
     one = Task(job.slurm_id, job.slurm_id)
@@ -117,6 +123,15 @@ def _wanted(job: Job, path: str) -> tuple[Wanted, bool]:
         f"Job with {job.job_id}: SLURM no longer knows its tasks, and {_shown(job, path)} does not tell its files "
         "from those of other jobs"
     )
+
+
+def _later_writer(job: Job, path: str) -> str:
+    """Return the job_id of a job of this owner that started after `job` and writes to `path` too; empty if none did."""
+    later = Job.objects.filter(
+        Q(stdout=path) | Q(stderr=path), cluster=job.cluster, account=job.account, created_at__gt=job.created_at,
+        started_at__gt=job.started_at or job.created_at,
+    )  # fmt: skip
+    return later.order_by("-created_at").values_list("job_id", flat=True).first() or ""
 
 
 def _has_started(job: Job) -> bool:
@@ -155,9 +170,9 @@ def _why_none(job: Job, path: str, *, started: bool, older: bool) -> str:
     if not path:
         return f"{'has ended' if final else 'runs'}, and SLURM has not told the name of its output file"
     if not started or (final and job.started_at is None):
-        return f"has no output file: it ended ({job.slurm_state or job.status}) before it started"
+        return f"has no output file: it ended ({job.status}) before it started"
     from_before = ", is older than the job," if older else ","
     there = f"{_shown(job, path)} is not there{from_before} or is no file that {job.account} can read"
     if not final:
         return f"has no such output file yet: it runs, and {there}"
-    return f"has ended, and has no such output file any more: {there}"
+    return f"has ended, and has no such output file: {there}"

@@ -168,11 +168,11 @@ def test_output_is_streamed_as_plain_text(cast: Cast, fake: FakeGateway, job: Jo
         ),
         (
             {},
-            f"has ended, and has no such output file any more: {NOT_THERE}",
+            f"has ended, and has no such output file: {NOT_THERE}",
         ),
         (
             {"status": "ABORTED", "slurm_state": "CANCELLED", "started_at": None},
-            "has no output file: it ended (CANCELLED) before it started",
+            "has no output file: it ended (ABORTED) before it started",
         ),
         ({"stdout": "/dev/null"}, "has no output file: what it writes goes to /dev/null"),
         ({"status": "QUEUED", "stdout": "/dev/null"}, "has no output file: what it writes goes to /dev/null"),
@@ -187,6 +187,32 @@ def test_an_output_file_that_is_not_there_is_404_and_why(
     Job.objects.update(**values)
     answer = cast.alice("GET", f"{JOB}/stdout")
     assert (answer.status_code, answer.json()["error_message"]) == (404, f"Job with {job.job_id} {words}")
+
+
+@pytest.mark.parametrize(
+    ("column", "changes", "code"),
+    [
+        ("stdout", {}, 404),
+        ("stderr", {}, 404),
+        ("stdout", {"started_at": None}, 200),
+        ("stdout", {"account": "plgbob"}, 200),
+        ("stdout", {"created_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}, 200),
+        ("reason", {}, 200),
+    ],
+    ids=["its output", "its errors", "not started", "somebody else's", "an earlier one", "another file"],
+)
+def test_a_file_that_a_later_job_writes_too_is_nobodys_but_that_jobs(
+    cast: Cast, fake: FakeGateway, job: Job, column: str, changes: dict[str, Any], code: int
+) -> None:
+    Job.objects.update(stdout="/w/log.txt")
+    fake.files["/w/log.txt"] = b"whose?\n"
+    now = job.created_at + dt.timedelta(days=100)
+    values = {"account": "plgalice", "created_at": now, "started_at": now, column: "/w/log.txt"} | changes
+    Job.objects.create(cluster=job.cluster, submission="SUBMITTED", slurm_id=8, job_id="8.x", **values)
+    answer = cast.alice("GET", f"{JOB}/stdout")
+    assert answer.status_code == code
+    if code == 404:
+        assert "a later job, 8.x, writes to the same file, /w/log.txt" in answer.json()["error_message"]
 
 
 def test_output_of_a_cluster_that_is_down_is_503(cast: Cast, fake: FakeGateway) -> None:
