@@ -151,7 +151,10 @@ class Run:
         raw = self._exchange
         stdout = shell.after_marker(raw.stdout, self.marker)
         if stdout is None:
-            words = shell.decoded((raw.stdout + raw.stderr)[:500]).strip()
-            raise Refused(f"the login shell runs no command; it ended with {exit_status} and said {words!r}")
+            words = shell.decoded((raw.stdout + raw.stderr)[:500]).replace(self.marker, "").strip()
+            raise Refused(
+                f"the account's shell ended before it ran a command, perhaps by a start-up file: with "
+                f"{exit_status} and the words {words!r}"
+            )
         stderr = shell.after_marker(raw.stderr, self.marker) or b""
         return Answer(exit_status, stdout, stderr, raw.truncated, shell.sections(stdout, self.marker))

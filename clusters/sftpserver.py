@@ -55,7 +55,10 @@ def program(channel: paramiko.Channel, timeout: float) -> Client:
     found = shell.after_marker(exchange.stdout, marker)
     if found is None:
         words = shell.decoded((exchange.stdout + exchange.stderr)[:500]).strip()
-        raise Refused(f"the login shell runs no command; it ended with {exchange.finish(timeout)} and said {words!r}")
+        raise Refused(
+            f"the account's shell ended before it ran a command, perhaps by a start-up file: with "
+            f"{exchange.finish(timeout)} and the words {words!r}"
+        )
     path, _, sent = found.partition(b"\n")
     if not path.startswith(b"/"):
         raise Failed("the login node has no sftp-server where OpenSSH's packages put it")

@@ -56,7 +56,9 @@ def _number(name: str, description: str, least: int) -> OpenApiParameter:
 
 _JOB_ID = OpenApiParameter("job_id", str, OpenApiParameter.PATH, description="as the job's own `job_id` says")
 _IF_NONE_MATCH = _header("If-None-Match", "the ETag of an earlier answer: 304 while it would be the same again")
-_ETAG = _header("ETag", "names this answer; that SLURM was asked again makes no other", response=[200, 304])
+_ETAG = _header(
+    "ETag", "names this answer; it stays the same when SLURM was asked and nothing has changed", response=[200, 304]
+)
 _ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\necho hello\nexit 0", "tag": "hello"}
 _NOT_MODIFIED = OpenApiResponse(description="the answer would be the one that If-None-Match names")
 

@@ -193,7 +193,8 @@ curl --cacert {ca-file} --header @"$header" https://{service}/api/jobs
 ```
 
 The proxy holds your private key: in a file of `mktemp` nobody else can read it, in a command line every user of the
-machine can (`ps`). `{ca-file}` is the CA of the service's certificate: curl sends nothing to whom it did not certify.
+machine can (`ps`). `{ca-file}` is the CA of the service's certificate: curl sends nothing to a server that another CA
+certified.
 curl knows `--header @file` from 7.55 on.
 """
 SPECTACULAR_SETTINGS = {

@@ -235,7 +235,7 @@ def test_a_file_that_was_removed_is_told(alice: Caller, cluster: Cluster, rooms:
     job = alice.complete(submit(alice, cluster, "x%j", here))
     (here / f"x{cluster.number(job['job_id'])}").unlink()
     told = error(alice.call("GET", job["stdout_path"]), 404)
-    assert "has no such output file any more" in told["error_message"]
+    assert "has ended, and has no such output file" in told["error_message"]
 
 
 def files(directory: Path) -> dict[str, str]:
