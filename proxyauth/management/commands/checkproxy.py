@@ -1,8 +1,9 @@
 """`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out."""
 
 import base64
+import re
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,9 +22,9 @@ from proxyauth.gridmap import Gridmap
 from proxyauth.policy import Need
 
 _HELP = """
-Say why a proxy gets in, or which rule keeps it out. FILE is a proxy as grid-proxy-init writes it, or the Base64 of one
-as it is sent in a header; - is standard input. The private key need not be in it: whoever helps a user should not ask
-for it.
+Say why a proxy gets in, or which rule keeps it out. FILE is a proxy as grid-proxy-init writes it, the Base64 of one, or
+the header that has it, as curl reads one from a file (--header @FILE or --config FILE); - is standard input.
+The private key need not be in it: whoever helps a user should not ask for it.
 
 Needed are the trust directory and the PROXY_... settings; no service, no database and no secret. The exit code is 0
 if all were accepted, 1 if one was refused, and 2 if one could not be read.
@@ -31,6 +32,11 @@ if all were accepted, 1 if one was refused, and 2 if one could not be read.
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 _STANDARD_INPUT = "-"
 _MOST = 2 * credential.MAX_HEADER  # bytes that are read of a file; more than a header and its line breaks
+_NAME = rb"(?:proxy|x-proxy-certificate)[ \t]*:"
+# A header as a line of its own, on which lines of Base64 may follow, or as an option in curl's configuration.
+_LINE = rb"([^\n]*(?:\n[A-Za-z0-9+/=\r]+$)*)"
+_OPTION = rb'(?:--)?header(?:[ \t]*[=:])?[ \t]*"' + _NAME + rb'([^"]*)"'
+_HEADER = re.compile(rb"^[ \t]*(?:" + _NAME + _LINE + rb"|" + _OPTION + rb")", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -179,16 +185,22 @@ def _read(path: Path) -> _Sent:
 
 
 def _pem(raw: bytes) -> bytes:
-    """The proxy file that `raw` is, or of which it is the header's value, whose lines a terminal may have broken."""
+    """The proxy file that `raw` is, or that is sent by the header, or by the header's value, which it is.
+
+    A terminal may have broken the lines of a value that stands alone; a header is judged as the service would.
+    """
     if raw[:1] == b"\x30" or b"-----BEGIN " in raw:
         credential.expect_short(base64.b64encode(raw).decode("ascii"))
         return raw
+    if headers := [line or option for line, option in _HEADER.findall(raw)]:
+        return credential.decode_header(",".join(each.decode("latin-1").strip() for each in headers))
     value = "".join(raw.decode("latin-1").split())
     credential.expect_short(value)
     try:
         return credential.decode_header(value)
     except Malformed as exc:
-        raise Malformed("not-pem", f"this is neither PEM nor the Base64 of it: {exc.message}") from exc
+        what = "the file is empty" if not value else "this is neither PEM nor the Base64 of it"
+        raise Malformed("not-pem", what) from exc
 
 
 def _judge(sent: _Sent, bench: _Bench, passed: Passed) -> Verified:
@@ -266,5 +278,8 @@ def _is_missing(path: Path) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no time of the form 2026-11-27T12:00 or 2026-11-27T12:00+01:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

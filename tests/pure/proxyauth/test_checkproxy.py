@@ -155,7 +155,7 @@ def test_a_limited_proxy_is_called_so(tmp_path: Path, foreign: list[str], settin
     [
         (["--trust-dir", "/nowhere"], "trust directory: .*No such file"),
         (["--gridmap", "/nowhere"], "grid-mapfile: .*No such file"),
-        (["--at", "yesterday"], "invalid .* value: 'yesterday'"),
+        (["--at", "yesterday"], "argument --at: 'yesterday' is no time of the form 2026-11-27T12:00 or "),
     ],
 )
 def test_what_cannot_be_judged_against_is_an_error(proxy: Path, options: list[str], message: str) -> None:
@@ -225,12 +225,35 @@ def test_the_header_s_value_is_judged_as_the_file_is(
 
 
 @pytest.mark.parametrize(
+    "form",
+    [
+        "PROXY: {}\n", "proxy:{}", "X-Proxy-Certificate: {}\r\n", 'header = "PROXY: {}"\n', '--header "proxy: {}"\n',
+        "Content-Type: application/json\nPROXY: {}\nHost: a\n", 'silent\nheader = "PROXY: {}"\nshow-error\n',
+    ],
+)  # fmt: skip
+def test_the_header_is_judged_as_the_file_is(tmp_path: Path, proxy: Path, form: str) -> None:
+    (tmp_path / "header").write_text(form.format(base64.b64encode(proxy.read_bytes()).decode()))
+    (code, told), as_file = _check(tmp_path / "header"), _check(proxy)
+    assert (code, told.replace(str(tmp_path / "header"), str(proxy))) == as_file
+    assert code == 0
+
+
+@pytest.mark.parametrize(
     ("raw", "rule"),
     [
-        (b"", "not-pem: this is neither PEM nor the Base64 of it: the header is empty"),
-        (b"hello, world", "not-pem: this is neither PEM nor the Base64 of it: the header was sent more than once"),
-        (b"\xff\xfe", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64 on one line"),
-        (b"hello", "not-pem: this is neither PEM nor the Base64 of it: the header is not Base64 on one line"),
+        (b"", "not-pem: the file is empty"),
+        (b"\n", "not-pem: the file is empty"),
+        (b"hello, world", "not-pem: this is neither PEM nor the Base64 of it"),
+        (b"root:x:0:0:root,,,:/root:/bin/sh\n", "not-pem: this is neither PEM nor the Base64 of it"),
+        (b"\xff\xfe", "not-pem: this is neither PEM nor the Base64 of it"),
+        (b"hello", "not-pem: this is neither PEM nor the Base64 of it"),
+        (b"Cookie: cHJveHk=\n", "not-pem: this is neither PEM nor the Base64 of it"),
+        (b"PROXY: cHJveHk=\n", "not-pem: this is not PEM"),
+        (b"PROXY:\n", "header-empty: the header is empty"),
+        (b"PROXY: cHJveHk=\nproxy: cHJveHk=\n", "header-doubled: the header was sent more than once"),
+        (b"PROXY: cHJv\neHk=\n", "header-not-base64: the header is not Base64 on one line"),
+        (b"PROXY: cHJv\r\neHk=\r\n", "header-not-base64: the header is not Base64 on one line"),
+        (b"PROXY: " + b"A" * 40_000, "header-too-long: the header is longer than 32768 characters"),
         (b"cHJveHk=", "not-pem: this is not PEM"),
         (b"A" * 40_000, "header-too-long: the header is longer than 32768 characters"),
         (b"\0" * 10_000_000, "header-too-long: the header is longer than 32768 characters"),
@@ -313,10 +336,13 @@ def _manage(*words: str, given: bytes = b"", where: dict[str, str] | None = None
 
 def test_no_secret_no_database_and_no_broker_are_needed(site: Site) -> None:
     where = {"TRUST_DIR": str(site.trust_dir), "GRIDMAP": str(site.gridmap)}
-    done = _manage("checkproxy", "-", given=site.proxy(), where=where)
+    proxy = site.proxy()
+    done = _manage("checkproxy", "-", given=proxy, where=where)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.endswith(f"account: plgalice\nstandard input: accepted {grid.ALICE}\n".encode())
     assert b"PRIVATE" not in done.stdout
+    header = b"PROXY: " + base64.b64encode(proxy) + b"\n"
+    assert _manage("checkproxy", "-", given=header, where=where).stdout == done.stdout
     assert _manage("checkproxy", "-", given=b"nothing", where=where).returncode == 1
     assert _manage("checkproxy", "/nowhere", where=where).returncode == 2
     assert b"the private key need not be in it" in _manage("help", "checkproxy").stdout.lower()
