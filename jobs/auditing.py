@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from audit import ledger
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut, TooMuch, Unreachable
 from jobs import afterwards
-from jobs.errors import OutcomeUnknown, SubmissionRefused
+from jobs.errors import OutcomeUnknown, StillInFlight, SubmissionRefused
 from jobs.metrics import SUBMISSIONS
 from jobs.models import Job
 
@@ -78,7 +78,7 @@ def record(call: Call, response: Response, job_id: str) -> None:
     caller = getattr(call.request, "user", None)
     if action is None or caller is None or response.status_code == _TOO_MANY:
         return
-    if response.has_header("Idempotency-Replayed"):
+    if response.has_header("Idempotency-Replayed") or isinstance(call.fault, StillInFlight):
         action = "submit-again"
     job = call.subject
     line = ledger.entry(

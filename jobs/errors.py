@@ -1,5 +1,6 @@
 """What the registry refuses, in the words that callers get."""
 
+from typing import Any
 from uuid import UUID
 
 from clusters.errors import ClusterError, TimedOut
@@ -40,6 +41,14 @@ class SubmissionRefused(Exception):
         self.stderr = stderr
 
 
+class RefusedBefore(SubmissionRefused):
+    """The first request with this Idempotency-Key, submission `first`, was refused; this repeats what it was told."""
+
+    def __init__(self, first: UUID, message: str, **words: Any) -> None:
+        super().__init__(message, **words)
+        self.first = first
+
+
 class OutcomeUnknown(Exception):
     """The answer to a submission was lost: there may be a job. The submission tells as soon as it is known."""
 
@@ -51,8 +60,15 @@ class OutcomeUnknown(Exception):
 
 
 class KeyReused(Exception):
-    """The Idempotency-Key was used before with another request."""
+    """The Idempotency-Key was used before with another request; this one has begun no submission."""
 
 
 class StillInFlight(Exception):
-    """The first request with this Idempotency-Key has no outcome yet."""
+    """The first request with this Idempotency-Key, submission `first`, has no outcome yet."""
+
+    def __init__(self, first: UUID) -> None:
+        super().__init__(
+            f"the first request with this Idempotency-Key, submission {first}, has no outcome yet; "
+            "repeat this one in a few seconds"
+        )
+        self.first = first

@@ -93,8 +93,15 @@ CREATE = _call(
             {"type": "string", "pattern": f"^{KEY.pattern}$"},
         ),
         _header("Location", "the job", response=[201]),
-        _header("Idempotency-Replayed", "`true` where the key was known: nothing was submitted now", response=[201]),
-        _header("Submission-Id", "what /api/submissions/ knows it by", OpenApiTypes.UUID, response=[201, 408, 409]),
+        _header(
+            "Idempotency-Replayed", "`true` where the key was known: nothing was submitted now", response=[201, 422]
+        ),
+        _header(
+            "Submission-Id",
+            "what /api/submissions/ knows it by; where the key was known, the first one's",
+            OpenApiTypes.UUID,
+            response=[201, 408, 409, 422],
+        ),
     ],
     responses={201: _JOB},
     examples=[OpenApiExample("hello", _ORDER, request_only=True)],

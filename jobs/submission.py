@@ -13,7 +13,7 @@ from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreacha
 from clusters.gateway import NoDirectory, Place
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from jobs import afterwards, placement, schedule
-from jobs.errors import KeyReused, OutcomeUnknown, StillInFlight, SubmissionRefused
+from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
 from jobs.placement import Outcome
 from jobs.states import Status
@@ -133,12 +133,9 @@ def _replay(account: str, order: Order) -> Job:
             "this Idempotency-Key was used before with another request; give each submission a key of its own"
         )
     if first.submission == Submission.PENDING:
-        raise StillInFlight(
-            f"the first request with this Idempotency-Key, submission {first.id}, has no outcome yet; "
-            "repeat this one in a few seconds"
-        )
+        raise StillInFlight(first.id)
     if first.submission == Submission.FAILED:
-        raise SubmissionRefused(**(first.failure or {"message": "it failed"}))
+        raise RefusedBefore(first.id, **(first.failure or {"message": "it failed"}))
     return first
 
 

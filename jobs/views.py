@@ -18,10 +18,11 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import gateway
 from clusters.database import release_connection
+from clusters.gateway import Place
 from clusters.models import Poll
 from jobs import auditing, clientsocket, lookup, output, query, reference, refresh, registry, submission, waiting
 from jobs.conditional import answered, digest, etag, idempotency_key, known, preferred_wait
-from jobs.errors import JobNotFound, SubmissionNotFound
+from jobs.errors import JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
 from jobs.models import Event, Job, Source
 from jobs.paging import Page
 from jobs.query import ClosedQuery
@@ -57,7 +58,7 @@ class JobViewSet(ClosedQuery, ViewSet):
     lookup_field = "job_id"
     lookup_value_regex = r"[^/]+"
     tag: str | None = None  # what an error's body repeats
-    submission: uuid.UUID | None = None  # what a POST's every answer names
+    submission: uuid.UUID | None = None  # what a POST's every answer names: its own, or the first with its key
     subject: Job | None = None  # the caller's job that the call is about
     host: str = ""  # the cluster that a POST is about
     fault: Exception | None = None  # why the call came to nothing
@@ -79,6 +80,8 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Name the submission in every answer to a POST that began one."""
         if self.submission:
             response["Submission-Id"] = str(self.submission)
+        if isinstance(self.fault, RefusedBefore):
+            response["Idempotency-Replayed"] = "true"
         response = super().finalize_response(request, response, *args, **kwargs)
         auditing.record(self, response, kwargs.get("job_id", ""))
         _forget(request)
@@ -114,7 +117,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         values.clear()  # as in `_forget`
         with gateway.reserve(cluster, caller.account) as place:
             self.submission, self.host = place.token, place.cluster.name
-            job, replayed = submission.submit(place, caller.dn, order)
+            job, replayed = self._submitted(place, caller.dn, order)
         self.submission, self.subject = job.id, job
         [answer] = _written(request, [submission.as_submitted(job)])
         answer = submission.first_answer(job, answer)
@@ -172,6 +175,17 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Return what the job has written to its standard error."""
         job = self._job(request, job_id)
         return output.stream(request, job, job.stderr, _caller(request).expires)
+
+    def _submitted(self, place: Place, dn: str, order: Order) -> tuple[Job, bool]:
+        """Submit. Where the order's key was known, the place's own token names no submission."""
+        try:
+            return submission.submit(place, dn, order)
+        except (RefusedBefore, StillInFlight) as exc:
+            self.submission = exc.first
+            raise
+        except KeyReused:
+            self.submission = None
+            raise
 
     def _waited_for(self, request: Request, job: Job, seconds: int) -> Job:
         """Return `job` as soon as it has moved, or after `seconds`; at once if it moves no more.

@@ -8,7 +8,9 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
+from audit.models import Entry
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
+from clusters.gateway import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NotSubmitted, Rejected
 from jobs import recovery, submission, tasks
@@ -53,7 +55,10 @@ def test_the_order_of_fields_does_not_make_another_body(cast: Cast, fake: FakeGa
 
 def test_the_same_key_with_another_body_is_422(cast: Cast, fake: FakeGateway) -> None:
     post(cast.alice)
-    assert post(cast.alice, order=ORDER | {"tag": "t2"}).status_code == 422
+    other = post(cast.alice, order=ORDER | {"tag": "t2"})
+    assert (other.status_code, other.has_header("Submission-Id"), other.has_header("Idempotency-Replayed")) == (
+        422, False, False,
+    )  # fmt: skip
     assert fake.calls.count("submit") == 1
 
 
@@ -87,12 +92,20 @@ def test_a_request_in_flight_is_409(cast: Cast, fake: FakeGateway) -> None:
     assert fake.calls.count("submit") == 1
 
 
-def test_a_refusal_is_replayed(cast: Cast, fake: FakeGateway) -> None:
-    fake.outcome = Rejected(1, "", "sbatch: error: no")
+@pytest.mark.parametrize("outcome", [Rejected(1, "", "sbatch: error: no"), NoDirectory("/x: Permission denied")])
+def test_a_refusal_is_replayed(cast: Cast, fake: FakeGateway, outcome: Any) -> None:
+    fake.outcome = outcome
     first = post(cast.alice)
     fake.outcome = None
-    assert post(cast.alice).json() == first.json()
+    again = post(cast.alice)
+    assert (again.status_code, again.json()) == (422, first.json())
+    assert (first.has_header("Idempotency-Replayed"), again["Idempotency-Replayed"]) == (False, "true")
+    assert again["Submission-Id"] == first["Submission-Id"]
+    assert told(cast, again)["status"] == "failed"
     assert fake.calls.count("submit") == 1
+    lines = Entry.objects.order_by("id").values_list("action", "outcome", "code", "submission", "cluster")
+    submission_id, cluster = uuid.UUID(first["Submission-Id"]), "zeus.cyfronet.pl"
+    assert [*lines] == [(action, "refused", 422, submission_id, cluster) for action in ("submit", "submit-again")]
 
 
 def test_a_deleted_job_still_answers_for_its_key(cast: Cast, fake: FakeGateway) -> None:
@@ -116,7 +129,11 @@ def test_a_lost_answer_is_found_and_then_replayed(cast: Cast, fake: FakeGateway,
     lost = post(cast.alice)
     assert lost.status_code == 408
     assert lost["Submission-Id"] in lost.json()["error_message"]
-    assert post(cast.alice).status_code == 409
+    waiting = post(cast.alice)
+    assert (waiting.status_code, waiting.has_header("Idempotency-Replayed")) == (409, False)
+    assert waiting["Submission-Id"] == lost["Submission-Id"]
+    assert told(cast, waiting)["status"] == "pending"
+    assert [*Entry.objects.order_by("id").values_list("action", "code")] == [("submit", 408), ("submit-again", 409)]
     fake.outcome, fake.lost = None, {uuid.UUID(lost["Submission-Id"]).hex: Accepted(77)}
     grow_old(seconds=50)
     assert recovery.recover(zeus, "plgalice") == 1
