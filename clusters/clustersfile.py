@@ -82,29 +82,29 @@ def _tables(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def put(table: Mapping[str, Any]) -> tuple[Cluster | None, list[str]]:
     """Add the table's cluster, or change the one of its name; return it, or None and what is wrong with the table."""
-    faults = [*_wrong_fields(table)]
-    if faults:
-        return None, faults
-    cluster = Cluster.objects.filter(name__iexact=table["name"]).first() or Cluster()
-    for name, value in table.items():
-        setattr(cluster, name, value)
+    known = fields()
+    wrong = {
+        name: fault for name, value in table.items() if name in known and (fault := _wrong_type(known[name], value))
+    }
+    unknown = [
+        f"{shown(name)} is no field of a cluster; these are: {', '.join(known)}" for name in table if name not in known
+    ]
+    cluster = _named(table.get("name") if "name" not in wrong else None)
+    for name in (name for name in table if name in known and name not in wrong):
+        setattr(cluster, name, table[name])
     cluster.host_keys = cluster.host_keys or []
-    faults = [*_missing(cluster)] or [*_wrong_values(cluster)]
+    wrong |= {name: "it is missing" for name in _missing(cluster) if name not in wrong}
+    faults = [*unknown, *(f"{name}: {fault}" for name, fault in wrong.items()), *_wrong_values(cluster, set(wrong))]
     if faults:
         return None, faults
     cluster.save()
     return cluster, []
 
 
-def _wrong_fields(table: Mapping[str, Any]) -> Iterator[str]:
-    known = fields()
-    for name, value in table.items():
-        if name not in known:
-            yield f"{shown(name)} is no field of a cluster; these are: {', '.join(known)}"
-        elif wrong := _wrong_type(known[name], value):
-            yield f"{name}: {wrong}"
-    if "name" not in table:
-        yield "name: it is missing"
+def _named(name: str | None) -> Cluster:
+    """Return the cluster that a table is about: the registered one of that name, else a new one."""
+    registered = Cluster.objects.filter(name__iexact=name).first() if name else None
+    return registered or Cluster()
 
 
 def _wrong_type(field: Field, value: Any) -> str:
@@ -121,7 +121,7 @@ def _wrong_type(field: Field, value: Any) -> str:
 def _missing(cluster: Cluster) -> Iterator[str]:
     for name, field in fields().items():
         if not field.blank and getattr(cluster, name) in field.empty_values and name not in _later(cluster):
-            yield f"{name}: it is missing"
+            yield name
 
 
 def _later(cluster: Cluster) -> set[str]:
@@ -129,16 +129,18 @@ def _later(cluster: Cluster) -> set[str]:
     return set() if cluster.enabled or cluster.host_keys else {"host_keys"}
 
 
-def _wrong_values(cluster: Cluster) -> Iterator[str]:
+def _wrong_values(cluster: Cluster, told: set[str]) -> Iterator[str]:
+    """Give a sentence for each fault of a value, but of the fields that are `told` already."""
+    faulty = set(told)
     try:
-        cluster.full_clean(exclude=_later(cluster))
+        cluster.full_clean(exclude=_later(cluster) | told)
     except ValidationError as exc:
+        faulty |= exc.message_dict.keys()
         for name, messages in exc.message_dict.items():
             about = "name and aliases" if name == NON_FIELD_ERRORS else name
             yield f"{about}: {' '.join(messages)}"
-    else:
-        values = {name: getattr(cluster, name) for name in fields()}
-        yield from (f"{name}: {message}" for name, message in coherence.faults(values))
+    values = {name: getattr(cluster, name) for name in fields() if name not in faulty}
+    yield from (f"{name}: {message}" for name, message in coherence.faults(values))
 
 
 def shown(value: object) -> str:

@@ -1,5 +1,7 @@
 """The registered clusters, and when each was last asked with success. Only what is registered here is ever dialled."""
 
+import base64
+import ipaddress
 import re
 import zoneinfo
 from collections.abc import Collection
@@ -11,9 +13,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import connection, models
 from django.db.models.functions import Lower
 
-from clusters.ssh import Endpoint
+from clusters.errors import Refused
+from clusters.ssh import Endpoint, check_account
 
-_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}\Z")
+_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})\Z")
+_KEY_PARTS = {"ssh-ed25519": 2, "ssh-rsa": 3}  # strings and integers of its blob, the type first; of ECDSA's also three
+_ADDRESS = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?\Z")
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9._:,/@%+=-]*\Z")
 _SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _host_name = RegexValidator(
@@ -32,8 +37,50 @@ _seconds = [MinValueValidator(1), MaxValueValidator(600)]
 
 def validate_host_key(value: str) -> None:
     """Accept `TYPE BASE64` as ssh-keyscan prints it behind the host's name."""
-    if not _HOST_KEY.match(value):
+    if not (found := _HOST_KEY.match(value)):
         raise ValidationError("A host key is a type and its Base64 text, such as: ssh-ed25519 AAAAC3...")
+    kind, text = found.groups()
+    try:
+        parts = _parts(base64.b64decode(text, validate=True))
+    except ValueError:
+        parts = []
+    if len(parts) != _KEY_PARTS.get(kind, 3) or parts[0] != kind.encode() or not all(parts):
+        raise ValidationError(f"This is no whole key of the type {kind}: copy all of its line")
+
+
+def _parts(blob: bytes) -> list[bytes]:
+    """Return what a key's blob is made of, each behind its length (RFC 4253, section 6.6); four at most.
+
+    Raises ValueError.
+    """
+    parts: list[bytes] = []
+    while blob and len(parts) <= max(_KEY_PARTS.values()):
+        length = int.from_bytes(blob[:4], "big")
+        if length > len(blob) - 4:
+            raise ValueError("it is cut off")
+        parts.append(blob[4 : 4 + length])
+        blob = blob[4 + length :]
+    return parts
+
+
+def validate_address(value: str) -> None:
+    """Accept what a login node is reached by: a host name, or an IP address without brackets."""
+    try:
+        is_right = ipaddress.ip_address(value) is not None and value.isprintable() and " " not in value
+    except ValueError:
+        is_right = bool(_ADDRESS.match(value)) and not set(value) <= set("0123456789.")
+    if not is_right:
+        raise ValidationError("a host name or an IP address, without brackets, blanks and port")
+
+
+def validate_account(value: str) -> None:
+    """Accept an account that this service may become."""
+    try:
+        check_account(value)
+    except Refused as exc:
+        raise ValidationError(
+            "an account that jobs can run as: small letters, digits, dots, hyphens and _, a letter or _ first; not root"
+        ) from exc
 
 
 def validate_time_zone(value: str) -> None:
@@ -67,7 +114,9 @@ class Cluster(models.Model):
         blank=True,
         help_text="what users are told while it is not enabled, such as: maintenance until 6 pm",
     )
-    address = models.CharField(max_length=253, help_text="login node, a name or an address")
+    address = models.CharField(
+        max_length=253, validators=[validate_address], help_text="login node, a name or an address"
+    )
     port = models.PositiveIntegerField(default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)])
     host_keys = ArrayField(
         models.TextField(validators=[validate_host_key]),
@@ -97,6 +146,7 @@ class Cluster(models.Model):
     poll_account = models.CharField(
         max_length=32,
         blank=True,
+        validators=[validate_account],
         help_text="account that may see every job (SLURM operator); empty: every owner's own account asks",
     )
     download_url = models.CharField(

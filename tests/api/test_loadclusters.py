@@ -158,6 +158,20 @@ def test_a_file_of_somebody_else_s_is_called_so(file: Path) -> None:
 _ITEM = "Item 1 in the array did not validate:"
 _NO_KEY = "A host key is a type and its Base64 text, such as: ssh-ed25519 AAAAC3..."
 _OPEN = "Single '{' encountered in format string"
+_CUT = "This is no whole key of the type ssh-ed25519: copy all of its line"
+_CUT_KEYS = (
+    "ssh-ed25519 AAAA",
+    "ssh-ed25519 AAAAA",
+    _KEY[:-8],
+    f"{_KEY}AAAA",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAA==",
+)
+_NO_ADDRESS = "a host name or an IP address, without brackets, blanks and port"
+_NO_ADDRESSES = ("127.0.0.1 x", " a", "a b", "[::1]", "a:22", "300.1.1.1", "ssh://a", "plg@a", "-a", "fe80::1%a b", "ä")
+_NO_ACCOUNT = (
+    "an account that jobs can run as: small letters, digits, dots, hyphens and _, a letter or _ first; not root"
+)
+_NO_ACCOUNTS = ("a b", "root", "Plg", "1000", "-a", "a/b", "a\\n")
 _FIELDS = ", ".join(clustersfile.fields())
 
 
@@ -173,6 +187,8 @@ _FIELDS = ", ".join(clustersfile.fields())
         ("host_keys", f'"{_KEY}"', "host_keys: it has to be a list of texts in brackets, and is a text"),
         ("host_keys", "[[]]", "host_keys: each of its values: it has to be a text in quotes, and is a list"),
         ("host_keys", '["ssh-ed25519"]', f"host_keys: {_ITEM} {_NO_KEY}"),
+        *(("host_keys", f'["{key}"]', f"host_keys: {_ITEM} {_CUT}") for key in _CUT_KEYS),
+        ("host_keys", f'["ssh-rsa {_KEY.split()[1]}"]', f"host_keys: {_ITEM} {_CUT.replace('ed25519', 'rsa')}"),
         ("host_keys", "[]", "host_keys: it is missing"),
         ("aliases", "[1]", "aliases: each of its values: it has to be a text in quotes, and is a whole number"),
         ("aliases", '["x", "X"]', "aliases: Twice among them: x."),
@@ -195,6 +211,9 @@ _FIELDS = ", ".join(clustersfile.fields())
         ("time_zone", '"Mars"', "time_zone: Mars is no IANA time zone such as Europe/Warsaw or UTC"),
         ("slurm_bin", '"bin"', "slurm_bin: an absolute path without blanks"),
         ("address", '""', "address: it is missing"),
+        *(("address", f'"{address}"', f"address: {_NO_ADDRESS}") for address in _NO_ADDRESSES),
+        *(("poll_account", f'"{account}"', f"poll_account: {_NO_ACCOUNT}") for account in _NO_ACCOUNTS),
+        ("download_url", "1", "download_url: it has to be a text in quotes, and is a whole number"),
         ("download_url", '"https://x/{pth}"', "download_url: pth is not known here: use {path}, {account}, {job_id}"),
         ("download_url", '"https://x/{"', f"download_url: The braces do not match: {_OPEN}"),
     ],
@@ -221,6 +240,31 @@ def test_all_faults_are_told_at_once(file: Path) -> None:
         "cluster 1 ('a.example'): time_zone: x is no IANA time zone such as Europe/Warsaw or UTC",
         "cluster 2 ('b.example'): address: it is missing",
     ]
+
+
+def test_faults_of_every_kind_are_told_at_once(file: Path) -> None:
+    """A type hides no value, and a value none that is wrong beside others."""
+    table = _table(
+        port='"22"', address='"a b"', callers="31", download_url='"https://x/{pth}"', time_zone="1", bogus="1",
+        host_keys=None, other="1",
+    )  # fmt: skip
+    assert _refused(file, table) == [
+        "cluster 1 ('a.example'): 'bogus' is no field of a cluster; these are: " + _FIELDS,
+        "cluster 1 ('a.example'): 'other' is no field of a cluster; these are: " + _FIELDS,
+        "cluster 1 ('a.example'): port: it has to be a whole number, and is a text",
+        "cluster 1 ('a.example'): time_zone: it has to be a text in quotes, and is a whole number",
+        "cluster 1 ('a.example'): host_keys: it is missing",
+        f"cluster 1 ('a.example'): address: {_NO_ADDRESS}",
+        "cluster 1 ('a.example'): download_url: pth is not known here: use {path}, {account}, {job_id}",
+        "cluster 1 ('a.example'): callers_per_account: One account cannot have more callers than all together.",
+    ]
+
+
+@pytest.mark.parametrize("address", ["::1", "fe80::1%eth0", "192.0.2.20", "login", "login_1.example.org", "a.example."])
+def test_each_form_of_an_address_is_taken(file: Path, address: str) -> None:
+    file.write_text(_table(address=f'"{address}"', poll_account='"plg.poll_1-x"'))
+    _load(file)
+    assert Cluster.objects.get().address == address
 
 
 def test_one_name_means_one_cluster(file: Path) -> None:
