@@ -8,6 +8,7 @@ that is to stop (SIGTERM) ends waits at once, and downloads and uploads soon: un
 import ctypes
 import errno
 import json
+import re
 import selectors
 import sys
 import time
@@ -63,24 +64,46 @@ _CODES = {
 """What gunicorn finds in a head; anything else of that kind is 400."""
 
 
-_HEADER = (
+_PROXY = (
     "a header is malformed: has the value of PROXY line breaks? Encode the proxy on one line, by `base64 -w0 FILE`, on "
     "macOS by `base64 < FILE | tr -d '\\n'`"
 )
+_PROXY_HEADERS = {"PROXY", "X-PROXY-CERTIFICATE"}
+_OWN_HEADERS = {"CONTENT-LENGTH", "CONTENT-TYPE", "HOST", "TRANSFER-ENCODING"}  # gunicorn reads their values, or counts
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+")  # as gunicorn writes one that it could read
 _LINE = "the first line of the request is malformed: an address has no blanks, for example"
 _WORDS = {
     ExpectationFailed: "nothing but 100-continue can be expected; leave the header Expect out",
-    InvalidHTTPVersion: _LINE,
-    InvalidHeader: _HEADER,
-    InvalidHeaderName: _HEADER,
+    InvalidHeaderName: "the name of a header is malformed: it has no blanks, for example",
     InvalidRequestLine: _LINE,
-    InvalidRequestMethod: _LINE,
+    InvalidRequestMethod: "the first line of the request is malformed: a method is in capital letters, as in GET",
     LimitRequestHeaders: f"the headers are too many or too large: all together may have {LARGEST_HEAD // 1024} KiB",
     LimitRequestLine: "the address is too long",
-    ObsoleteFolding: _HEADER,
     UnsupportedTransferCoding: "this Transfer-Encoding is not known here; send the body with a Content-Length",
 }
 """What to do about it. Nothing of the request is repeated."""
+
+
+def _words(exc: ParseException) -> str:
+    """Return what to do about what gunicorn found in a head; "" where it has no words of its own."""
+    if isinstance(exc, InvalidHeader):
+        return _words_on_header(str(exc.hdr))
+    if isinstance(exc, ObsoleteFolding):
+        return _PROXY if exc.hdr in _PROXY_HEADERS else "a header goes on in another line: send it on one"
+    if isinstance(exc, InvalidHTTPVersion):
+        # What stands behind the first blank of the address counts as the version.
+        has_blank = isinstance(exc.version, str) and " " in exc.version
+        return _LINE if has_blank else "the HTTP version is not known here: send HTTP/1.1"
+    return next((words for kind, words in _WORDS.items() if isinstance(exc, kind)), "")
+
+
+def _words_on_header(header: str) -> str:
+    """Return what to do about a header: gunicorn gives its name, or a line that has none, as behind a line break."""
+    if header in _OWN_HEADERS:
+        return f"the header {header.title()} is malformed, or is there twice"
+    if header in _PROXY_HEADERS or not _FIELD_NAME.fullmatch(header):
+        return _PROXY
+    return "the value of a header is malformed: it has no control characters, for example"
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
@@ -281,7 +304,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         code, words = HTTPStatus.INTERNAL_SERVER_ERROR, ""
         if isinstance(exc, ParseException) and not isinstance(exc, _OWN_FAULTS):
             code = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), HTTPStatus.BAD_REQUEST)
-            words = next((words for kind, words in _WORDS.items() if isinstance(exc, kind)), "")
+            words = _words(exc)
             log.warning("request-refused", address=address, error=type(exc).__name__, status=int(code))
         else:
             method, path = getattr(req, "method", None), getattr(req, "path", None)

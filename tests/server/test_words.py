@@ -36,11 +36,37 @@ def test_a_proxy_on_several_lines_is_told_how_to_send_it_on_one(hurried: Server,
         (START + b"Expect: x\r\n\r\n", 417, "leave the header Expect out"),
         (START + b"Transfer-Encoding: x\r\n\r\n", 501, "Content-Length"),
         (b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "first line"),
-        (b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", 400, "first line"),
+        (b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "capital letters"),
+        (b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", 400, "HTTP version"),
+        (b"GET / HTTP/x\r\nHost: localhost\r\n\r\n", 400, "HTTP version"),
+        (START + b"Content-Length: -5\r\n\r\n", 400, "the header Content-Length is malformed, or is there twice"),
+        (START + b"Content-Type: a/b\r\n" * 2 + b"\r\n", 400, "the header Content-Type is malformed, or is there"),
+        (START + b"Host: a\r\n\r\n", 400, "the header Host is malformed, or is there twice"),
+        (START + b"X Y: 1\r\n\r\n", 400, "the name of a header is malformed"),
+        (START + b"X-Y: a\x01\r\n\r\n", 400, "the value of a header is malformed"),
+        (START + b"X-Y: a\r\n b\r\n\r\n", 400, "a header goes on in another line"),
+        (START + b"PROXY: a\rb\r\n\r\n", 400, "base64 -w0"),
     ],
-    ids=["431", "414", "417", "501", "blank", "version"],
+    ids=[
+        "431",
+        "414",
+        "417",
+        "501",
+        "blank",
+        "method",
+        "version",
+        "word",
+        "length",
+        "type",
+        "host",
+        "name",
+        "value",
+        "folded",
+        "return",
+    ],
 )
 def test_what_the_web_server_refuses_says_what_to_do(hurried: Server, head: bytes, code: int, words: str) -> None:
     answer = everything(hurried.send(head))
     assert answer.startswith(b"HTTP/1.1 %d " % code)
-    assert words in json.loads(answer.partition(b"\r\n\r\n")[2])["error_message"]
+    said = json.loads(answer.partition(b"\r\n\r\n")[2])["error_message"]
+    assert (words in said, "PROXY" in said) == (True, words == "base64 -w0"), said
