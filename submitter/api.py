@@ -27,6 +27,7 @@ from jobs.errors import (
     SubmissionRefused,
 )
 from jobs.shares import AllTaken, OwnShareTaken, ShareTaken
+from submitter import contenttype
 from submitter.errorbody import FAULT, error_body
 from submitter.jsonbody import BodyLost
 
@@ -120,7 +121,7 @@ def _message(exc: Exception, context: dict[str, Any]) -> str:
     if isinstance(exc, TimedOut | OutcomeUnknown):
         return f"timeout occurred: {exc}{_next(exc)}"
     if isinstance(exc, exceptions.APIException):
-        return f"{exc.detail}{_advice(exc, context)}"
+        return f"{_detail(exc, context)}{_advice(exc, context)}"
     if isinstance(exc, OperationalError | InterfaceError):
         log.error("database-unavailable", exc_info=exc)
         return "the service's database cannot be reached; try again"
@@ -134,10 +135,17 @@ def _next(exc: Exception) -> str:
     return next((f"; {words}" for kind, words in _NEXT.items() if isinstance(exc, kind)), "")
 
 
+def _detail(exc: exceptions.APIException, context: dict[str, Any]) -> str:
+    """Return Django REST framework's words, but of a Content-Type that was replaced before Django saw it."""
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        return contenttype.fault(context["request"].META.get("CONTENT_TYPE", "")) or str(exc.detail)
+    return str(exc.detail)
+
+
 def _advice(exc: exceptions.APIException, context: dict[str, Any]) -> str:
     """Return what to do about what Django REST framework itself refuses, as the end of its message."""
     if isinstance(exc, exceptions.UnsupportedMediaType):
-        return " Send JSON with the header Content-Type: application/json."
+        return " Send JSON in UTF-8 with the header Content-Type: application/json."
     if isinstance(exc, exceptions.MethodNotAllowed):
         return f" Possible here: {', '.join(context['view'].allowed_methods)}."
     if isinstance(exc, exceptions.NotAcceptable):

@@ -14,6 +14,8 @@ _LONGEST = 256  # characters, of which patterns like the one below take no time 
 _NAME = r"[!#$%&'+.^_`|~0-9A-Za-z-]+"  # RFC 9110, section 5.6.2, without the asterisk of RFC 2231
 _FORM = re.compile(rf'{_NAME}/{_NAME}(?:[ \t]*;[ \t]*{_NAME}=(?:{_NAME}|"[^"\\]*"))*[ \t]*;?[ \t]*')
 _CHARSET = re.compile(r';[ \t]*charset="?([^";\s]*)', re.IGNORECASE)
+MALFORMED, OTHER_CHARSET = "malformed/content-type", "unknown/charset"
+"""What Django sees instead of a Content-Type that it should not read."""
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1"}
 
 
@@ -29,11 +31,20 @@ def with_readable_content_type(application: Application) -> Application:
 
 
 def readable(content_type: str) -> str:
-    """Return `content_type`, or one that names what is wrong with it: the API answers 415 then, and repeats it."""
+    """Return `content_type`, or a type that nobody reads: the API answers 415, in the words of `fault`."""
     if not content_type:
         return ""
     if len(content_type) > _LONGEST or not _FORM.fullmatch(content_type):
-        return "malformed/content-type"
+        return MALFORMED
     if not {charset.lower() for charset in _CHARSET.findall(content_type)} <= _CHARSETS:
-        return "unknown/charset"
+        return OTHER_CHARSET
     return content_type
+
+
+def fault(content_type: str) -> str:
+    """Return why no body is read of what `readable` gave, as a sentence; "" where it is the caller's own media type."""
+    if not content_type:
+        return "There is no Content-Type."
+    if content_type == MALFORMED:
+        return "The Content-Type cannot be read."
+    return "The charset of the Content-Type is not read here." if content_type == OTHER_CHARSET else ""

@@ -51,6 +51,24 @@ def test_a_form_is_told_the_header_that_is_missing(cast: Cast) -> None:
         assert "Content-Type: application/json" in message(answer, 415)
 
 
+_JSON = "Send JSON in UTF-8 with the header Content-Type: application/json."
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ("", "There is no Content-Type."),
+        ("application/json; charset=utf-16", "The charset of the Content-Type is not read here."),
+        (";", "The Content-Type cannot be read."),
+        ("a" * 60_000, "The Content-Type cannot be read."),
+        ("text/plain", 'Unsupported media type "text/plain" in request.'),
+    ],
+)
+def test_a_content_type_is_not_said_to_be_another(cast: Cast, sent: str, words: str) -> None:
+    status, answer = call(cast.alice._headers, "POST", body=b"{}", CONTENT_TYPE=sent)
+    assert (status, answer["error_message"]) == (415, f"{words} {_JSON}")
+
+
 def test_a_method_that_is_not_possible_is_told_which_are(cast: Cast) -> None:
     assert "GET, POST" in message(cast.alice("DELETE", "/api/jobs"), 405)
 
