@@ -51,13 +51,13 @@ class ClosedQuery(APIView):
 
 
 def _expect_taken(request: Request, parameters: dict[str, bool]) -> None:
-    known = ", ".join(parameters) or "none"
+    known = f"this call takes: {', '.join(parameters)}" if parameters else "this call takes no query parameters"
     errors = {}
     for name, values in request.query_params.lists():
         if name == IGNORED:
             continue
         if name not in parameters:
-            errors[name] = f"unknown query parameter; this call takes: {known}"
+            errors[name] = f"unknown query parameter; {known}"
         elif len(values) > 1 and not parameters[name]:
             errors[name] = "this query parameter may be given once"
     if errors:

@@ -35,6 +35,14 @@ class BodyLost(Exception):
     """The client has gone, or was too slow."""
 
 
+class NameDoubled(ValueError):
+    """Two members of an object have one name: it is JSON, but nobody can tell which is meant."""
+
+    def __init__(self, name: str) -> None:
+        shown = repr(name[:_LONGEST_NAME])
+        super().__init__(f"the name {shown} is in the body twice: which of the two is meant cannot be told")
+
+
 class JSONParser(BaseParser):
     """JSON (RFC 8259); each fault of it is a ParseError.
 
@@ -78,6 +86,10 @@ def read(body: bytes, encoding: str = "utf-8") -> Any:
         return _decoder.decode(text) if len(text) <= _FREE else _large_object(text)
     except RecursionError as exc:
         raise ParseError("JSON parse error - nested too deeply") from exc
+    except NameDoubled as exc:
+        raise ParseError(str(exc)) from exc
+    except UnicodeDecodeError as exc:
+        raise ParseError(f"JSON parse error - it is not {encoding}: see its byte {exc.start + 1}") from exc
     except ValueError as exc:
         raise ParseError(f"JSON parse error - {exc}") from exc
 
@@ -92,7 +104,7 @@ def _large_object(text: str) -> dict[str, Any]:
     while len(members) < _MOST_MEMBERS:
         name, at = _string(text, _behind_blanks(text, at))
         if name in members:
-            raise _doubled(name)
+            raise NameDoubled(name)
         members[name], at = _value(text, _behind_blanks(text, _after(":", text, at)))
         at = _behind_blanks(text, at)
         if text[at : at + 1] != ",":
@@ -138,17 +150,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the members of an object. Raises ValueError where two have one name: which is meant, nobody can tell."""
+    """Return the members of an object. Raises NameDoubled."""
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            raise _doubled(name)
+            raise NameDoubled(name)
         members[name] = value
     return members
-
-
-def _doubled(name: str) -> ValueError:
-    return ValueError(f"{name[:_LONGEST_NAME]!r} is there twice")
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)

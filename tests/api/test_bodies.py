@@ -198,7 +198,7 @@ def test_an_object_is_read_as_json_says_however_large(value: dict[str, Any]) -> 
     ids=lambda body: body[:12].decode("latin-1"),
 )
 def test_a_body_that_is_no_json_or_would_grow_in_memory_is_refused(body: bytes) -> None:
-    with pytest.raises(ParseError, match="JSON parse error"):
+    with pytest.raises(ParseError, match=r"JSON parse error|is in the body twice: "):
         read(body)
 
 

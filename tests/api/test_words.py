@@ -80,7 +80,12 @@ def test_a_field_that_is_not_known_is_told_which_are(cast: Cast) -> None:
 
 def test_a_field_that_is_doubled_is_named(cast: Cast) -> None:
     answer = cast.alice("PUT", "/api/jobs/1.x", '{"action": "abort", "action": "abort"}')
-    assert message(answer, 422) == "JSON parse error - 'action' is there twice"
+    assert message(answer, 422) == "the name 'action' is in the body twice: which of the two is meant cannot be told"
+
+
+def test_a_body_that_is_no_text_is_told_where(cast: Cast) -> None:
+    status, answer = call(cast.alice._headers, "POST", body=b'{"\xff"}', CONTENT_TYPE="application/json")
+    assert (status, answer["error_message"]) == (422, "JSON parse error - it is not utf-8: see its byte 3")
 
 
 def test_a_body_that_is_no_object_is_told_so(cast: Cast) -> None:
