@@ -18,7 +18,8 @@ from clusters.ssh import Endpoint, check_account
 
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})\Z")
 _KEY_PARTS = {"ssh-ed25519": 2, "ssh-rsa": 3}  # strings and integers of its blob, the type first; of ECDSA's also three
-_ADDRESS = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?\Z")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_ADDRESS = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?\Z")
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9._:,/@%+=-]*\Z")
 _SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _host_name = RegexValidator(

@@ -160,7 +160,7 @@ def _may_be_used(uid: int) -> bool:
 def _handshake(endpoint: Endpoint) -> paramiko.Transport:
     try:
         sock = socket.create_connection((endpoint.address, endpoint.port), timeout=endpoint.connect_timeout)
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # the latter for a name that IDNA has no form for
         raise Unreachable(f"no connection to {endpoint.address} port {endpoint.port}: {exc}") from exc
     # Without it each small packet waits for a delayed acknowledgement: 40 ms and more a command.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -167,7 +167,21 @@ _CUT_KEYS = (
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAA==",
 )
 _NO_ADDRESS = "a host name or an IP address, without brackets, blanks and port"
-_NO_ADDRESSES = ("127.0.0.1 x", " a", "a b", "[::1]", "a:22", "300.1.1.1", "ssh://a", "plg@a", "-a", "fe80::1%a b", "ä")
+_NO_ADDRESSES = (
+    "127.0.0.1 x",
+    " a",
+    "a b",
+    "[::1]",
+    "a:22",
+    "300.1.1.1",
+    "ssh://a",
+    "plg@a",
+    "-a",
+    "fe80::1%a b",
+    "ä",
+    "a..b",
+    "a" * 64,
+)
 _NO_ACCOUNT = (
     "an account that jobs can run as: small letters, digits, dots, hyphens and _, a letter or _ first; not root"
 )
