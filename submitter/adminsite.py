@@ -37,6 +37,13 @@ class OperatorSite(admin.AdminSite):
         # Django keeps the history of many deletions at once by a way of its own, on which the audit log hears nothing.
         self.disable_action("delete_selected")
 
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register as Django does; every list says which filters in its address it does not understand."""
+        from audit.understood import Understood  # noqa: PLC0415 - it needs the apps; this module is theirs
+
+        page = admin_class or admin.ModelAdmin
+        super().register(model_or_iterable, type(page.__name__, (Understood, page), {}), **options)
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """List the pages by names that need no knowledge of the programs behind them."""
         found: list[Any] = super().get_app_list(request, app_label)

@@ -9,7 +9,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.text import capfirst
 
 from jobs.models import FOLLOWED_FOR, Job, Submission
 from jobs.states import ACTIVE, WORDS, Status
@@ -175,13 +174,6 @@ class Until(Moment):
     parameter_name = "until"
     hint = "2026-01-31 18:00"
     lookup = "created_at__lt"
-
-
-def faults(changelist: Any) -> Iterator[str]:
-    """Yield what is wrong with the filters of a list."""
-    for spec in changelist.filter_specs:
-        if fault := getattr(spec, "fault", ""):
-            yield f"{capfirst(spec.title)}: {fault}"
 
 
 def _moment(text: str) -> datetime | None:
