@@ -1,5 +1,6 @@
 """What `manage.py` runs; a command that changes something leaves a line in the audit log."""
 
+import sys
 from argparse import SUPPRESS
 from argparse import HelpFormatter as HelpFormatterOfArgparse
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from textwrap import fill, wrap
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, ManagementUtility
 from django.core.management.base import CommandParser, DjangoHelpFormatter
 
@@ -78,11 +80,11 @@ def run(arguments: Sequence[str]) -> None:
     """Run the command that `arguments`, as in sys.argv, name. Raises SystemExit where it fails."""
     name, rest = (arguments[1] if len(arguments) > 1 else ""), list(arguments[2:])
     if name not in _CHANGING or _ASKS_FOR_HELP & set(rest):
-        Utility(list(arguments)).execute()
+        _execute(arguments)
         return
     outcome, words = "failed", " ".join(rest) if name in _TOLD_WITH_ARGUMENTS else ""
     try:
-        Utility(list(arguments)).execute()
+        _execute(arguments)
         outcome = "done"
     except SystemExit as exc:
         outcome = "failed" if exc.code else "done"
@@ -92,3 +94,11 @@ def run(arguments: Sequence[str]) -> None:
             from audit import operators  # noqa: PLC0415 - it needs the models, which are loaded by now
 
             operators.tell_command(name, words, outcome=outcome)
+
+
+def _execute(arguments: Sequence[str]) -> None:
+    """Run the command. Settings that are wrong are told in one line, which names the variable: SystemExit."""
+    try:
+        Utility(list(arguments)).execute()
+    except ImproperlyConfigured as exc:
+        sys.exit(f"The settings are wrong: {exc}")

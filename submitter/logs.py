@@ -6,10 +6,10 @@ import threading
 from types import TracebackType
 from typing import Any
 
-import environ
 import structlog
 
 from submitter import jsonline
+from submitter.environment import Environment
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -48,12 +48,16 @@ def _render(_logger: object, _method: str, event: structlog.typing.EventDict) ->
 
 def is_readable() -> bool:
     """Say whether lines are for people, not for programs: LOG_READABLE, else DEBUG."""
-    env = environ.Env()
+    env = Environment()
     return bool(env.bool("LOG_READABLE", default=env.bool("DEBUG", default=False)))
 
 
 def configure() -> dict[str, Any]:
-    """Set structlog up and return Django's LOGGING, so that both write the same lines to standard error."""
+    """Set structlog up and return Django's LOGGING, so that both write the same lines to standard error.
+
+    Raises ImproperlyConfigured where the environment does not say how.
+    """
+    is_readable()
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

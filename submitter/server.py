@@ -6,14 +6,17 @@ import resource
 from typing import Any
 
 from submitter import multiprocess
+from submitter.environment import Environment
+
+_env = Environment()
 
 # Threads, measured beside granian on two processors: an answer for which nothing is done is faster there (0.9 ms, not
 # 1.4), a job's (3.1 ms) and submissions of 50 callers at once are as fast here. How many processes makes no difference
 # to submissions, which wait for SLURM's tools; two answer twice as many GETs as one.
 worker_class = "submitter.worker.Worker"
-workers = int(os.environ.get("WEB_WORKERS", min(4, multiprocessing.cpu_count())))
+workers = _env.int("WEB_WORKERS", default=min(4, multiprocessing.cpu_count()), least=1)
 # A submission waits for its cluster in its thread, so threads, not processes, bound how many can wait at once.
-threads = int(os.environ.get("WEB_THREADS", "64"))
+threads = _env.int("WEB_THREADS", default=64, least=1)
 keepalive = 15
 # The other half of the files that a process may open is for login nodes and the database.
 worker_connections = min(1000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
@@ -23,12 +26,12 @@ timeout = 120
 graceful_timeout = 90
 
 # What a client may take, in seconds. Who is slower is closed; none of them holds a thread before its head is complete.
-HEAD_SECONDS = float(os.environ.get("WEB_HEAD_SECONDS", "15"))  # from the connection, or first byte, to the head's end
-BODY_SECONDS = float(os.environ.get("WEB_BODY_SECONDS", "60"))  # from the end of the head to that of the body
-SEND_SECONDS = float(os.environ.get("WEB_SEND_SECONDS", "60"))  # for each 16 KiB of an answer
+HEAD_SECONDS = _env.float("WEB_HEAD_SECONDS", default=15.0)  # from the connection, or first byte, to the head's end
+BODY_SECONDS = _env.float("WEB_BODY_SECONDS", default=60.0)  # from the end of the head to that of the body
+SEND_SECONDS = _env.float("WEB_SEND_SECONDS", default=60.0)  # for each 16 KiB of an answer
 # From SIGTERM on, or later from an answer's first byte: for the rest of a body, and of an answer. Who takes longer is
 # broken off, for nobody is served until the process has ended. A submission at work has `graceful_timeout`.
-STOP_SECONDS = float(os.environ.get("WEB_STOP_SECONDS", "20"))
+STOP_SECONDS = _env.float("WEB_STOP_SECONDS", default=20.0)
 sendfile = False  # a file goes the same way, with the same bounds
 
 # The proxy travels in a header: an RSA-4096 chain with delegations exceeds the default of 8190 bytes by far.

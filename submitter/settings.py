@@ -4,14 +4,14 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
 from submitter import contentpolicy
+from submitter.environment import Environment
 from submitter.trustsettings import *  # noqa: F403 - who is let in, and as whom: a part of the settings
 
-env = environ.Env()
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -25,6 +25,8 @@ def secret(name: str) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as exc:
         raise ImproperlyConfigured(f"{name}_FILE cannot be read: {exc}") from exc
+    except ValueError:  # it would repeat a part of the secret
+        raise ImproperlyConfigured(f"{name}_FILE has to name a file of UTF-8 text") from None
 
 
 def database(url: str) -> dict[str, object]:
@@ -110,7 +112,12 @@ DATABASES = {"default": database(secret("DATABASE_URL"))}
 DATABASES["default"]["ENGINE"] = "submitter.postgresql"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
-    "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=16), "timeout": 10, "reconnect_timeout": 2}
+    "pool": {
+        "min_size": 1,
+        "max_size": env.int("DATABASE_POOL", default=16, least=1),
+        "timeout": 10,
+        "reconnect_timeout": 2,
+    }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -122,8 +129,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Operators log in by password, at the admin's door alone; an address that guesses is not heard for a while.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", default=10)
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCKOUT_MINUTES", default=15))
+AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", default=10, least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCKOUT_MINUTES", default=15, least=1))
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # not the name: nobody locks an operator out from elsewhere
 AXES_RESET_ON_SUCCESS = True
 AXES_HANDLER = "submitter.logins.Lockouts"
@@ -163,9 +170,11 @@ THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 
 # What one caller may hold of a web process at once; beyond it 429 or 503 comes at once.
-WEB_THREADS = env.int("WEB_THREADS", default=64)
-REQUESTS_PER_ACCOUNT = env.int("REQUESTS_PER_ACCOUNT", default=max(1, WEB_THREADS // 4))
-REQUESTS_WITHOUT_ACCOUNT = env.int("REQUESTS_WITHOUT_ACCOUNT", default=max(1, WEB_THREADS // 2))  # all of them together
+WEB_THREADS = env.int("WEB_THREADS", default=64, least=1)
+REQUESTS_PER_ACCOUNT = env.int("REQUESTS_PER_ACCOUNT", default=max(1, WEB_THREADS // 4), least=1)
+REQUESTS_WITHOUT_ACCOUNT = env.int(
+    "REQUESTS_WITHOUT_ACCOUNT", default=max(1, WEB_THREADS // 2), least=1
+)  # all of them together
 WAITS_PER_ACCOUNT = env.int("WAITS_PER_ACCOUNT", default=8)  # `Prefer: wait`; all together half of the threads
 LARGE_BODIES = env.int("LARGE_BODIES", default=2)  # over 1 MiB each
 LARGE_BODIES_PER_ACCOUNT = env.int("LARGE_BODIES_PER_ACCOUNT", default=1)
@@ -235,11 +244,11 @@ SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 SSH_CONNECTION_LIFETIME = env.float("SSH_CONNECTION_LIFETIME", default=240.0)
 
 # Seconds between two looks at a cluster that has active jobs.
-POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0)
+POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0, least=0.01)
 # Bytes that are read of a poll's answer, given in MiB: the poll account's, which has everybody's jobs (squeue prints
 # about 120 bytes a job), and that of an account which is asked about its own.
-POLL_ANSWER_LIMIT = env.int("POLL_ANSWER_LIMIT", default=64) * 1024 * 1024
-POLL_ANSWER_LIMIT_PER_ACCOUNT = env.int("POLL_ANSWER_LIMIT_PER_ACCOUNT", default=4) * 1024 * 1024
+POLL_ANSWER_LIMIT = env.int("POLL_ANSWER_LIMIT", default=64, least=1) * 1024 * 1024
+POLL_ANSWER_LIMIT_PER_ACCOUNT = env.int("POLL_ANSWER_LIMIT_PER_ACCOUNT", default=4, least=1) * 1024 * 1024
 TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due
 
 CELERY_BROKER_URL = secret("REDIS_URL")
@@ -250,7 +259,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 # Tasks wait for login nodes: threads wait side by side. What waits in one queue keeps nobody in another one waiting:
 # `celery -A submitter worker --queues polling` serves one of them, without `--queues` a worker serves all.
-WORKER_THREADS = env.int("WORKER_THREADS", default=16)
+WORKER_THREADS = env.int("WORKER_THREADS", default=16, least=1)
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = WORKER_THREADS
 CELERY_TASK_QUEUES = [Queue(name) for name in ("polling", "recovery", "bulk", "housekeeping", "heartbeat")]

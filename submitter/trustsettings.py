@@ -3,12 +3,12 @@
 So a proxy can be judged wherever the trust directory is: there is no secret, no database and no broker in it.
 """
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from submitter import logs
+from submitter.environment import Environment
 
-env = environ.Env()
+env = Environment()
 
 
 def ranges(name: str, default: str) -> list[tuple[int, int]]:
@@ -16,8 +16,8 @@ def ranges(name: str, default: str) -> list[tuple[int, int]]:
     pairs = [part.strip().partition("-") for part in env.str(name, default=default).split(",")]
     try:
         return [(int(low), int(high if dash else low)) for low, dash, high in pairs]
-    except ValueError as exc:
-        raise ImproperlyConfigured(f"{name} has to be ranges of numbers such as 1000-59999,70000") from exc
+    except ValueError:  # its text has the value
+        raise ImproperlyConfigured(f"{name} has to be ranges of numbers such as 1000-59999,70000") from None
 
 
 LOGGING = logs.configure()
@@ -35,7 +35,7 @@ PROXY_TYPES = env.list("PROXY_TYPES", default=["rfc", "draft", "legacy"])
 PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False)
 PROXY_ALLOW_END_ENTITY = env.bool("PROXY_ALLOW_END_ENTITY", default=False)
 PROXY_MAX_DELEGATIONS = env.int("PROXY_MAX_DELEGATIONS", default=8)
-PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048)
+PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048, least=1)
 PROXY_WEAK_HASHES = env.list("PROXY_WEAK_HASHES", default=[])
 PROXY_CRL = env.str("PROXY_CRL", default="if-present")
 PROXY_SIGNING_POLICY = env.str("PROXY_SIGNING_POLICY", default="require")

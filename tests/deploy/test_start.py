@@ -83,12 +83,14 @@ def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     assert "cret" not in said
 
 
-@pytest.mark.parametrize(
-    ("setting", "file"), [("POLL_INTERVAL", "submitter/settings.py"), ("FRONT_SERVERS", "submitter/frontserver.py")]
-)
-def test_a_value_that_cannot_be_read_is_told_by_its_place(setting: str, file: str) -> None:
-    said = refusal("gunicorn", "--version", **{setting: "secret"})
-    assert said.startswith(f"The service cannot start: ValueError in {ROOT}/{file}, line ")
+def test_a_number_that_cannot_be_read_is_told_by_its_name() -> None:
+    said = refusal("gunicorn", "--version", POLL_INTERVAL="secret")
+    assert said == "The service cannot start: POLL_INTERVAL has to be a number such as 2.5"
+
+
+def test_a_value_that_cannot_be_read_is_told_by_its_place() -> None:
+    said = refusal("gunicorn", "--version", FRONT_SERVERS="secret")
+    assert said.startswith(f"The service cannot start: ValueError in {ROOT}/submitter/frontserver.py, line ")
     assert said.endswith("; `deploy/manage check` says more")
 
 
