@@ -114,7 +114,7 @@ class Shown:
     def array(self, job: Job) -> str:
         """Return how many tasks have each status."""
         if not job.is_array:
-            return "it is no array"
+            return "not an array job"
         return ", ".join(f"{count} {status}" for status, count in sorted((job.tasks or {}).items()))
 
     @admin.display(description="standard output")
@@ -140,7 +140,7 @@ class Shown:
     @admin.display(description="deleted by its owner (UTC)")
     def deleted(self, job: Job) -> str:
         """Return when, and what that means."""
-        return f"{time(job.deleted_at)}; the owner sees it no longer" if job.deleted_at else ""
+        return f"{time(job.deleted_at)}; its owner can no longer see the job" if job.deleted_at else ""
 
     @admin.display(description="what came of the submission")
     def outcome(self, job: Job) -> str:
@@ -166,12 +166,12 @@ class Shown:
         """Return the key that the caller sent with it."""
         return job.idempotency_key or ""
 
-    @admin.display(description="recovery's trace in the home removed")
+    @admin.display(description="the service's own record of the submission in the user's home directory")
     def is_settled(self, job: Job) -> str:
         """Return whether what finds a lost submission again is no longer needed in the account's home."""
-        return yes_or_no(value=job.settled)
+        return "removed" if job.settled else "not removed yet"
 
-    @admin.display(description="SLURM id given to a later job")
+    @admin.display(description="SLURM has used the job's number again, for a later job")
     def is_recycled(self, job: Job) -> str:
         """Return whether the number means another job of this account by now."""
         return yes_or_no(value=job.recycled)

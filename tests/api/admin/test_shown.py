@@ -1,6 +1,7 @@
 """What operators read: statuses that are true, words instead of raw values, and what was not understood."""
 
 import csv
+import html
 import io
 import re
 from datetime import timedelta
@@ -187,3 +188,12 @@ def test_the_start_page_lists_the_pages_by_names_that_say_what_they_are(admin_cl
     ]
     assert not hasattr(Paginator, "is_cut")  # Django's own lists count all that they have
     assert admin_client.get("/admin/auth/user/").status_code == 200
+
+
+def test_the_job_page_says_in_plain_words_what_the_registry_holds(browser: Client, kinds: dict[str, Job]) -> None:
+    page = browser.get(f"{LIST}{kinds['deleted and aborted'].pk}/change/").text
+    assert "its owner can no longer see the job" in page
+    assert "not an array job" in page
+    assert "The service's own record of the submission in the user's home directory" in html.unescape(page)
+    assert "not removed yet" in page
+    assert "SLURM has used the job's number again, for a later job" in html.unescape(page)
