@@ -18,6 +18,8 @@ from jobs import figures
 from proxyauth.gate import gate
 from submitter import heartbeat
 
+_NO_CA = "holds no CA: nobody is let in"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -61,7 +63,7 @@ def trust() -> list[Part]:
     except ValueError as exc:
         return [Part("trust-directory", ok=False, reason=str(exc), vital=True)]
     count, problems = door.authorities(), door.problems()
-    reason = f"{count} CAs" if count else "holds no CA: nobody is let in"
+    reason = ("1 CA is trusted" if count == 1 else f"{count} CAs are trusted") if count else _NO_CA
     found = [Part("trust-directory", ok=count > 0, reason=reason, vital=True)]
     return [*found, Part("trust-files", ok=not problems, reason="; ".join(problems) or "all are current")]
 
@@ -79,7 +81,8 @@ def beat() -> Part:
 def polls() -> Part:
     """Whether jobs are followed in time, as far as their logins answer."""
     late = figures.late_polls()
-    reason = f"{late} accounts wait too long to be polled: are there enough workers?" if late else "none is late"
+    who = "1 account waits" if late == 1 else f"{late} accounts wait"
+    reason = f"{who} too long to be polled: are there enough workers?" if late else "none is late"
     return Part("polls", ok=not late, reason=reason)
 
 

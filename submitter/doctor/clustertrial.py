@@ -62,4 +62,5 @@ def _ask(cluster: Cluster) -> str:
     with gateway.look(cluster, cluster.poll_account, everybody=True) as asked:
         jobs = asked.queue()
         asked.history([1], 60)
-    return f"squeue tells {cluster.poll_account} of {len(jobs.records)} jobs, sacct answers"
+    count = len(jobs.records)
+    return f"squeue tells {cluster.poll_account} of {count} job{'s' * (count != 1)}, sacct answers"

@@ -42,7 +42,7 @@ def tried(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]
         yield from look()
     except Exception as exc:
         log.debug("doctor-stumbled", part=name, exc_info=exc)
-        remedy = "this part could not be looked at; mend what the words name, or report them as a fault of the doctor"
+        remedy = "this check broke off; if its message names no cause that you can mend, send it to the developers"
         yield Finding(Level.FAIL, name, f"{type(exc).__name__}: {exc}", remedy)
 
 

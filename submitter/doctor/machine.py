@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import psycopg
 from django.conf import settings
 from django.core import checks
 from django.db import connection
@@ -17,6 +18,8 @@ from submitter.doctor.finding import Finding, Level, judged, tried
 # What the readiness says in other words below.
 _SAID_ELSEWHERE = {"proxyauth.W001", "clusters.E001"}
 
+_PATIENCE = 3  # seconds, for each address of the database
+
 _REMEDIES = {
     "database": "start PostgreSQL, and compare DATABASE_URL with pg_hba.conf",
     "ssh-ca-key": "SSH_CA_KEY names the file: `ssh-keygen -t ed25519 -N '' -f FILE` makes one; the service's own, 0600",
@@ -28,20 +31,46 @@ _REMEDIES = {
 
 
 def look() -> Iterator[Finding]:
-    """Look at all of it. Where the database is away, what is in it is not asked for."""
+    """Look at all of it. Where the database is away, what is in it is told not to have been looked at."""
     yield from tried("settings", _settings)
-    yield from _readiness()
+    away = False
+    for found in _readiness():
+        away = away or is_away(found)
+        yield found
     yield from tried("grid-mapfile", _gridmap)
     yield from tried("static-files", _static_files)
-    if readiness.database().ok:
+    if away:
+        yield from map(unseen, ("migrations", "audit-log", "audit-log-role"))
+    else:
         yield from tried("migrations", _migrations)
         yield from tried("audit-log", auditlog.look)
+
+
+def is_away(found: Finding) -> bool:
+    """Whether the finding says that the database cannot be reached."""
+    return found.name == "database" and found.level is Level.FAIL
+
+
+def unseen(name: str) -> Finding:
+    """Return what is said of a part that needs the database where that is away."""
+    words = "not looked at: the database cannot be reached"
+    return Finding(Level.NOTE, name, words, "mend what is said of the database, then run the doctor again")
+
+
+def database() -> readiness.Part:
+    """Whether PostgreSQL answers. It is asked once, not by the pool, which tries for long and logs each time."""
+    parameters = connection.get_connection_params() | {"connect_timeout": _PATIENCE}
+    try:
+        psycopg.connect(**parameters).close()
+    except psycopg.Error as exc:
+        return readiness.Part("database", ok=False, reason=" ".join(str(exc).split()), vital=True)
+    return readiness.database()
 
 
 def _readiness() -> Iterator[Finding]:
     """What /readyz says of the service itself."""
     looks: dict[str, Callable[[], list[readiness.Part]]] = {
-        "database": lambda: [readiness.database()],
+        "database": lambda: [database()],
         "ssh-ca-key": lambda: [readiness.ssh_ca_key()],
         "trust-directory": readiness.trust,
         "broker": lambda: [readiness.broker()],
@@ -79,7 +108,11 @@ def _gridmap() -> Iterator[Finding]:
         yield Finding(Level.OK, "grid-mapfile", "not needed: PROXY_DN_PATTERN maps names to accounts")
     else:
         remedy = 'GRIDMAP names the file, with lines such as: "/C=PL/O=Grid/CN=Somebody" account'
-        yield judged("grid-mapfile", f"{count} names are mapped", remedy, ok=count > 0)
+        words = "1 name is mapped" if count == 1 else f"{count} names are mapped"
+        prefix = "grid-mapfile: "
+        faults = [problem.removeprefix(prefix) for problem in gate().problems() if problem.startswith(prefix)]
+        told = words if count else "; ".join([f"{settings.GRIDMAP} gives nobody an account", *faults[:3]])
+        yield judged("grid-mapfile", told, remedy, ok=count > 0)
 
 
 def _static_files() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from clusters import gateway
@@ -225,19 +225,58 @@ def test_a_part_that_fails_itself_is_a_finding_and_the_others_go_on(
 
 
 def test_without_a_database_its_line_says_so_and_the_rest_is_looked_at(
-    static: Path, monkeypatch: pytest.MonkeyPatch
+    static: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert static
 
-    def away() -> None:
-        raise DatabaseError("no connection")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(connection, "cursor", away)
-        found = list(machine.look())
+    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")  # nobody listens there
+    found = list(machine.look())
     assert one(iter(found), "database").level is Level.FAIL
     assert one(iter(found), "trust-directory").level is Level.OK
-    assert "migrations" not in {finding.name for finding in found}
+    for name in ("migrations", "audit-log", "audit-log-role"):
+        assert one(iter(found), name).words == "not looked at: the database cannot be reached"
+    assert not [record for record in caplog.records if record.name.startswith("psycopg")]
+
+
+def test_without_a_database_no_cluster_is_looked_for(static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert static
+    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="to mend"):
+        call_command("doctor", stdout=out)
+    assert "note  clusters: not looked at: the database cannot be reached" in out.getvalue()
+
+
+def test_a_missing_gridmap_is_not_told_as_a_number(static: Path, settings: Any) -> None:
+    assert static
+    settings.GRIDMAP = "/nonexistent/grid-mapfile"
+    found = one(machine.look(), "grid-mapfile")
+    assert found.level is Level.FAIL
+    assert found.words.startswith("/nonexistent/grid-mapfile gives nobody an account; ")
+    assert "No such file" in found.words
+
+
+def test_one_is_not_told_in_the_plural(static: Path, settings: Any, tmp_path: Path) -> None:
+    assert static
+    gridmap = tmp_path / "grid-mapfile"
+    gridmap.write_text('"/CN=Alice" plgalice\n')
+    settings.GRIDMAP = str(gridmap)
+    found = list(machine.look())
+    assert one(iter(found), "grid-mapfile").words == "1 name is mapped"
+    assert one(iter(found), "trust-directory").words == "1 CA is trusted"
+
+
+def test_an_accepted_name_that_no_finding_has_is_noted(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    monkeypatch.setattr(clustertrial, "look", lambda: iter(()))
+    monkeypatch.setattr(machine, "look", lambda: iter([Finding(Level.NOTE, "cluster a", "b", "c")]))
+    settings.DOCTOR_ACCEPTS = ["nosuch", "audit-log-role", "security.W004", "cluster a"]
+    out = io.StringIO()
+    call_command("doctor", stdout=out)
+    assert [line for line in out.getvalue().splitlines() if "DOCTOR_ACCEPTS" in line] == [
+        "note  DOCTOR_ACCEPTS: there is no finding “nosuch”"
+    ]
 
 
 Respond = Callable[[BaseHTTPRequestHandler], tuple[int, str]]

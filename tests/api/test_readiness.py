@@ -169,7 +169,7 @@ def test_a_poll_that_waits_too_long_is_told_and_is_not_503(zeus: Cluster) -> Non
     poll = Poll.objects.create(cluster=zeus, account="plgpoll", due_at=then)
     code, status, parts = ask()
     assert (code, status, parts["polls"]["ok"]) == (200, "degraded", False)
-    assert "1 accounts wait too long" in parts["polls"]["reason"]
+    assert "1 account waits too long" in parts["polls"]["reason"]
     Poll.objects.filter(pk=poll.pk).update(failures=1)
     assert ask()[2]["polls"]["ok"], "its login does not answer: its cluster's part tells of that"
     Poll.objects.filter(pk=poll.pk).update(failures=0)

@@ -1,5 +1,6 @@
 """`manage.py doctor`: look at a whole installation, and say what to do about each fault."""
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -7,9 +8,18 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from submitter import readiness
 from submitter.doctor import clustertrial, frontdoor, machine
 from submitter.doctor.finding import Finding, Level, declared, tried
+
+# Findings that there may be, beside those of one cluster and the ids of `check --deploy`.
+_NAMES = frozenset(
+    {
+        "settings", "database", "ssh-ca-key", "trust-directory", "trust-files", "broker", "beat", "grid-mapfile",
+        "static-files", "migrations", "audit-log", "audit-log-role", "front-server", "proxy-header", "header-size",
+        "clusters",
+    }
+)  # fmt: skip
+_CHECK = re.compile(r"[a-z_]+\.[A-Z][0-9]{3}")
 
 
 class Command(BaseCommand):
@@ -35,21 +45,36 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print each finding as soon as it is there."""
         failed = accepted = 0
+        names = set(_NAMES)
         for found in _findings(options["url"], insecure=options["insecure"]):
             finding = declared(found, settings.DOCTOR_ACCEPTS)
             self.stdout.write(str(finding))
             failed += finding.level is Level.FAIL
             accepted += finding is not found
+            names.add(found.name)
+        for name in settings.DOCTOR_ACCEPTS:
+            if name not in names and not _CHECK.fullmatch(name):
+                self.stdout.write(str(_no_finding(name)))
         if failed:
             raise CommandError(f"{failed} to mend")
         self.stdout.write(f"All is well, but for {accepted} that DOCTOR_ACCEPTS names." if accepted else "All is well.")
 
 
 def _findings(url: str | None, *, insecure: bool) -> Iterator[Finding]:
-    yield from machine.look()
+    away = False
+    for found in machine.look():
+        away = away or machine.is_away(found)
+        yield found
     if url:
         yield from tried("front-server", partial(frontdoor.look, url, insecure=insecure))
     else:
         yield Finding(Level.NOTE, "front-server", "not tried", "name the service's address with --url")
-    if readiness.database().ok:
+    if away:
+        yield machine.unseen("clusters")
+    else:
         yield from tried("clusters", clustertrial.look)
+
+
+def _no_finding(name: str) -> Finding:
+    words = f"there is no finding “{name}”"
+    return Finding(Level.NOTE, "DOCTOR_ACCEPTS", words, "write a name as the doctor prints it, or take it out")
