@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
+from redis.connection import parse_url
 
 from submitter import contentpolicy
 from submitter.environment import Environment
@@ -38,6 +39,14 @@ def database(url: str) -> dict[str, object]:
         "DATABASE_URL has to be like postgres://user:password@host:5432/database, where reserved characters such as"
         " / ? # @ % of a password are percent-encoded"
     )
+
+
+def broker(url: str) -> str:
+    """Return the address of Redis. What cannot be read of it is not repeated: a password may be in it."""
+    with suppress(ValueError):
+        parse_url(url)  # type: ignore[no-untyped-call]
+        return url
+    raise ImproperlyConfigured("REDIS_URL has to be like redis://:password@host:6379/0 (or rediss://, unix://)")
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -251,7 +260,7 @@ POLL_ANSWER_LIMIT = env.int("POLL_ANSWER_LIMIT", default=64, least=1) * 1024 * 1
 POLL_ANSWER_LIMIT_PER_ACCOUNT = env.int("POLL_ANSWER_LIMIT_PER_ACCOUNT", default=4, least=1) * 1024 * 1024
 TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due
 
-CELERY_BROKER_URL = secret("REDIS_URL")
+CELERY_BROKER_URL = broker(secret("REDIS_URL"))
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

@@ -15,6 +15,7 @@ WRONG = [
     ("SECURE_SSL_REDIRECT", "hush-maybe"), ("PROXY_ALLOW_LIMITED", "2"), ("DEBUG", "hush"), ("LOG_READABLE", "hush"),
     ("LOGIN_LOCKOUT_MINUTES", "9" * 30), ("PROXY_MAX_DELEGATIONS", "hush"), ("PROXY_MEMORY_SECONDS", "inf"),
     ("SECURE_HSTS_SECONDS", "-77123"), ("ACCOUNT_UIDS", "hush"), ("SECRET_KEY", "$hush"), ("DATABASE_URL", "hush://x"),
+    ("REDIS_URL", "hush"), ("REDIS_URL", "redis://:hush@x:hush"),
 ]  # fmt: skip
 
 
@@ -74,7 +75,8 @@ def test_command_says_it_in_one_line(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("DEBUG", "no"), ("DEBUG", "ON"), ("POLL_INTERVAL", "1e1"), ("LARGE_BODIES", "0")]
+    ("name", "value"),
+    [("DEBUG", "no"), ("DEBUG", "ON"), ("POLL_INTERVAL", "1e1"), ("LARGE_BODIES", "0"), ("REDIS_URL", "unix:///x")],
 )
 def test_what_can_be_read_is_taken(name: str, value: str) -> None:
     assert load(**{name: value}) == (0, "")
