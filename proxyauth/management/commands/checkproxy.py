@@ -1,7 +1,6 @@
 """`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out."""
 
 import base64
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import re2
 from django.core.management.base import BaseCommand, CommandError
 
 from proxyauth import chain, conf, credential, dn, gridmap, trust
@@ -36,7 +36,7 @@ _NAME = rb"(?:proxy|x-proxy-certificate)[ \t]*:"
 # A header as a line of its own, on which lines of Base64 may follow, or as an option in curl's configuration.
 _LINE = rb"([^\n]*(?:\n[A-Za-z0-9+/=\r]+$)*)"
 _OPTION = rb'(?:--)?header(?:[ \t]*[=:])?[ \t]*"' + _NAME + rb'([^"]*)"'
-_HEADER = re.compile(rb"^[ \t]*(?:" + _NAME + _LINE + rb"|" + _OPTION + rb")", re.IGNORECASE | re.MULTILINE)
+_HEADER = re2.compile(rb"(?im)^[ \t]*(?:" + _NAME + _LINE + rb"|" + _OPTION + rb")")
 
 
 @dataclass(frozen=True)
