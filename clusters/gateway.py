@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 
 _SBATCH_MARGIN = 7  # seconds between the end that is set to sbatch and ours: 5 to kill it, 2 to hear of it
 _LONGEST_COMPLAINT = 8_192  # characters; cd names the directory
-_UNKNOWN_JOB = "Invalid job id specified"
 _NOT_BEGUN = "nothing was submitted: the login node ended the submission with {}"
 
 
@@ -303,7 +302,7 @@ def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list
     scancel, squeue = found[:2]
     if squeue.status == 0:
         return squeue.text.split()
-    if _UNKNOWN_JOB in squeue.text:
+    if slurm.UNKNOWN_JOB in squeue.text:
         return []
     raise Failed(f"scancel ended with {scancel.status}, squeue with {squeue.status}: {squeue.text.strip()[:500]}")
 
@@ -345,7 +344,7 @@ def _one(found: list[Section]) -> list[Record]:
     if not found:
         raise Malformed("squeue did not end")
     squeue, *sacct = found
-    if squeue.status != 0 and _UNKNOWN_JOB not in squeue.text:
+    if squeue.status != 0 and slurm.UNKNOWN_JOB not in squeue.text:
         raise Failed(f"squeue ended with {squeue.status}: {squeue.text.strip()[:500]}")
     told = slurm.parse_queue(squeue.text) if squeue.status == 0 else Listing([])
     if not told.records and sacct:

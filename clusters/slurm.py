@@ -19,6 +19,7 @@ from clusters.errors import Failed
 from clusters.shell import Section, decoded
 
 _LONGEST_REASON = 200
+UNKNOWN_JOB = "Invalid job id specified"  # what squeue says, with exit status 1
 _WAIT_STATUS = 0xFFFF  # wait(2)
 _UNREAD_SHOWN = 10  # lines
 

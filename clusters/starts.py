@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 from clusters import bounds, jobnames, slurm
 from clusters.bounds import number
-from clusters.columns import moment
+from clusters.columns import is_allocated, moment
 from clusters.errors import Failed, Malformed
 from clusters.filenames import Task
 from clusters.shell import Section
 
 _LONGEST_HOST = 255  # characters; HOST_NAME_MAX (limits.h) is 64
-_UNKNOWN_JOB = "Invalid job id specified"
-_NO_NODES = {"", "None assigned", "(null)"}
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,12 @@ def parse(job: int, found: Sequence[Section], earliest: int) -> Starts:
     if len(found) < 2:  # noqa: PLR2004 - squeue and sacct
         raise Failed("the search for a job's tasks did not end")
     squeue, sacct, *sinfo = found
-    if squeue.status != 0 and _UNKNOWN_JOB not in squeue.text:
+    if squeue.status != 0 and slurm.UNKNOWN_JOB not in squeue.text:
         slurm.checked([squeue], "squeue")
     told = [slurm.checked([sacct], "sacct"), squeue.text if squeue.status == 0 else ""]
     rows = [row for text in told for row in _rows(job, text, earliest)]
     hosts = _hosts(slurm.checked(sinfo, "sinfo")) if sinfo else {}
-    started = {row.number: row for row in rows if row.nodes not in _NO_NODES}  # the last one counts
+    started = {row.number: row for row in rows if is_allocated(row.nodes)}  # the last one counts
     in_order = sorted(started.values(), key=lambda row: -1 if row.number is None else row.number)
     return Starts(bool(rows), tuple(Task(row.job, job, row.number, _host(row.nodes, hosts)) for row in in_order))
 

@@ -92,6 +92,18 @@ class Cluster:
             return False
 
 
+def processes_with(words: str) -> list[int]:
+    """Return the processes on this machine whose command lines have `words` in them."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if words.encode() in (directory / "cmdline").read_bytes().replace(b"\0", b" "):
+                found.append(int(directory.name))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
 def supervisor(*words: str) -> str:
     """Have the sandbox's process manager do something, and return what it says."""
     command = [*shlex.split(variable("SUPERVISORCTL")), *words]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.caller import Caller, script
 from tests.live.contract import check_job, error
-from tests.live.ground import Cluster, eventually, variable
+from tests.live.ground import Cluster, eventually, processes_with, variable
 
 
 @contextmanager
@@ -120,18 +120,7 @@ def test_an_sbatch_that_waits_for_the_jobs_end_is_not_waited_for(alice: Caller, 
     job = alice.submit(cluster, "#SBATCH --wait", "#SBATCH --hold")
     number = cluster.number(job["job_id"])
     command = cluster.slurm("squeue", "-h", "-j", number, "-o", "%o").strip()
-    assert [line for line in command_lines() if command in line and "sbatch --parsable" in line]
+    assert processes_with(f"sbatch --parsable {command}")
     cluster.slurm("scontrol", "release", number)
     assert alice.complete(job)["status"] == "FINISHED"
     assert alice.output(job) == ""
-
-
-def command_lines() -> list[str]:
-    """Return the command line of each process on this machine."""
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            found.append((directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue  # it has ended
-    return found

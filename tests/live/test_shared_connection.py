@@ -18,7 +18,7 @@ from clusters.pool import Pool
 from clusters.run import Script
 from clusters.sbatch import Accepted, Rejected
 from clusters.ssh import Connection, Endpoint
-from tests.live.ground import eventually
+from tests.live.ground import eventually, processes_with
 
 TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end
 
@@ -106,25 +106,16 @@ def test_a_script_that_a_signal_ends_before_sbatch_began_has_submitted_nothing(z
     token = uuid.uuid4()
     waiting = Script(scripts.SUBMIT, ("/usr/bin", "20", ""))
     lease = sessions.started(zeus, "plgalice", waiting, token, timeout=10)
-    for process in eventually(lambda: processes_of(token), "the script waits for its input", seconds=10):
+    traces = Path("/home/plgalice") / scripts.DIRECTORY / token.hex
+    eventually(traces.exists, "the script has made its directory, and waits for its input", seconds=10)
+    for process in processes_with(token.hex):
         os.kill(process, signal.SIGKILL)
     cluster = Cluster(name="zeus", command_timeout=10)
     outcome = gateway.submit(Place(cluster, "plgalice", token, lease), "", "#!/bin/sh\n").outcome
     words = "nothing was submitted: the login node ended the submission with a signal"
+    traces.rmdir()
     assert outcome == Rejected(-1, "", "", words)
     assert lease.connection.alive
-
-
-def processes_of(token: uuid.UUID) -> list[int]:
-    """Return the processes that run the script of this name."""
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        try:
-            if token.hex.encode() in (directory / "cmdline").read_bytes():
-                found.append(int(directory.name))
-        except OSError:
-            continue  # it has ended
-    return found
 
 
 def test_a_connection_on_which_a_submission_is_not_settled_in_time_is_used_no_more(
