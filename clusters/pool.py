@@ -1,29 +1,27 @@
-"""Warm SSH connections, one per (login node, account) and process, each with a bounded number of channels."""
+"""Warm SSH connections with agents, one connection per (login node, account) and process."""
 
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
-import paramiko
 from django.conf import settings
 
 from clusters import poolmetrics
+from clusters.agent import Agent, Setting
 from clusters.background import Background
-from clusters.errors import Busy, ClusterError
+from clusters.errors import Busy
 from clusters.logins import SharedLogins
-from clusters.run import Script
-from clusters.session import Lease, Limits, Logins, Session
+from clusters.session import Leased, Limits, Logins, Session
 from clusters.ssh import Connection, Endpoint
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What a pool holds now: sessions, callers at work or waiting, and scripts that wait for input."""
+    """What a pool holds now: sessions, callers at work or waiting, and agents that wait for a request."""
 
     sessions: int
     callers: int
@@ -43,74 +41,51 @@ class Pool:
         self._background = Background(threads=8, share=2)
 
     @contextmanager
-    def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[paramiko.Channel]:
-        """Lend an unused channel, as `lease` does."""
-        with self.lease(endpoint, account, timeout=timeout) as lease:
-            yield lease.channel
+    def agent(self, endpoint: Endpoint, account: str, setting: Setting, *, timeout: float) -> Iterator[Agent]:
+        """Lend an agent of a warm connection, waiting up to `timeout` seconds for one.
+
+        Raises Unreachable or Refused: nothing was asked.
+        """
+        with self._entered(endpoint, account) as session:
+            with session.agent(setting, timeout) as agent:
+                yield agent
+            if session.is_worn:
+                self.later((endpoint, account), lambda: session.renew(setting))
 
     @contextmanager
-    def lease(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[Lease]:
-        """Lend an unused channel of a warm connection, waiting up to `timeout` seconds for one.
-
-        Raises Unreachable (nothing was started) or Refused. The channel is closed on return.
-        """
-        session = self._enter(endpoint, account)
-        lease = self._lend(session, timeout)
-        try:
-            yield lease
-        except BaseException as exc:
-            lease.fail(exc)
-            raise
-        lease.close()
+    def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[Leased]:
+        """Lend an unused channel in the same way. It is closed on return."""
+        with self._entered(endpoint, account) as session, session.channel(timeout) as leased:
+            yield leased
 
     def is_old(self, connection: Connection) -> bool:
         """Return whether `connection` has been used for as long as one may be."""
         return connection.age > self._limits.lifetime
 
-    def waiting(self, endpoint: Endpoint, account: str, script: Script) -> Lease | None:
-        """Lend a channel on which `script`, started in advance, waits for its input; None if none is to be had at once.
-
-        The caller closes the lease; a new script is then started for the next caller.
-        """
+    def token(self, endpoint: Endpoint, account: str) -> uuid.UUID:
+        """Return a token for a new submission: one whose directory is there, if one was prepared lately."""
         with self._lock:
             session = self._sessions.get((endpoint, account))
-        if session is None or not session.standby:
-            return None
-        try:
-            session = self._enter(endpoint, account)
-        except Busy:
-            return None
-        lease = None
-        if session.slots.acquire(blocking=False):
-            lease = session.take_standby(script)
-            if lease is None:
-                session.slots.release()
-        if lease is None:
-            self._leave(session)
-            return None
-        return self._lent(session, lease, script)
+            return session.prepared.token() if session else uuid.uuid4()
 
-    def started(self, endpoint: Endpoint, account: str, script: Script, token: uuid.UUID, *, timeout: float) -> Lease:
-        """Lend a channel on which `script`, named by `token`, waits for its input.
+    def prepared(self, endpoint: Endpoint, account: str, tokens: Sequence[uuid.UUID]) -> None:
+        """Keep `tokens`, whose directories are there, for submissions to come."""
+        with self._lock:
+            if session := self._sessions.get((endpoint, account)):
+                session.prepared.add(tokens)
 
-        Raises as `channel` does. The caller closes the lease as that of `waiting`.
+    def later(self, owner: tuple[Endpoint, str], work: Callable[[], None]) -> None:
+        """Have `work`, which waits for the login `owner`, done in the background; what it raises is logged.
+
+        Each login has a share of the background's threads: one that does not answer delays its own work.
         """
-        return self._lend(self._enter(endpoint, account), timeout, script, token)
-
-    def later(self, connection: Connection, work: Callable[[], None]) -> None:
-        """Have `work`, which waits for the login of `connection`, done in the background; what it raises is logged.
-
-        Each account has a share of the background's threads: a login that does not answer delays its own work.
-        """
-        self._background.do((connection.endpoint, connection.account), work)
+        self._background.do(owner, work)
 
     def stats(self) -> Stats:
         """Return what is open now."""
         with self._lock:
             sessions = self._sessions.values()
-            return Stats(
-                len(sessions), sum(session.callers for session in sessions), sum(len(s.standby) for s in sessions)
-            )
+            return Stats(len(sessions), sum(session.callers for session in sessions), sum(s.standby for s in sessions))
 
     def close(self) -> None:
         """Close every connection."""
@@ -119,38 +94,13 @@ class Pool:
         for session in sessions:
             session.close()
 
-    def _lend(
-        self, session: Session, timeout: float, script: Script | None = None, token: uuid.UUID | None = None
-    ) -> Lease:
-        deadline = time.monotonic() + timeout
-        start = partial(script.start, token=token) if script else None
+    @contextmanager
+    def _entered(self, endpoint: Endpoint, account: str) -> Iterator[Session]:
+        session = self._enter(endpoint, account)
         try:
-            with poolmetrics.WAITS.time():
-                session.wait_for_slot(timeout)
-            try:
-                lease = session.open(deadline, start)
-            except BaseException:
-                session.slots.release()
-                raise
-        except BaseException:
+            yield session
+        finally:
             self._leave(session)
-            raise
-        return self._lent(session, lease, script)
-
-    def _lent(self, session: Session, lease: Lease, script: Script | None) -> Lease:
-        """Have `lease`, which took one of the slots, count its caller out and make room when it is closed."""
-        lease.count_out.append(lambda: self._leave(session))
-        prepare = [lambda: self._prepare(session, lease, script)] if script else []
-        lease.give_back += [session.slots.release, *prepare]
-        return lease
-
-    def _prepare(self, session: Session, lease: Lease, script: Script) -> None:
-        self.later(lease.connection, lambda: self._start_standby(session, script))
-
-    def _start_standby(self, session: Session, script: Script) -> None:
-        """Start a script for the next caller; where that fails, the next caller finds out for itself."""
-        with suppress(ClusterError):
-            session.start_standby(script)
 
     def _enter(self, endpoint: Endpoint, account: str) -> Session:
         """Count a caller in. Raises Busy where there are too many."""

@@ -15,7 +15,7 @@ from clusters.bounds import number
 from clusters.columns import moment
 from clusters.errors import Failed, Malformed
 from clusters.filenames import NO_TASK
-from clusters.shell import Section, decoded
+from clusters.shell import Section
 from clusters.shownpaths import Filled, Shown
 from clusters.slurm import checked
 
@@ -27,6 +27,7 @@ _UNSURE = (
     "transport", "unexpected message", "send failure", "receive failure", "not responding",
 )  # fmt: skip
 
+_PROMPT = "\nscontrol: "  # stands before what scontrol says to each command that it reads; some builds repeat that
 _CLUSTER = "CLUSTER: "  # stands before a cluster's name in what squeue prints of several
 _OF_NAMES = frozenset(string.ascii_letters + string.digits + "._-")
 _LONGEST_NAME = 64  # characters of a cluster's name; SLURM takes 40
@@ -138,14 +139,9 @@ def parse_name(found: Iterable[Section]) -> str:
 
 
 def may_name_a_job(output: str) -> bool:
-    """Return whether SUBMIT has seen an id in what sbatch has printed: a line that begins with a digit."""
+    """Return whether the agent has seen an id in what sbatch has printed: a line that begins with a digit."""
     lines = "\n" + output
     return any(f"\n{digit}" in lines for digit in string.digits)
-
-
-def names_a_job(line: bytes) -> bool:
-    """Return whether sbatch has told the id of a job in `line`, which has no line break."""
-    return len(accepted(decoded(line))) == 1
 
 
 def _unsure(words: str) -> bool:
@@ -191,7 +187,7 @@ def _descriptions(job: int, text: str) -> tuple[str, list[str]] | None:
     is none of that id any more, each of them tells of the array.
     """
     own, tasks = "", list[str]()
-    for each in ("\n" + text).split("\nJobId=")[1:]:
+    for each in ("\n" + text).replace(_PROMPT, "\n").split("\nJobId=")[1:]:
         if not own and each.startswith(f"{job} "):
             own = each
         elif len(tasks) < _MOST_TASKS and _is_of_array(job, each.partition("\n")[0]):
@@ -337,7 +333,7 @@ def _traced(token: str, trace: str, error: str, *, sbatch_is_over: bool) -> Acce
 
 
 def _noted_status(token: str, trace: str) -> int | None:
-    """Return the exit status of sbatch that SUBMIT has noted, in a line with its marker; None where it has not."""
+    """Return the exit status of sbatch that the agent has noted, in a line with its marker; None where it has not."""
     marker = f"--{token}-- "
     for line in trace.split("\n"):
         if line.startswith(marker):

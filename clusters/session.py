@@ -1,32 +1,31 @@
-"""The connection of one account to one login node: opened when needed, replaced when dead, silent or old."""
+"""The connection of one account to one login node, and its agents: started when needed, replaced when worn out."""
 
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID, uuid4
 
 import paramiko
 
 from clusters import poolmetrics
-from clusters.errors import BrokenOff, Busy, Interrupted, NoRoom, Refused, TimedOut, Unreachable
-from clusters.run import Run, Script
+from clusters.agent import Agent, Setting
+from clusters.errors import BrokenOff, Busy, Interrupted, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
 from clusters.ssh import Connection, Endpoint
 
 # Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.1
-
-Starting = Callable[[paramiko.Channel], Run]
+_FRESH = 3600.0  # seconds
+_WORN = 0.75  # of its lifetime, after which a connection in use is replaced in the background
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How this process keeps connections. Times in seconds. Of an endpoint's channels `standby` ones wait for input."""
+    """How this process keeps connections. Times in seconds."""
 
-    standby: int = 2
     idle: float = 120.0
     lifetime: float = 240.0
 
@@ -59,144 +58,138 @@ class Logins(Protocol):
         """Return an attempt, after at most `patience` seconds. Raises Refused or Busy where none may be made now."""
 
 
-@dataclass
-class Lease:
-    """An unused channel, or with `run` one on which a script waits for its input. Closing gives it back, once."""
+@dataclass(frozen=True)
+class Leased:
+    """An unused channel, and the connection that it belongs to."""
 
     channel: paramiko.Channel
     connection: Connection
-    run: Run | None = None
-    give_back: list[Callable[[], None]] = field(default_factory=list)
-    count_out: list[Callable[[], None]] = field(default_factory=list)
 
-    @property
-    def started(self) -> Run:
-        """The script that waits on it. Raises ValueError where none was asked for."""
-        if self.run is None:
-            raise ValueError("no script was started on this channel")
-        return self.run
 
-    def leave(self) -> None:
-        """Count the caller out, who has an answer; what is left to do on the channel is nobody's waiting."""
-        while self.count_out:
-            self.count_out.pop()()
+@dataclass(frozen=True)
+class _Held:
+    """An agent, and the connection that it runs on."""
 
-    def fail(self, exc: BaseException) -> None:
-        """Close it after `exc`: a connection on which no answer came in time is not used again."""
-        if isinstance(exc, TimedOut) and not isinstance(exc, Interrupted):
-            self.connection.retire()
-        self.close()
+    agent: Agent
+    connection: Connection
 
-    def close(self) -> None:
-        """Close the channel and make room for the next caller."""
-        self.leave()
-        try:
-            with suppress(paramiko.SSHException, OSError, EOFError):  # a dead connection has no channel to close
-                self.channel.close()
-        finally:
-            while self.give_back:
-                self.give_back.pop()()
+
+class Prepared:
+    """Tokens of submissions to come whose directories are there.
+
+    After an hour they are not used: on the login node directories are removed a day after they were made.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: deque[tuple[float, UUID]] = deque()
+
+    def add(self, tokens: Iterable[UUID]) -> None:
+        """Keep `tokens`."""
+        self._tokens.extend((time.monotonic(), token) for token in tokens)
+
+    def token(self) -> UUID:
+        """Return one of them, or a new one."""
+        while self._tokens:
+            made_at, token = self._tokens.popleft()
+            if time.monotonic() - made_at < _FRESH:
+                return token
+        return uuid4()
 
 
 class Session:
-    """The connection of one account to one login node: opened when needed, replaced when dead, silent or old."""
+    """The connection of one account to one login node with its agents. Thread-safe.
+
+    Agents and other channels together are at most the endpoint's `channels`; agents that wait make room for whoever
+    needs a channel.
+    """
 
     def __init__(self, endpoint: Endpoint, account: str, limits: Limits, logins: Logins) -> None:
-        standby = min(limits.standby, endpoint.channels - 1)
-        self._channels = endpoint.channels - standby
-        self.slots = threading.BoundedSemaphore(self._channels)
         self.callers = 0  # guarded by the pool's lock, as is last_used
         self.last_used = time.monotonic()
-        self.standby: deque[tuple[Script, Lease]] = deque()
-        self._standby_slots = threading.BoundedSemaphore(standby)
+        self.prepared = Prepared()  # guarded by the pool's lock, too
         self._endpoint = endpoint
         self._account = account
         self._limits = limits
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-        self._leases: Counter[Connection] = Counter()
         self._logins = logins
+        self._changed = threading.Condition()  # guards the two below
+        self._waiting: list[_Held] = []
+        self._channels = 0
+        self._lock = threading.Lock()  # guards the three below; held while a caller connects
+        self._connection: Connection | None = None
+        self._renewing = False
+        self._leases: Counter[Connection] = Counter()
 
-    def wait_for_slot(self, timeout: float) -> None:
-        """Take the right to one channel, to be given back to `slots`. Raises Busy."""
-        if not self.slots.acquire(timeout=timeout):
-            raise Busy(f"all {self._channels} channels of {self._account} were busy for {timeout:g} s")
+    @property
+    def standby(self) -> int:
+        """How many agents wait for a request."""
+        return len(self._waiting)
 
-    def open(self, deadline: float, start: Starting | None, *, in_advance: bool = False) -> Lease:
-        """Open a channel and `start` a script on it, if one is given. Raises as `_open`, and what `start` raises."""
-        lease = self._open(deadline, in_advance=in_advance)
-        try:
-            lease.run = start(lease.channel) if start else None
-        except BaseException as exc:
-            lease.fail(exc)
-            raise
-        return lease
+    @property
+    def is_worn(self) -> bool:
+        """Whether the connection comes near the age at which it is used no more."""
+        connection = self._connection
+        return connection is not None and connection.age > _WORN * self._limits.lifetime
 
-    def _open(self, deadline: float, *, in_advance: bool) -> Lease:
-        """Open a channel, on a new connection if the present one is of no use; wait where sshd has no room for one.
+    @contextmanager
+    def agent(self, setting: Setting, timeout: float) -> Iterator[Agent]:
+        """Lend an agent of `setting`, after at most `timeout` seconds.
 
-        Nothing has been started yet, so trying again cannot do anything twice. One that is opened `in_advance` takes no
-        room from anybody: where there is none, it gives up. Raises Unreachable, Refused.
+        Raises Unreachable, Refused: nothing was asked. After an error its channel is closed; and a connection on which
+        no answer came in time is not used again.
         """
-        reconnects, pause = 1, _PAUSE
-        while True:
-            left = max(deadline - time.monotonic(), _LONGEST_PAUSE)
-            connection = self._lease(left)
-            try:
-                patience = min(left, self._endpoint.connect_timeout)
-                return Lease(connection.open_channel(patience), connection, None, [partial(self._release, connection)])
-            except NoRoom:
-                self._release(connection)
-                if in_advance or (not self._drop_standby() and time.monotonic() + pause > deadline):
-                    raise
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            except Unreachable:
-                self._release(connection)
-                reconnects -= 1
-                if reconnects < 0:
-                    raise
-
-    def start_standby(self, script: Script) -> None:
-        """Start `script` for the next caller, unless enough wait already. Raises ClusterError."""
-        if not self._standby_slots.acquire(blocking=False):
-            return
+        with poolmetrics.WAITS.time():
+            held = self._agent(setting, time.monotonic() + timeout, timeout)
         try:
-            lease = self.open(time.monotonic() + self._endpoint.connect_timeout, script.start, in_advance=True)
-        except BaseException:
-            self._standby_slots.release()
+            yield held.agent
+        except BaseException as exc:
+            _retire(held.connection, exc)
             raise
-        self.standby.append((script, lease))
-        poolmetrics.STANDBY.inc()
+        finally:
+            self._give_back(held)
 
-    def take_standby(self, script: Script) -> Lease | None:
-        """Return a channel on which `script` waits for its input, if there is one."""
-        while (waiting := self._pop_standby()) is not None:
-            started, lease = waiting
-            if started == script and self._is_good(lease.connection) and lease.started.alive:
-                return lease
-            lease.close()
-        return None
-
-    def _drop_standby(self) -> bool:
-        """Give up one waiting script for a caller who needs its channel; False if there is none."""
-        waiting = self._pop_standby()
-        if waiting is None:
-            return False
-        waiting[1].close()
-        return True
-
-    def _pop_standby(self) -> tuple[Script, Lease] | None:
+    @contextmanager
+    def channel(self, timeout: float) -> Iterator[Leased]:
+        """Lend an unused channel, closed on return, after at most `timeout` seconds. Raises Unreachable, Refused."""
+        deadline = time.monotonic() + timeout
+        with poolmetrics.WAITS.time():
+            with self._changed:
+                while not self._has_room():
+                    self._wait(deadline, timeout)
+                dropped = self._take_room()
+            self._end(dropped)
+            leased = self._opened(deadline)
         try:
-            waiting = self.standby.popleft()
-        except IndexError:
-            return None
-        self._standby_slots.release()
-        poolmetrics.STANDBY.dec()
-        return waiting
+            yield leased
+        except BaseException as exc:
+            _retire(leased.connection, exc)
+            raise
+        finally:
+            self._closed(leased)
+
+    def renew(self, setting: Setting) -> None:
+        """Replace a worn connection, before it ends, by a new one with an agent that waits. Raises ClusterError."""
+        with self._lock:
+            if self._renewing or not self.is_worn:
+                return
+            self._renewing = True
+        try:
+            new = self._connect()
+        finally:
+            self._renewing = False
+        with self._lock:
+            old, self._connection = self._connection, new
+            unused = old is not None and not self._leases[old]
+        if old and unused:
+            old.close()
+        with self._changed:
+            has_room = self._channels < self._endpoint.channels
+            self._channels += has_room
+        if has_room:
+            self._give_back(self._started(setting, time.monotonic() + self._endpoint.connect_timeout))
 
     def drop_old(self) -> None:
-        """Close what is older than a connection may be, and waits for nobody: scripts for the next caller included."""
+        """Close what is older than a connection may be and waits for nobody."""
+        self._close_waiting(lambda held: not self._is_good(held))
         if not self._lock.acquire(blocking=False):
             return  # it is being replaced
         try:
@@ -207,20 +200,146 @@ class Session:
             unused = not self._leases[old]
         finally:
             self._lock.release()
-        for _ in range(len(self.standby)):
-            waiting = self._pop_standby()
-            if waiting:
-                waiting[1].close()
         if unused:
             old.close()
 
     def close(self) -> None:
         """Close everything, in use or not."""
-        while self._drop_standby():
-            pass
+        self._close_waiting(lambda _held: True)
         for connection in {self._connection, *self._leases}:
             if connection:
                 connection.close()
+
+    def _agent(self, setting: Setting, deadline: float, timeout: float) -> _Held:
+        """Return a waiting agent, or a new one where there is room for it."""
+        while True:
+            with self._changed:
+                while (held := self._pop_waiting(setting)) is None and not self._has_room():
+                    self._wait(deadline, timeout)
+                dropped = self._take_room() if held is None else None
+            if held is None:
+                self._end(dropped)
+                return self._started(setting, deadline)
+            if self._is_good(held):
+                return held
+            self._close(held)
+
+    def _pop_waiting(self, setting: Setting) -> _Held | None:
+        """Return the agent of `setting` that was used last, so that those that are not needed wear out."""
+        for number in reversed(range(len(self._waiting))):
+            if self._waiting[number].agent.setting == setting:
+                poolmetrics.STANDBY.dec()
+                return self._waiting.pop(number)
+        return None
+
+    def _has_room(self) -> bool:
+        return self._channels < self._endpoint.channels or bool(self._waiting)
+
+    def _take_room(self) -> _Held | None:
+        """Count one channel more; where there are enough, an agent that waits has to end for it, and is returned."""
+        if self._channels < self._endpoint.channels:
+            self._channels += 1
+            return None
+        poolmetrics.STANDBY.dec()
+        return self._waiting.pop(0)
+
+    def _wait(self, deadline: float, timeout: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Busy(f"all {self._endpoint.channels} channels of {self._account} were busy for {timeout:g} s")
+        self._changed.wait(left)
+
+    def _started(self, setting: Setting, deadline: float) -> _Held:
+        """Start an agent on a new channel, which has been counted."""
+        leased = self._opened(deadline)
+        try:
+            return _Held(Agent(leased.channel, setting), leased.connection)
+        except BaseException as exc:
+            _retire(leased.connection, exc)
+            self._closed(leased)
+            if isinstance(exc, TimedOut):
+                raise Unresponsive(f"the login of {self._account} runs no command: {exc}") from exc
+            raise
+
+    def _give_back(self, held: _Held) -> None:
+        if not self._is_good(held):
+            self._close(held)
+            return
+        with self._changed:
+            self._waiting.append(held)
+            poolmetrics.STANDBY.inc()
+            self._changed.notify()
+
+    def _is_good(self, held: _Held) -> bool:
+        return held.agent.usable and self._may_be_used(held.connection)
+
+    def _may_be_used(self, connection: Connection) -> bool:
+        return connection.usable and connection.age <= self._limits.lifetime
+
+    def _close_waiting(self, which: Callable[[_Held], bool]) -> None:
+        with self._changed:
+            closing = [held for held in self._waiting if which(held)]
+            self._waiting = [held for held in self._waiting if held not in closing]
+            poolmetrics.STANDBY.dec(len(closing))
+        for held in closing:
+            self._close(held)
+
+    def _close(self, held: _Held) -> None:
+        self._end(held)
+        self._uncount()
+
+    def _end(self, held: _Held | None) -> None:
+        """End an agent whose channel stays counted: it makes room for another one."""
+        if held:
+            held.agent.close()
+            self._release(held.connection)
+
+    def _closed(self, leased: Leased) -> None:
+        with suppress(paramiko.SSHException, OSError, EOFError):  # a dead connection has no channel to close
+            leased.channel.close()
+        self._release(leased.connection)
+        self._uncount()
+
+    def _uncount(self) -> None:
+        with self._changed:
+            self._channels -= 1
+            self._changed.notify()
+
+    def _opened(self, deadline: float) -> Leased:
+        """Open a channel, on a new connection if the present one is of no use; wait where sshd has no room for one.
+
+        Nothing has been started yet, so trying again cannot do anything twice. The channel has been counted, and is
+        not any more where this raises Unreachable or Refused.
+        """
+        try:
+            return self._open(deadline)
+        except BaseException:
+            self._uncount()
+            raise
+
+    def _open(self, deadline: float) -> Leased:
+        reconnects, pause = 1, _PAUSE
+        while True:
+            left = max(deadline - time.monotonic(), _LONGEST_PAUSE)
+            connection = self._lease(left)
+            try:
+                return Leased(connection.open_channel(min(left, self._endpoint.connect_timeout)), connection)
+            except NoRoom:
+                self._release(connection)
+                with self._changed:
+                    dropped = self._waiting.pop(0) if self._waiting else None
+                if dropped:
+                    poolmetrics.STANDBY.dec()
+                    self._close(dropped)
+                elif time.monotonic() + pause > deadline:
+                    raise
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Unreachable:
+                self._release(connection)
+                reconnects -= 1
+                if reconnects < 0:
+                    raise
 
     def _lease(self, timeout: float) -> Connection:
         """Return a live connection, to be released; one thread opens it while the others wait."""
@@ -228,7 +347,7 @@ class Session:
             raise Busy("another request is still connecting")
         try:
             connection = self._connection
-            if connection is None or not self._is_good(connection):
+            if connection is None or not self._may_be_used(connection):
                 connection = self._replace(connection)
             self._leases[connection] += 1
             return connection
@@ -253,9 +372,6 @@ class Session:
         self._connection = self._connect()
         return self._connection
 
-    def _is_good(self, connection: Connection) -> bool:
-        return connection.usable and connection.age <= self._limits.lifetime
-
     def _connect(self) -> Connection:
         """Log in; once more where the login was broken off without a word, as it also is where the network was cut."""
         try:
@@ -279,3 +395,9 @@ class Session:
         except BaseException:
             attempt.unfinished()
             raise
+
+
+def _retire(connection: Connection, exc: BaseException) -> None:
+    """Have `connection` not used again after `exc`: no answer came on it in time."""
+    if isinstance(exc, TimedOut) and not isinstance(exc, Interrupted):
+        connection.retire()

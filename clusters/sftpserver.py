@@ -5,16 +5,31 @@ start-up files print then comes before SFTP's first packet. A script prints a ma
 """
 
 import threading
+import time
 import uuid
 
 import paramiko
 
-from clusters import scripts, shell
-from clusters.channel import Exchange
-from clusters.errors import Failed, Interrupted, Refused, TimedOut
+from clusters import shell
+from clusters.errors import Failed, Interrupted, TimedOut
 from clusters.sftp import Client
+from clusters.stream import Stream
 
-_LIMIT = 16 * 1024  # bytes: the marker, a path, and nothing else before the client has said something
+_LONGEST_PATH = 16 * 1024  # bytes
+
+# Where OpenSSH's sftp-server is: Debian; Red Hat; SUSE, Arch and Alpine; Tumbleweed; OpenSSH's own; Gentoo.
+_SERVERS = (
+    "/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/ssh/sftp-server", "/usr/libexec/sftp-server", "/usr/local/libexec/sftp-server",
+    "/usr/lib64/misc/sftp-server", "/usr/lib/misc/sftp-server",
+)  # fmt: skip
+
+# Prints the path of the SFTP server and becomes it; an empty line where there is none.
+_PROGRAM = f"""
+    for _js_server in {" ".join(_SERVERS)}; do
+        [ -x "$_js_server" ] && {{ echo "$_js_server"; exec "$_js_server"; }};
+    done; echo
+"""
 
 
 def subsystem(channel: paramiko.Channel, timeout: float) -> Client:
@@ -49,16 +64,11 @@ def program(channel: paramiko.Channel, timeout: float) -> Client:
     Malformed also for a login that prints without end.
     """
     marker = shell.marker(uuid.uuid4())
-    exchange = Exchange(channel, limit=_LIMIT, marker=marker.encode())
-    exchange.start(shell.script_line(scripts.SFTP, (), {}, marker), timeout)
-    exchange.read_until(lambda output: b"\n" in (shell.after_marker(bytes(output), marker) or b""), timeout)
-    found = shell.after_marker(exchange.stdout, marker)
-    if found is None:
-        words = shell.decoded((exchange.stdout + exchange.stderr)[:500]).strip()
-        raise Refused(
-            f"the account's shell ended before it ran a command, perhaps by a start-up file: with "
-            f"{exchange.finish(timeout)} and the words {words!r}"
-        )
+    stream = Stream(channel, marker)
+    stream.start(shell.script_line(_PROGRAM, (), {}, marker), timeout)
+    found, deadline = stream.begin(timeout), time.monotonic() + timeout
+    while b"\n" not in found and len(found) <= _LONGEST_PATH and (piece := stream.take(deadline, timeout)) is not None:
+        found += piece
     path, _, sent = found.partition(b"\n")
     if not path.startswith(b"/"):
         raise Failed("the login node has no sftp-server where OpenSSH's packages put it")

@@ -35,19 +35,13 @@ def marker(token: uuid.UUID) -> str:
 def script_line(script: str, arguments: Sequence[str], environment: Mapping[str, str], marker: str) -> str:
     """Return the command line that runs `script` (POSIX sh) with `arguments` as $1... in any login shell.
 
-    Both of its streams begin with a `marker` line, after which everything is the script's own. Line breaks in `script`
-    count as blanks, so its statements end with `;`. `environment` is added to what the login has.
+    What it prints begins with a `marker` line, after which everything is the script's own; its errors go nowhere. Line
+    breaks in `script` count as blanks, so its statements end with `;`. `environment` is added to what the login has.
     """
     settings = [f"{name}={value}" for name, value in environment.items()]
-    program = f'command echo "$0"; command echo "$0" >&2; {" ".join(script.split())}'
+    program = f'exec 2>/dev/null; command echo "$0"; {" ".join(script.split())}'
     argv = [*(["/usr/bin/env", *settings] if settings else []), "/bin/sh", "-c", program, marker, *arguments]
     return "exec " + " ".join(quote(word) for word in argv)
-
-
-def after_marker(stream: bytes, marker: str) -> bytes | None:
-    """Return what follows the first `marker` line of `stream`; None where there is none (yet)."""
-    _noise, found, answer = stream.partition(f"{marker}\n".encode())
-    return answer if found else None
 
 
 def decoded(output: bytes) -> str:
@@ -72,10 +66,10 @@ class Section:
 
 
 def sections(answer: bytes, marker: str) -> list[Section]:
-    """Split `answer` at its `marker STATUS` lines, which a script prints after each of its commands.
+    """Split `answer` at its `marker STATUS` lines, which an agent prints after each command, the last one with `end`.
 
     A last piece without such a line is a command that did not end, and is left out. A command's output may lack its
-    last line break; the script prints `marker` on a line of its own all the same, by beginning with a line break, which
+    last line break; the agent prints `marker` on a line of its own all the same, by beginning with a line break, which
     is taken away here. Raises Malformed for a status that is no exit status.
     """
     found = []
@@ -89,18 +83,11 @@ def sections(answer: bytes, marker: str) -> list[Section]:
     return found
 
 
-def without_markers(answer: bytes, marker: str) -> bytes:
-    """Return what the commands of an unfinished `answer` printed, without the lines between them."""
-    kept = []
-    begin = 0
-    for start, _status, end in _marker_lines(answer, marker):
-        kept.append(answer[begin:start])
-        begin = end
-    return b"".join([*kept, answer[begin:]])
-
-
 def _marker_lines(answer: bytes, marker: str) -> Iterator[tuple[int, bytes, int]]:
-    """Find the whole lines `marker STATUS`: where the line break before each is, its status, and where it ends."""
+    """Find the whole lines `marker STATUS` and `marker STATUS end`.
+
+    Yields where the line break before each is, its status, and where it ends.
+    """
     begins = f"\n{marker} ".encode()
     end = 0
     while (start := answer.find(begins, end)) >= 0:
@@ -109,4 +96,4 @@ def _marker_lines(answer: bytes, marker: str) -> Iterator[tuple[int, bytes, int]
         if line_break < 0:
             return
         end = line_break + 1
-        yield start, answer[status:line_break], end
+        yield start, answer[status:line_break].removesuffix(b" end"), end

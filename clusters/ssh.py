@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,9 +11,9 @@ import paramiko
 import structlog
 from django.conf import settings
 
-from clusters import authority
+from clusters import authority, shell
 from clusters.errors import BrokenOff, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
-from clusters.run import Script
+from clusters.stream import Stream
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
 _SILENCE = 3.0  # seconds after which no channel means that nobody answers; a busy sshd refuses at once
@@ -145,12 +146,22 @@ class Connection:
     def _check_uid(self) -> None:
         timeout = self.endpoint.connect_timeout
         try:
-            answer = Script("id -u").start(self.open_channel(timeout)).result(timeout=timeout)
+            uid = self._told(timeout).strip()
         except (TimedOut, NoRoom) as exc:
             raise Unresponsive(f"the login of {self.account} runs no command: {exc}") from exc
-        uid = answer.stdout.strip()
         if not uid.isdigit() or len(uid) > _UID_DIGITS or not _may_be_used(int(uid)):
             raise Refused(f"{self.account} is a system account (uid {uid[:32].decode('utf-8', 'replace')!r})")
+
+    def _told(self, timeout: float) -> bytes:
+        """Return what `id -u` prints, of which no more than the beginning counts."""
+        marker = shell.marker(uuid.uuid4())
+        stream = Stream(self.open_channel(timeout), marker)
+        stream.start(shell.script_line("id -u", (), {}, marker), timeout)
+        told, deadline = stream.begin(timeout), time.monotonic() + timeout
+        while len(told) <= _LONGEST_VERSION and (piece := stream.take(deadline, timeout)) is not None:
+            told += piece
+        stream.close()
+        return told
 
 
 def _may_be_used(uid: int) -> bool:

@@ -57,7 +57,7 @@ class Transfer(AbstractContextManager["Transfer"]):
 
     def _begun_by(self, way: Callable[[paramiko.Channel, float], Client]) -> tuple[Connection, Client]:
         with ExitStack() as stack:
-            lease = stack.enter_context(self._pool.lease(self._endpoint, self._account, timeout=self._timeout))
+            lease = stack.enter_context(self._pool.channel(self._endpoint, self._account, timeout=self._timeout))
             if lease.connection in _by_program:
                 way = sftpserver.program
             client = way(lease.channel, self._timeout)

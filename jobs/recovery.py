@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from clusters import gateway
+from clusters import submitting
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from jobs import locks, placement, submission
@@ -91,7 +91,7 @@ def recover(cluster: Cluster, account: str) -> int:
     for job in _undescribed(cluster, account):
         if time.monotonic() > deadline:
             break
-        if job.slurm_id and (new := gateway.describe(cluster, account, job.slurm_id)):
+        if job.slurm_id and (new := submitting.describe(cluster, account, job.slurm_id)):
             submission.describe(job, new)
     return resolved
 
@@ -141,7 +141,7 @@ def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
         if resolved and time.monotonic() > deadline:
             break
         oldest = now - min(jobs[token].created_at for token in tokens) + CLOCK_SLACK
-        outcomes = gateway.lookup(
+        outcomes = submitting.lookup(
             cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens[0] in certain
         )
         for token, outcome in outcomes.items():

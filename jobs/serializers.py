@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from clusters.filenames import Pattern
 from clusters.models import Cluster
-from clusters.scripts import LONGEST_DIRECTORY
+from clusters.remote import LONGEST_DIRECTORY
 from jobs.errors import ClusterClosed
 from jobs.models import Event, Job, Source
 from jobs.states import Status

@@ -1,18 +1,18 @@
 """From an order to a job, exactly once: the row first, then the cluster, then the outcome; whatever dies in between."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from clusters import gateway
+from clusters import submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
-from clusters.gateway import NoDirectory, Place
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from jobs import afterwards, placement, schedule
+from clusters.submitting import NoDirectory, Place
+from jobs import placement, schedule
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
 from jobs.models import Job, Submission
 from jobs.placement import Outcome
@@ -97,7 +97,7 @@ def _register(job: Job) -> bool:
 def _ask(place: Place, job: Job, order: Order) -> None:
     """Have the cluster run it, and keep what comes of that."""
     try:
-        asked = gateway.submit(place, order.directory, order.script)
+        asked = submitting.submit(place, order.directory, order.script)
     except (Unreachable, Refused) as exc:
         keep(job, NotSubmitted(str(exc)))
         raise
@@ -106,14 +106,12 @@ def _ask(place: Place, job: Job, order: Order) -> None:
     try:
         outcome = placement.settle(job, asked.outcome)
         keep(job, outcome)
+        if asked.new:
+            describe(job, asked.new)
     except (DatabaseError, ClusterError) as exc:
-        asked.abandon()
         raise OutcomeUnknown(job.id, exc) from exc
-    settled = partial(_settled, job, leaves_traces=asked.leaves_traces)
-    if job.cluster.names_files:
-        asked.settle(settled, wait=True)
-    else:
-        afterwards.do(lambda: asked.settle(settled, wait=False))
+    if not asked.sbatch_runs:
+        submitting.settle(place, asked.outcome if isinstance(asked.outcome, Accepted) else None, _settled)
     _raise_refusal(outcome)
 
 
@@ -183,11 +181,13 @@ def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> 
     return Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values) == 1
 
 
-def _settled(job: Job, new: NewJob | None, *, leaves_traces: bool) -> None:
-    """Write what the cluster says of a new job. May run in a thread of the pool."""
-    describe(job, new, settled=not leaves_traces)
-    if new:
-        schedule.wake(job.cluster, job.account)
+def _settled(told: Sequence[tuple[Place, NewJob | None]]) -> None:
+    """Write what the cluster says of new jobs of one account. Runs in a thread of the pool."""
+    for place, new in told:
+        describe(Job(id=place.token), new, settled=True)
+    place, _new = told[0]
+    if any(new for _place, new in told):
+        schedule.wake(place.cluster, place.account)
 
 
 def describe(job: Job, new: NewJob | None, **values: bool) -> None:

@@ -10,7 +10,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from clusters import gateway
+from clusters import submitting
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from jobs import auditing, errands, locks, polling, recovery, schedule
@@ -76,7 +76,7 @@ def tidy_home(pk: int, account: str) -> None:
     with locks.alone(locks.Subject.TIDYING, f"{pk}:{account}") as free:
         try:
             if free:
-                gateway.tidy(cluster, account)
+                submitting.tidy(cluster, account)
         except ClusterError as exc:
             log.warning("tidying-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
 

@@ -16,10 +16,10 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSet
 
-from clusters import gateway
+from clusters import submitting
 from clusters.database import release_connection
-from clusters.gateway import Place
 from clusters.models import Poll
+from clusters.submitting import Place
 from jobs import auditing, clientsocket, lookup, output, query, reference, refresh, registry, submission, waiting
 from jobs.conditional import answered, digest, etag, idempotency_key, known, preferred_wait
 from jobs.errors import JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
@@ -115,9 +115,9 @@ class JobViewSet(ClosedQuery, ViewSet):
             digest(cast("dict[str, Any]", request.data)),
         )
         values.clear()  # as in `_forget`
-        with gateway.reserve(cluster, caller.account) as place:
-            self.submission, self.host = place.token, place.cluster.name
-            job, replayed = self._submitted(place, caller.dn, order)
+        place = submitting.reserve(cluster, caller.account)
+        self.submission, self.host = place.token, cluster.name
+        job, replayed = self._submitted(place, caller.dn, order)
         self.submission, self.subject = job.id, job
         [answer] = _written(request, [submission.as_submitted(job)])
         answer = submission.first_answer(job, answer)

@@ -1,0 +1,112 @@
+"""Calls of one login that are made together: one request for many costs a login node hardly more than one for one."""
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from clusters.errors import TimedOut
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass
+class _Batch(Generic[Item, Result]):
+    """Items that are asked for in one request, and what came of them: results, or the error of the request."""
+
+    items: list[Item] = field(default_factory=list)
+    results: Sequence[Result] = ()
+    error: Exception | None = None
+    over: bool = False
+
+    def run(self, work: Callable[[list[Item]], Sequence[Result]]) -> None:
+        try:
+            self.results = work(self.items)
+        except Exception as exc:  # noqa: BLE001 - each caller of the batch raises it
+            self.error = exc
+        self.over = True
+
+
+@dataclass
+class _Line(Generic[Item, Result]):
+    """The callers of one login: one request at a time, and the batch that newcomers join."""
+
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    joining: _Batch[Item, Result] = field(default_factory=_Batch)
+    callers: int = 0
+
+
+class Together(Generic[Item, Result]):
+    """Has what callers of one login ask for, while another request of theirs is under way, asked in the next one.
+
+    Nobody waits for company: a caller alone is served at once. Thread-safe.
+    """
+
+    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], most: int) -> None:
+        """`work` returns a result for each of its items, at most `most`."""
+        self._work = work
+        self._most = most
+        self._lock = threading.Lock()
+        self._lines: dict[Hashable, _Line[Item, Result]] = {}
+
+    def ask(self, login: Hashable, item: Item, timeout: float) -> Result:
+        """Return the result for `item`. Raises what the request raises, TimedOut if its turn has not come in time."""
+        with self._lock:
+            line = self._lines.setdefault(login, _Line())
+            line.callers += 1
+            if len(line.joining.items) >= self._most:
+                line.joining = _Batch()
+            batch, number = line.joining, len(line.joining.items)
+            batch.items.append(item)
+        try:
+            self._served(line, batch, timeout)
+        finally:
+            with self._lock:
+                line.callers -= 1
+                if not line.callers:
+                    del self._lines[login]
+        if batch.error:
+            raise batch.error
+        return batch.results[number]
+
+    def _served(self, line: _Line[Item, Result], batch: _Batch[Item, Result], timeout: float) -> None:
+        """Wait for the turn of `batch`. The first of its callers who gets it asks for all of them."""
+        if not line.turn.acquire(timeout=timeout):
+            raise TimedOut(f"no answer within {timeout:g} s: other calls of this account came first")
+        try:
+            if batch.over:
+                return
+            with self._lock:
+                if line.joining is batch:
+                    line.joining = _Batch()
+            batch.run(self._work)
+        finally:
+            line.turn.release()
+
+
+class Collected(Generic[Item]):
+    """Hands over what was added for one login together, `seconds` after the first. Thread-safe."""
+
+    def __init__(self, hand_over: Callable[[list[Item]], None], *, seconds: float) -> None:
+        """`hand_over` is called in a thread of its own, and should not take long."""
+        self._hand_over = hand_over
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._items: dict[Hashable, list[Item]] = {}
+
+    def add(self, login: Hashable, item: Item) -> None:
+        """Add `item`; it is handed over at most `seconds` later."""
+        with self._lock:
+            items = self._items.setdefault(login, [])
+            items.append(item)
+            is_first = len(items) == 1
+        if is_first:
+            timer = threading.Timer(self._seconds, self._due, [login])
+            timer.daemon = True
+            timer.start()
+
+    def _due(self, login: Hashable) -> None:
+        with self._lock:
+            items = self._items.pop(login)
+        self._hand_over(items)

@@ -1,0 +1,159 @@
+# A submission, exactly once. Its token, 32 hexadecimal digits, names it on both sides: the directory .job-submitter/TOKEN
+# in the user's home holds
+#   job.sh   the script. Whoever creates this file has claimed the submission: `submit`, which goes on to sbatch, or
+#            `look_up`, after which nobody can;
+#   answer   what sbatch has printed; unless that is a job's id alone, also how it ended: a line `--TOKEN-- STATUS`;
+#   error    its errors;
+#   fenced   there if `look_up` has claimed it.
+# SLURM remembers sbatch's command line, and in it the path of job.sh with the token.
+
+# submit TOKEN SECONDS DESCRIBE SIZE, then a line with the working directory, then the script (js_read_text SIZE).
+# SECONDS: how long sbatch may take. DESCRIBE: yes, if the job is to be described in the answer.
+# The first section says whether the submission began: 0, if nothing but sbatch is left to do; 1 with the shell's words
+# if the directory cannot be entered; 75 if somebody has claimed it. The next ones are those of `js_sbatch_ended`.
+verb_submit() {
+    IFS= read -r js_directory || exit 65
+    js_read_text "$4"
+    js_token=$1 js_seconds=$2 js_describe=$3 js_at=$js_home/$1
+    if ! js_enter; then
+        js_last js_complain
+        return
+    fi
+    js_claim
+    case $? in
+    0) js_keep || js_keep_elsewhere || js_at= ;;
+    1) js_keep_elsewhere || js_at= ;;
+    *)
+        printf '\n%s 75 end\n' "$js_marker"
+        return
+        ;;
+    esac
+    printf '\n%s 0\n' "$js_marker"
+    if [ -n "$js_at" ]; then
+        js_sbatch "$js_at/job.sh" </dev/null >"$js_at/answer" 2>"$js_at/error"
+        js_sbatch_ended "$?"
+    else
+        # There is no room for a file anywhere: SLURM does not learn the token, and the job cannot be found by it.
+        js_said=$(printf "$js_form" "$js_text" | js_sbatch 2>&1)
+        js_status=$?
+        js_said=$js_said$js_newline
+        js_sbatch_ended "$js_status"
+    fi
+}
+
+js_enter() {
+    cd
+    case $js_directory in /*) ;; *) js_directory=$PWD/$js_directory ;; esac
+    cd -- "$js_directory"
+}
+
+js_complain() {
+    js_enter
+    return 1
+}
+
+# Creates job.sh. Returns 1 if the home takes no file, 2 if there is a job.sh: somebody has claimed the submission.
+js_claim() {
+    [ -d "$js_home" ] || mkdir -m 700 "$js_home"
+    [ -d "$js_at" ] || mkdir -m 700 "$js_at"
+    set -C
+    printf '' >"$js_at/job.sh"
+    js_status=$?
+    set +C
+    if [ "$js_status" = 0 ]; then return 0; fi
+    if [ -e "$js_at/job.sh" ]; then return 2; fi
+    return 1
+}
+
+# Writes the script into its directory, where there is to be room for what sbatch says as well.
+js_keep() {
+    printf "$js_form" "$js_text" >"$js_at/job.sh" && printf '' >"$js_at/answer" && printf '' >"$js_at/error"
+}
+
+# The same where the home takes no file.
+js_keep_elsewhere() {
+    js_at=${TMPDIR:-/tmp}/$js_token
+    mkdir -m 700 "$js_at" && js_keep
+}
+
+js_sbatch() {
+    timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$@"
+}
+
+# What sbatch has said, and how it ended ($1). In the common case that is one line and the whole answer.
+# Otherwise there follow: its errors; if it told an id, what scontrol says of that job; if it told none and ended well,
+# what squeue tells of jobs with this token, on the login node's own cluster and on all of them: `--test-only` has
+# submitted nothing, but `--quiet` says nothing of a job either.
+js_sbatch_ended() {
+    if [ -n "$js_at" ]; then
+        js_id= js_more=
+        { IFS= read -r js_id || js_id= && IFS= read -r js_more && js_more=more; } <"$js_at/answer"
+        case $1,$js_describe,$js_more,$js_id in 0,-,,[0-9]*)
+            printf '%s\n\n%s 0 end\n' "$js_id" "$js_marker"
+            return
+            ;;
+        esac
+        js_said=$(head -c 24576 "$js_at/answer" && echo .)
+        js_said=${js_said%.}
+        js_errors=$(head -c 24576 "$js_at/error")
+        printf '%s\n' "--$js_token-- $1" >>"$js_at/answer"
+    else
+        js_errors=
+    fi
+    js_find_id
+    js_end=
+    case $js_id,$1 in ,0) ;; ,*) js_end=' end' ;; esac
+    printf '%s\n%s %s\n%s\n%s 0%s\n' "$js_said" "$js_marker" "$1" "$js_errors" "$js_marker" "$js_end"
+    case $js_id,$1 in
+    ,0)
+        js_user=$(id -un)
+        js_with_token '' ''
+        js_with_token '-M all' ' end'
+        ;;
+    ,*) ;;
+    *) js_last js_show "$js_id" "$js_cluster" ;;
+    esac
+}
+
+# Takes the last id from the whole lines of js_said: `ID` or `ID;CLUSTER`.
+js_find_id() {
+    js_id= js_cluster= js_rest=$js_said
+    while :; do
+        case $js_rest in *"$js_newline"*) ;; *) return ;; esac
+        js_line=${js_rest%%"$js_newline"*}
+        js_rest=${js_rest#*"$js_newline"}
+        case $js_line in
+        [0-9]*\;*) js_id=${js_line%%;*} js_cluster=${js_line#*;} ;;
+        [0-9]*) js_id=$js_line js_cluster= ;;
+        esac
+    done
+}
+
+js_show() {
+    js_ask scontrol ${2:+-M "$2"} show job "$1"
+}
+
+# A section: what squeue, with the options $1, tells of jobs with this token, and the names of the clusters that it asks.
+# squeue may tell of many more: they go by in a pipe. $2: ` end` for the last section.
+js_with_token() {
+    printf '\n'
+    {
+        js_ask squeue -t all -o '%i|%o' $1 -u "$js_user" 2>&1 </dev/null
+        printf '\n%s %s%s\n' "$js_marker" "$?" "$2"
+    } | LC_ALL=C grep -e "/$js_token/" -e '^CLUSTER: ' -e "^$js_marker "
+}
+
+# progress TOKEN: what the sbatch of a submission has said so far, if the job's id is among it: that of a user's
+# `#SBATCH --wait` does not end before the job.
+verb_progress() {
+    for js_at in "$js_home/$1" "${TMPDIR:-/tmp}/$1"; do
+        [ -s "$js_at/answer" ] && break
+    done
+    js_last head -c 24576 "$js_at/answer"
+}
+
+# describe ID CLUSTER: what the controller says of a job. CLUSTER: the cluster that has it; empty: the login node's own.
+verb_describe() {
+    js_last js_show "$1" "${2#-}"
+}
+

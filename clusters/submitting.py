@@ -1,0 +1,253 @@
+"""Submissions, as the login node knows them: made, settled, and found again. Each verb is one request to an agent."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from django.conf import settings
+
+from clusters import asking, pool, sbatch
+from clusters.agent import Agent, Reply
+from clusters.batching import Collected
+from clusters.calls import call, remote
+from clusters.errors import ClusterError, Interrupted, Malformed
+from clusters.models import Cluster
+from clusters.remote import LONGEST_DIRECTORY, Request
+from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.shell import Section
+
+log = structlog.get_logger(__name__)
+
+_SBATCH_MARGIN = 7  # seconds between the end that is set to sbatch and ours: 5 to kill it, 2 to hear of it
+_LONGEST_COMPLAINT = 8_192  # characters; cd names the directory
+_DESCRIBED = 64 * 1024  # bytes of what scontrol prints of a job
+_FIRST_LOOK, _LONGEST_PAUSE = 0.5, 4.0  # seconds after which it is asked whether a running sbatch has told its job
+_MOST_SETTLED = 32  # submissions in one request
+_A_MOMENT = 0.1  # seconds
+_NOT_BEGUN = "nothing was submitted: the login node ended the submission with {}"
+_NO_DIRECTORY = 1  # how the agent tells that a directory cannot be entered
+
+
+@dataclass(frozen=True)
+class NoDirectory:
+    """A working directory that cannot be entered, in the shell's words; nothing was submitted."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a submission is to be made: as `account` on `cluster`, and `token` is its name there and here."""
+
+    cluster: Cluster
+    account: str
+    token: uuid.UUID
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of a submission, and what the controller says of the job where it was asked at once.
+
+    `sbatch_runs`: the job is there, and its sbatch has not ended (a user's `#SBATCH --wait`): nobody waits for that,
+    and its traces stay for a day.
+    """
+
+    outcome: Accepted | Rejected | NoDirectory
+    new: NewJob | None = None
+    sbatch_runs: bool = False
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A submission whose outcome is kept: its traces can go, and `accepted` is its job, if it has one.
+
+    `tell` is called with what is told of this job, and of those that are settled with it.
+    """
+
+    place: Place
+    accepted: Accepted | None
+    tell: "Tell"
+
+
+Tell = Callable[[Sequence[tuple[Place, NewJob | None]]], None]
+
+
+def reserve(cluster: Cluster, account: str) -> Place:
+    """Return a place for one submission. The cluster is not asked, and nothing is waited for."""
+    return Place(cluster, account, pool.current().token(cluster.endpoint, account))
+
+
+def submit(place: Place, directory: str, script: str) -> Submitted:
+    """Run sbatch in `directory` (absolute, or relative to the home; empty for the home itself).
+
+    The place's token names this submission in what SLURM and the account's home remember of it. Raises Unreachable or
+    Refused (nothing was submitted), TimedOut, Interrupted or Malformed (a job may exist); ValueError for a directory
+    that no system call takes.
+    """
+    with call(place.cluster, "submit"), asking.agent(place.cluster, place.account) as agent:
+        return _submit(agent, place, directory, script)
+
+
+def _submit(agent: Agent, place: Place, directory: str, script: str) -> Submitted:
+    timeout = place.cluster.command_timeout
+    deadline = time.monotonic() + timeout
+    agent.send(_submission(place, directory, script), timeout=timeout)
+    pause = _FIRST_LOOK
+    while not agent.has_replied(pause):
+        if running := _running(place):
+            agent.close()  # its sbatch goes on
+            return running
+        pause = min(2 * pause, _LONGEST_PAUSE, max(0.0, deadline - time.monotonic()))
+        if not pause:
+            break
+    reply = agent.reply(timeout=max(0.0, deadline - time.monotonic()))
+    outcome = _outcome(place, reply, agent.marker)
+    if place.cluster.names_files and isinstance(outcome, Accepted):
+        return Submitted(outcome, _described(outcome.job, reply.sections[2:]))
+    return Submitted(outcome)
+
+
+def _submission(place: Place, directory: str, script: str) -> Request:
+    """Return the request `submit`. Raises ValueError for a directory that no system call takes."""
+    if len(directory.encode()) > LONGEST_DIRECTORY:
+        raise ValueError(f"a directory's path has at most {LONGEST_DIRECTORY} bytes")
+    seconds = max(1, place.cluster.command_timeout - _SBATCH_MARGIN)
+    describe = "yes" if place.cluster.names_files else ""
+    return Request("submit", (place.token.hex, seconds, describe), directory, script)
+
+
+def _outcome(place: Place, reply: Reply, marker: str) -> Accepted | Rejected | NoDirectory:
+    """Tell what became of a submission. Raises Interrupted or Malformed where that is open."""
+    if not reply.sections and reply.ended and not reply.truncated:
+        return Rejected(_status(reply.ended), "", "", _NOT_BEGUN.format(reply.ended))
+    if reply.ended or not reply.sections:
+        raise Interrupted(f"the submission was given up on the cluster ({reply.ended or 'no answer'})")
+    begun, *rest = reply.sections
+    if begun.status == _NO_DIRECTORY:
+        return NoDirectory(begun.text.replace(marker, "sh").strip()[:_LONGEST_COMPLAINT])
+    if begun.status != 0:
+        return Rejected(begun.status, "", "", _NOT_BEGUN.format(begun.status))
+    return sbatch.parse_submission(place.token.hex, rest)
+
+
+def _status(ended: str) -> int:
+    return int(ended) if ended.isdigit() else -1
+
+
+def _running(place: Place) -> Submitted | None:
+    """Return the job of an sbatch that has told an id and does not end; None if SLURM has none of that id and token."""
+    try:
+        [answer] = asking.ask(place.cluster, place.account, Request("progress", (place.token.hex,))).sections
+        told = sbatch.accepted(answer.text.rpartition("\n")[0])
+        if len(told) != 1:
+            return None
+        found = _description(place.cluster, place.account, told[0])
+    except ClusterError:
+        return None  # sbatch will end, or be ended
+    new = _described(told[0].job, found)
+    is_ours = any(place.token.hex in section.text for section in found)
+    return Submitted(told[0], new, sbatch_runs=True) if new and is_ours else None
+
+
+def settle(place: Place, accepted: Accepted | None, tell: Tell) -> None:
+    """Once the outcome of a submission is kept: have its traces removed in the background, and its job described.
+
+    Those of one account are settled together; `tell` may be called in another thread. Where the cluster cannot be
+    asked, the traces stay for a day, and `tell` is not called.
+    """
+    _settling.add((place.cluster.pk, place.account), Settled(place, accepted, tell))
+
+
+def _settle_later(settled: list[Settled]) -> None:
+    place = settled[0].place
+    for start in range(0, len(settled), _MOST_SETTLED):
+        some = settled[start : start + _MOST_SETTLED]
+        pool.current().later((place.cluster.endpoint, place.account), partial(_settle, some))
+
+
+_settling = Collected(_settle_later, seconds=_A_MOMENT)
+
+
+def _settle(settled: list[Settled]) -> None:
+    cluster, account = settled[0].place.cluster, settled[0].place.account
+    jobs = [each.accepted.job for each in settled if each.accepted and not each.accepted.cluster]
+    tokens = [each.place.token.hex for each in settled]
+    prepared = [uuid.uuid4() for _ in settled]
+    fields = (_listed(jobs), _listed(tokens), _listed([token.hex for token in prepared]))
+    try:
+        with call(cluster, "settle"):
+            found = asking.ask(cluster, account, Request("settle", fields), limit=len(settled) * _DESCRIBED).sections
+        pool.current().prepared(cluster.endpoint, account, prepared)
+        told = [(each.place, _told_of(each, found)) for each in settled]
+    except ClusterError as exc:
+        log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}", submissions=len(settled))
+        return
+    settled[0].tell(told)
+
+
+def _told_of(settled: Settled, found: Sequence[Section]) -> NewJob | None:
+    """Return what is told of its job; SLURM is asked once more where another cluster than the login node's has it."""
+    accepted, place = settled.accepted, settled.place
+    if accepted is None:
+        return None
+    return _described(accepted.job, _description(place.cluster, place.account, accepted) if accepted.cluster else found)
+
+
+def _listed(items: Sequence[object]) -> str:
+    return ",".join(str(item) for item in items)
+
+
+@remote
+def lookup(
+    cluster: Cluster, account: str, tokens: Sequence[str], since: int, *, sbatch_is_over: bool
+) -> dict[str, Accepted | Rejected | NotSubmitted]:
+    """Find out what became of submissions, begun at most `since` seconds ago, whose answer was lost.
+
+    What is not certain yet is left out; what is found missing cannot be submitted later. Raises Unreachable, Refused,
+    TimedOut, Failed, Malformed.
+    """
+    asked = Request("look_up", (since, account), " ".join(tokens))
+    limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
+    answer = asking.ask(cluster, account, asked, limit=limit)
+    if answer.truncated:
+        raise Malformed(f"the search for lost submissions printed more than {limit} bytes")
+    outcomes = sbatch.parse_lookup(tokens, answer.sections, sbatch_is_over=sbatch_is_over)
+    missing = [token for token, outcome in outcomes.items() if not isinstance(outcome, Accepted)]
+    return outcomes | _elsewhere(cluster, account, missing, since)
+
+
+def _elsewhere(cluster: Cluster, account: str, tokens: Sequence[str], since: int) -> dict[str, Accepted]:
+    """Find the submissions that sbatch gave to another cluster, of those that this one does not know."""
+    if not tokens:
+        return {}
+    limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
+    answer = asking.ask(cluster, account, Request("look_up_elsewhere", (since, account)), limit=limit)
+    if answer.truncated:
+        raise Malformed(f"the search for lost submissions printed more than {limit} bytes")
+    return sbatch.parse_lookup_elsewhere(tokens, answer.sections)
+
+
+@remote
+def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
+    """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
+    return _described(job, _description(cluster, account, Accepted(job)))
+
+
+def _described(job: int, found: Sequence[Section]) -> NewJob | None:
+    new = sbatch.parse_new_job(job, found)
+    if new and new.complaint:
+        log.warning("answer-unclear", error=new.complaint)
+    return new
+
+
+def _description(cluster: Cluster, account: str, accepted: Accepted) -> list[Section]:
+    return asking.ask(cluster, account, Request("describe", (accepted.job, accepted.cluster))).sections
+
+
+@remote
+def tidy(cluster: Cluster, account: str) -> None:
+    """Remove what submissions left in the account's home more than a day ago. Raises Unreachable, Refused, TimedOut."""
+    asking.ask(cluster, account, Request("tidy"))
