@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import paramiko
 
 from clusters import remote, shell
-from clusters.errors import Interrupted, Malformed, TimedOut
+from clusters.errors import Interrupted, Malformed, Silent, TimedOut
 from clusters.remote import Request
 from clusters.shell import Section
 from clusters.stream import Stream
@@ -17,6 +17,7 @@ _START_TIMEOUT = 30.0  # seconds
 _MOST_REQUESTS = 300  # after which another agent is started: a shell need not live for ever
 _MOST_WASTE = 4 * 1024 * 1024  # bytes beyond the limit; who prints more prints without end
 _END = b" end"
+_SILENCE = 3.0  # seconds without an answer after which it is asked whether the connection is still there
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Agent:
     def ask(self, request: Request, *, timeout: float, limit: int = LIMIT) -> Reply:
         """Send a request, and return the answer, of which at most `limit` bytes are kept.
 
-        Raises TimedOut or Interrupted, and Malformed where it answers without end.
+        Raises TimedOut, Silent or Interrupted, and Malformed where it answers without end.
         """
         self.send(request, timeout=timeout, limit=limit)
         return self.reply(timeout=timeout)
@@ -96,6 +97,8 @@ class Agent:
     def reply(self, *, timeout: float) -> Reply:
         """Return the answer to what was sent. Raises as `ask`."""
         deadline = time.monotonic() + timeout
+        if not self.has_replied(min(timeout, _SILENCE)) and not self._stream.is_connected():
+            raise Silent("the login node has fallen silent")
         while not self._answer.whole and self._take(deadline, timeout):
             pass
         if self._answer.whole:

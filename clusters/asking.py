@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from clusters import pool
 from clusters.agent import LIMIT, Agent, Reply, Setting
-from clusters.errors import Malformed
+from clusters.errors import Interrupted, Silent
 from clusters.models import Cluster
 from clusters.remote import Request
 
@@ -23,13 +23,22 @@ def agent(cluster: Cluster, account: str) -> Iterator[Agent]:
         yield lent
 
 
-def ask(cluster: Cluster, account: str, request: Request, *, limit: int = LIMIT) -> Reply:
+def ask(cluster: Cluster, account: str, request: Request, *, timeout: float | None = None, limit: int = LIMIT) -> Reply:
     """Have an agent of `account` answer `request`, whose whole answer is at most `limit` bytes, or is cut.
 
-    Raises Unreachable, Refused, TimedOut, Interrupted; Malformed where the agent ends instead.
+    `timeout` in seconds; the cluster's own if there is none. Where the connection turns out to be dead, or the agent
+    ends, the request is made once more: only requests that may be made twice come here. Raises Unreachable, Refused,
+    TimedOut, Interrupted, Malformed.
     """
+    try:
+        return _asked(cluster, account, request, timeout or cluster.command_timeout, limit)
+    except (Silent, Interrupted):
+        return _asked(cluster, account, request, timeout or cluster.command_timeout, limit)
+
+
+def _asked(cluster: Cluster, account: str, request: Request, timeout: float, limit: int) -> Reply:
     with agent(cluster, account) as lent:
-        reply = lent.ask(request, timeout=cluster.command_timeout, limit=limit)
+        reply = lent.ask(request, timeout=timeout, limit=limit)
     if reply.ended:
-        raise Malformed(f"the agent on the login node was ended by {reply.ended} before it had answered")
+        raise Interrupted(f"the agent on the login node was ended by {reply.ended} before it had answered")
     return reply

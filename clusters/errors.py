@@ -58,6 +58,10 @@ class TimedOut(ClusterError):
         self.stderr = stderr
 
 
+class Silent(TimedOut):
+    """The login node says nothing any more on a connection that nobody has closed."""
+
+
 class Interrupted(TimedOut):
     """The connection was lost while the command ran: as open as a time-out, only sooner."""
 

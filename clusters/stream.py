@@ -11,7 +11,7 @@ from clusters import shell
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut
 
 _PIECE = 64 * 1024  # bytes
-_PROOF = 5.0  # seconds in which a connection shows that it is alive
+_PROOF = 3.0  # seconds in which a connection shows that it is alive
 _NOISE = 500  # bytes of what a login prints before the marker that are worth showing; more than a marker has
 _MOST_NOISE = 4 * 1024 * 1024  # bytes; who prints more prints without end
 _SMALL = 32 * 1024  # bytes that fit into the buffers of both ends
@@ -92,7 +92,7 @@ class Stream:
         self._channel.status_event.wait(timeout)
         if self._channel.exit_status >= 0:
             return self._channel.exit_status
-        if not self._is_connected():
+        if not self.is_connected():
             raise Interrupted("the connection was lost while the command ran: no exit status")
         return None
 
@@ -110,7 +110,7 @@ class Stream:
             if not self._channel.closed or self._expired:
                 raise
 
-    def _is_connected(self) -> bool:
+    def is_connected(self) -> bool:
         """Say whether the login node still answers on the connection.
 
         What the channel had to tell has come before: messages of SSH keep their order (RFC 4253, section 4.1).

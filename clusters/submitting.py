@@ -97,7 +97,7 @@ def _submit(agent: Agent, place: Place, directory: str, script: str) -> Submitte
     agent.send(_submission(place, directory, script), timeout=timeout)
     pause = _FIRST_LOOK
     while not agent.has_replied(pause):
-        if running := _running(place):
+        if running := _running(place, max(_FIRST_LOOK, deadline - time.monotonic())):
             agent.close()  # its sbatch goes on
             return running
         pause = min(2 * pause, _LONGEST_PAUSE, max(0.0, deadline - time.monotonic()))
@@ -137,10 +137,11 @@ def _status(ended: str) -> int:
     return int(ended) if ended.isdigit() else -1
 
 
-def _running(place: Place) -> Submitted | None:
+def _running(place: Place, timeout: float) -> Submitted | None:
     """Return the job of an sbatch that has told an id and does not end; None if SLURM has none of that id and token."""
     try:
-        [answer] = asking.ask(place.cluster, place.account, Request("progress", (place.token.hex,))).sections
+        asked = Request("progress", (place.token.hex,))
+        [answer] = asking.ask(place.cluster, place.account, asked, timeout=timeout).sections
         told = sbatch.accepted(answer.text.rpartition("\n")[0])
         if len(told) != 1:
             return None

@@ -1,7 +1,6 @@
 """An own instance of the whole service on the sandbox's cluster, of which every part may be broken."""
 
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -16,11 +15,10 @@ from typing import Self
 import httpx
 from celery import Celery
 
-from clusters import scripts
-from clusters.session import Limits
 from sandbox import grid
 from sandbox.accounts import POLLER
 from sandbox.commands import run
+from sandbox.processes import Process
 from submitter import server
 from tests.live.faults import accounts, census
 from tests.live.faults.backing import Postgres, Redis, free_port
@@ -33,7 +31,7 @@ from tests.live.faults.lane import Lane
 from tests.live.faults.loginnode import LoginNode
 from tests.live.faults.registry import Registry
 from tests.live.faults.relay import Relay
-from tests.live.faults.waiting import NotInTime, eventually
+from tests.live.faults.waiting import eventually
 
 
 class Instance:
@@ -148,27 +146,20 @@ class Instance:
             self.registry.change(lane.host, enabled=False)
 
     def make_ready(self, lane: Lane) -> list[Posted]:
-        """Submit until every web process has a session with `lane` and all the scripts waiting there that it keeps."""
+        """Submit until every web process has a connection to `lane`, and with it an agent there."""
         posts: list[Posted] = []
 
         def ready() -> bool:
             posts.extend(self.caller.post_many(lane, 8))
-            try:
-                eventually(lambda: self._waiting_scripts(lane) == wanted, "all wait", seconds=3)
-            except NotInTime:
-                return False
-            return True
+            return self._connected(lane) == server.workers
 
-        wanted = server.workers * Limits().standby
-        eventually(ready, f"{wanted} scripts wait for submissions to {lane.host}")
+        eventually(ready, f"{server.workers} processes are connected to {lane.host}")
         return posts
 
-    def _waiting_scripts(self, lane: Lane) -> int:
-        """Count the caller's scripts at `lane` whose directory is there, and no job in it."""
-        lines = accounts.command_lines(str(lane.bin), self.accounts[:1])
-        tokens = {token for line in lines for token in re.findall(r"--([0-9a-f]{32})--", line)}
-        places = [self.accounts[0].home / scripts.DIRECTORY / token for token in tokens]
-        return sum(place.is_dir() and not (place / "job.sh").exists() for place in places)
+    def _connected(self, lane: Lane) -> int:
+        """Count the web processes that have a connection to `lane`."""
+        sockets = {f"socket:[{inode}]" for inode in _connections_to(lane.relay.port)}
+        return sum(bool(sockets & _open_files(process)) for process in self.web.family())
 
     def recover(self, posts: Sequence[Posted], *, seconds: float = 60) -> None:
         """Have the worker find out, as if minutes had passed already, what became of `posts`; wait until it has.
@@ -260,3 +251,17 @@ def _answers(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5, trust_env=False).is_success
     except httpx.TransportError:
         return False
+
+
+def _connections_to(port: int) -> list[str]:
+    """Return the inodes of established connections to `port`: proc(5), /proc/net/tcp, where ports are hexadecimal."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
+    return [line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"]
+
+
+def _open_files(process: Process) -> set[str]:
+    """Return what the open files of `process` are; nothing if it has just ended."""
+    try:
+        return {str(entry.readlink()) for entry in (process.directory / "fd").iterdir()}
+    except FileNotFoundError:
+        return set()
