@@ -24,6 +24,17 @@ _ACCEPTED = """
     WHERE id = %s AND submission IN ('PENDING', 'FAILED')
 """
 
+_DESCRIPTION = ("stdout_path", "stderr_path", "is_array", "submitted_at")
+# One statement for all that were settled together. A poll may have told the time before.
+_SETTLED = """
+    UPDATE jobs_job SET settled = true, stdout = coalesce(told.stdout, jobs_job.stdout),
+        stderr = coalesce(told.stderr, jobs_job.stderr), is_array = coalesce(told.is_array, jobs_job.is_array),
+        submitted_at = coalesce(told.submitted_at, jobs_job.submitted_at)
+    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[])
+        AS told(id, stdout, stderr, is_array, submitted_at)
+    WHERE jobs_job.id = told.id
+"""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -183,20 +194,20 @@ def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> 
 
 def _settled(told: Sequence[tuple[Place, NewJob | None]]) -> None:
     """Write what the cluster says of new jobs of one account. Runs in a thread of the pool."""
-    for place, new in told:
-        describe(Job(id=place.token), new, settled=True)
+    columns: list[list[Any]] = [[place.token for place, _new in told]]
+    columns += [[new and getattr(new, name) for _place, new in told] for name in _DESCRIPTION]
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLED, columns)
     place, _new = told[0]
     if any(new for _place, new in told):
         schedule.wake(place.cluster, place.account)
 
 
-def describe(job: Job, new: NewJob | None, **values: bool) -> None:
-    """Write what the controller says of a new job, where it said anything, and `values` of other columns."""
-    described: dict[str, Any] = {}
-    if new:
-        described = {"stdout": new.stdout_path, "stderr": new.stderr_path, "is_array": new.is_array}
-        if new.submitted_at:  # a poll may have told it before
-            described["submitted_at"] = new.submitted_at
-    Job.objects.filter(pk=job.pk).update(**described, **values)
+def describe(job: Job, new: NewJob) -> None:
+    """Write what the controller says of a new job."""
+    described: dict[str, Any] = {"stdout": new.stdout_path, "stderr": new.stderr_path, "is_array": new.is_array}
+    if new.submitted_at:  # a poll may have told it before
+        described["submitted_at"] = new.submitted_at
+    Job.objects.filter(pk=job.pk).update(**described)
     for field, value in described.items():
         setattr(job, field, value)
