@@ -5,7 +5,7 @@ from prometheus_client import Gauge, Histogram
 SESSIONS = Gauge("submitter_ssh_sessions", "Sessions kept, one for each account and node", multiprocess_mode="livesum")
 BUSY = Gauge("submitter_ssh_sessions_busy", "Sessions with a caller, the others are idle", multiprocess_mode="livesum")
 CALLERS = Gauge("submitter_ssh_callers", "Callers at work or waiting", multiprocess_mode="livesum")
-STANDBY = Gauge("submitter_ssh_standby", "Scripts that wait for the next caller", multiprocess_mode="livesum")
+STANDBY = Gauge("submitter_ssh_standby", "Agents that wait for a request", multiprocess_mode="livesum")
 WAITS = Histogram(
     "submitter_ssh_wait_seconds",
     "How long callers waited for a place on their account's session",
