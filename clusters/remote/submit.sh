@@ -30,11 +30,11 @@ verb_submit() {
     esac
     printf '\n%s 0\n' "$js_marker"
     if [ -n "$js_at" ]; then
-        js_sbatch "$js_at/job.sh" </dev/null >"$js_at/answer" 2>"$js_at/error"
+        js_sbatch
         js_sbatch_ended "$?"
     else
         # There is no room for a file anywhere: SLURM does not learn the token, and the job cannot be found by it.
-        js_said=$(printf "$js_form" "$js_text" | js_sbatch 2>&1)
+        js_said=$(printf "$js_form" "$js_text" | timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable 2>&1)
         js_status=$?
         js_said=$js_said$js_newline
         js_sbatch_ended "$js_status"
@@ -76,8 +76,45 @@ js_keep_elsewhere() {
     mkdir -m 700 "$js_at" && js_keep
 }
 
+# Runs sbatch, and writes what it prints into `answer` as it comes, at most a hundred lines: a job's id is written down
+# before it is told, and also while a user's `#SBATCH --wait` keeps sbatch from ending. The pipe has a name, since one
+# without would take another process; a file in its place, where no pipe can be made, has no bound. Leaves the first line
+# in js_id, and something in js_more if that was not all.
 js_sbatch() {
-    timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$@"
+    js_id= js_more= js_count=
+    if ! js_make_pipe; then
+        js_more=more
+        timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$js_at/job.sh" >"$js_at/answer" 2>"$js_at/error" </dev/null
+        return
+    fi
+    timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$js_at/job.sh" >"$js_pipe" 2>"$js_at/error" </dev/null &
+    js_note <"$js_pipe" >>"$js_at/answer"
+    wait "$!"
+}
+
+js_note() {
+    IFS= read -r js_id || {
+        printf %s "$js_id"
+        js_id= js_more=more
+        return
+    }
+    printf '%s\n' "$js_id"
+    while IFS= read -r js_more && [ "${#js_count}" -lt 99 ]; do
+        js_count=x$js_count
+        printf '%s\n' "$js_more"
+    done
+    printf %s "$js_more"
+    js_more=$js_more$js_count
+}
+
+# Makes the pipe of this agent, unless it is there; `js_serve` removes it.
+js_make_pipe() {
+    [ -n "$js_pipe" ] && [ -p "$js_pipe" ] && return
+    js_pipe=${TMPDIR:-/tmp}/job-submitter$js_marker
+    mkfifo -m 600 "$js_pipe" || {
+        js_pipe=$js_home/pipe$js_marker
+        mkfifo -m 600 "$js_pipe"
+    }
 }
 
 # What sbatch has said, and how it ended ($1). In the common case that is one line and the whole answer.
@@ -86,8 +123,6 @@ js_sbatch() {
 # submitted nothing, but `--quiet` says nothing of a job either.
 js_sbatch_ended() {
     if [ -n "$js_at" ]; then
-        js_id= js_more=
-        { IFS= read -r js_id || js_id= && IFS= read -r js_more && js_more=more; } <"$js_at/answer"
         case $1,$js_describe,$js_more,$js_id in 0,-,,[0-9]*)
             printf '%s\n\n%s 0 end\n' "$js_id" "$js_marker"
             return
