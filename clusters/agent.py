@@ -13,7 +13,6 @@ from clusters.shell import Section
 from clusters.stream import Stream
 
 LIMIT = 64 * 1024  # bytes of an answer that are kept, unless somebody says otherwise
-_START_TIMEOUT = 30.0  # seconds
 _MOST_REQUESTS = 300  # after which another agent is started: a shell need not live for ever
 _MOST_WASTE = 4 * 1024 * 1024  # bytes beyond the limit; who prints more prints without end
 _END = b" end"
@@ -48,16 +47,19 @@ class Reply:
 class Agent:
     """One agent. It answers one caller at a time; after an error it is of no use any more."""
 
-    def __init__(self, channel: paramiko.Channel, setting: Setting) -> None:
-        """Start one on an unused `channel`. Raises TimedOut, Interrupted, Refused, Malformed: nothing was asked."""
+    def __init__(self, channel: paramiko.Channel, setting: Setting, timeout: float) -> None:
+        """Start one on an unused `channel`, within `timeout` seconds.
+
+        Raises TimedOut, Interrupted, Refused, Malformed: nothing was asked.
+        """
         self.setting = setting
         self.marker = shell.marker(uuid.uuid4())
         self._stream = Stream(channel, self.marker)
         self._requests = 0
         self._answer = _Answer(self.marker, 0)
-        self._stream.start(setting.command(self.marker), _START_TIMEOUT)
-        self._stream.send(f"{remote.program()}{self.marker}\n".encode(), _START_TIMEOUT)
-        self._idle = not self._stream.begin(_START_TIMEOUT)
+        self._stream.start(setting.command(self.marker), timeout)
+        self._stream.send(f"{remote.program()}{self.marker}\n".encode(), timeout)
+        self._idle = not self._stream.begin(timeout)
 
     @property
     def usable(self) -> bool:

@@ -253,7 +253,8 @@ class Session:
         """Start an agent on a new channel, which has been counted."""
         leased = self._opened(deadline)
         try:
-            return _Held(Agent(leased.channel, setting), leased.connection)
+            left = max(_LONGEST_PAUSE, deadline - time.monotonic())
+            return _Held(Agent(leased.channel, setting, left), leased.connection)
         except BaseException as exc:
             _retire(leased.connection, exc)
             self._closed(leased)

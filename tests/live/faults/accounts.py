@@ -4,7 +4,9 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,14 +89,25 @@ def remove_abandoned(slurm: dict[str, str]) -> None:
 
 def command_lines(words: str, accounts: Sequence[Account]) -> list[str]:
     """Return the command lines with `words` that processes of `accounts` run now."""
-    uids = {pwd.getpwnam(account.name).pw_uid for account in accounts}
-    running = [_command_line(process) for uid in uids for process in processes.of_account(uid)]
+    running = [_command_line(process) for uid in _uids(accounts) for process in processes.of_account(uid)]
     return [line for line in running if words in line]
+
+
+def kill(words: str, accounts: Sequence[Account]) -> None:
+    """SIGKILL the processes of `accounts` that run a command line with `words`."""
+    for process in (process for uid in _uids(accounts) for process in processes.of_account(uid)):
+        if words in _command_line(process):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def nothing_left_of(words: str, accounts: Sequence[Account]) -> None:
     """Wait until no process of `accounts` runs a command line with `words`."""
     eventually(lambda: not command_lines(words, accounts), f"nobody runs {words}", seconds=20)
+
+
+def _uids(accounts: Sequence[Account]) -> set[int]:
+    return {pwd.getpwnam(account.name).pw_uid for account in accounts}
 
 
 def _command_line(process: processes.Process) -> str:
