@@ -1,23 +1,27 @@
-"""An own instance of the service on the sandbox's first cluster: own web server, database, login node and accounts."""
+"""An own instance of the service on the sandbox's first cluster: own processes, databases, login node and accounts."""
 
 import os
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from sandbox.accounts import POLLER
 from sandbox.commands import run
 from tests.bench import accounts, database
 from tests.bench.place import CLUSTER, Place
 from tests.bench.relay import Relay
 from tests.bench.users import Users
-from tests.live.faults.backing import free_port
+from tests.live.faults.backing import Redis, free_port
 from tests.live.faults.daemon import CHECKOUT, Daemon
 from tests.live.faults.loginnode import LoginNode
 
-ACCOUNTS = 20
+ACCOUNTS = 22
+# Another checkout's run on the same machine has other accounts; the same one's finds what a killed run has left.
+_PREFIX = f"plgb{zlib.crc32(bytes(CHECKOUT)):08x}"
 FAR = "far.example.org"
 ROUND_TRIP = 0.020  # seconds, added on the way to FAR
 
@@ -31,13 +35,14 @@ class Instance:
     environment: dict[str, str]
     slurm: dict[str, str]
 
-    def jobs(self, name: str) -> int:
-        """Return how many active jobs called `name` SLURM has."""
-        return len(run(["squeue", "-h", "-r", "-n", name], env=self.slurm).split("\n")) - 1
+    def cancel_all(self) -> None:
+        """Cancel whatever the accounts have in the queue: what is measured next is not beside it."""
+        for place in self.near:
+            run(["scancel", "-Q", "-u", place.account], env=self.slurm)
 
 
 @contextmanager
-def running(ground: Place, prefix: str = "plgbench", number: int = ACCOUNTS) -> Iterator[Instance]:
+def running(ground: Place, prefix: str = _PREFIX, number: int = ACCOUNTS) -> Iterator[Instance]:
     """Start everything beside the sandbox's own service, `ground`; afterwards nothing of it is left.
 
     `prefix` begins the names of its `number` accounts, and tells its database from others.
@@ -47,15 +52,21 @@ def running(ground: Place, prefix: str = "plgbench", number: int = ACCOUNTS) -> 
         folder = Path(stack.enter_context(TemporaryDirectory()))
         folder.chmod(0o755)  # sshd looks at the way to its files
         names = stack.enter_context(accounts.made(prefix, number, slurm))
-        node = LoginNode(folder, Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"), free_port(), names)
+        node = LoginNode(
+            folder, Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"), free_port(), [*names, POLLER]
+        )
         stack.callback(node.stop)
         node.start()
         relay = stack.enter_context(Relay(node.port, ROUND_TRIP))
         users = Users.mint(folder, names)
         url = stack.enter_context(database.empty(f"submitter_{prefix}"))
-        environment = _environment(users, url)
+        redis = Redis(_room(folder, "redis"))
+        stack.callback(redis.daemon.stop)
+        redis.daemon.start()
+        environment = _environment(users, url) | {"REDIS_URL": redis.url}
         _prepare(environment, folder / "clusters.toml", {CLUSTER: node.port, FAR: relay.port}, node.host_key, slurm)
         port = stack.enter_context(_web(folder / "web.log", environment))
+        stack.enter_context(_polling(folder, environment))
         here = replace(ground, port=port, ssh_port=node.port, host_key=node.host_key)
         places = [replace(here, account=name, proxy=users.proxies[name]) for name in names]
         yield Instance(places, places[0].at(FAR, relay.port), environment, slurm)
@@ -94,6 +105,26 @@ def _web(log: Path, environment: Mapping[str, str]) -> Iterator[int]:
         web.stop()
 
 
+@contextmanager
+def _polling(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Start the worker and the beat as the sandbox runs them: what they do beside the callers belongs to the cost."""
+    celery = [sys.executable, "-m", "celery", "-A", "submitter", "--quiet"]
+    schedule = ["--schedule", str(folder / "schedule"), "--pidfile="]
+    with ExitStack() as stack:
+        for name, words in (("worker", []), ("beat", schedule)):
+            log = folder / f"{name}.log"
+            part = Daemon([*celery, name, "--loglevel", "INFO", *words], log, environment, log.exists)
+            stack.callback(part.stop)
+            part.start()
+        yield
+
+
+def _room(folder: Path, name: str) -> Path:
+    room = folder / name
+    room.mkdir()
+    return room
+
+
 def _entry(host: str, port: int, host_key: str, slurm_conf: str) -> str:
     return f"""[[cluster]]
 name = "{host}"
@@ -101,6 +132,7 @@ address = "127.0.0.1"
 port = {port}
 host_keys = ["{host_key}"]
 job_domain = "jobs.{host}"
+poll_account = "{POLLER}"
 [cluster.environment]
 SLURM_CONF = "{slurm_conf}"
 """

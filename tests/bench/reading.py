@@ -1,92 +1,98 @@
-"""Reading from a full registry: one caller alone, then among others that read and submit."""
+"""Reading from a full registry: one caller alone, eight at once, and some among others that submit."""
 
-import threading
-from collections.abc import Callable
+import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain
 
 from tests.bench import table
 from tests.bench.instance import Instance
-from tests.bench.measure import Call, Times, in_turn
+from tests.bench.measure import Call, Load, Times, in_turn, side_by_side
 from tests.bench.place import Place, Run
-from tests.bench.registry import FEW, MANY, REGISTERED, TAG
-from tests.bench.service import Service
+from tests.bench.registry import FEW, LISTED, MANY, REGISTERED, TAG, readers
+from tests.bench.service import Service, listing
+from tests.bench.targets import Outcome, at_most, ratio
 
-_ROUNDS = 60
-_WHOLE_ROUNDS = 8
-_AT_MOST = 30.0  # seconds
-_READERS, _SUBMITTERS = 6, 2
+_ROUNDS, _EACH = 10, 5
+_AT_MOST = 20.0  # seconds
+_CALLERS, _SUBMITTERS = 8, 2
+_SECONDS = 3.0
 
 _FLOOR = "GET /healthz, one SELECT 1"
 _ONE = "GET /api/jobs/{id}"
-_ALL = f"GET /api/jobs, of an account with {FEW} jobs"
+_ALL = f"GET /api/jobs, {LISTED:,} jobs"
+_SAME = f"GET /api/jobs, {LISTED:,} jobs, If-None-Match: 304"
 _TAGGED = f"GET /api/jobs?tag=, {FEW} jobs of an account with {MANY:,}"
 _PAGE = f"GET /api/jobs?limit={FEW}, of an account with {MANY:,}"
-_WHOLE = f"GET /api/jobs, of an account with {MANY:,} jobs"
+_WHOLE = f"GET /api/jobs, {MANY:,} jobs"
 
 
-def measure(instance: Instance) -> None:
+def measure(instance: Instance) -> list[Outcome]:
     """Measure and print. The registry has been filled."""
     run = Run()
+    listed, many = readers(instance)
     with ExitStack() as stack:
-        calls = _calls(stack, instance, run)
+        calls = _calls(stack.enter_context(Service(listed, run)), stack.enter_context(Service(many, run)))
+        rare = {_WHOLE: calls.pop(_WHOLE)}
         in_turn(calls, rounds=2, at_most=_AT_MOST)  # not counted: these connect
-        idle = in_turn(calls, rounds=_ROUNDS, at_most=_AT_MOST)
-        whole = in_turn({_WHOLE: _whole(stack, instance, run)}, rounds=_WHOLE_ROUNDS, at_most=_AT_MOST)
-        busy = _under_load(stack, instance, run)
-    table.heading(f"{REGISTERED:,} registered jobs, one caller, each call in turn:")
-    table.times([*idle.values(), *whole.values()])
-    table.ratio("GET of one job / SELECT 1", idle[_ONE].median, idle[_FLOOR].median)
-    table.heading(f"The same while {_READERS} callers read and {_SUBMITTERS} submit, without a pause:")
-    table.times(busy.values(), tail=99)
-    table.heading("p99 under load / median alone:")
-    for label, times in busy.items():
-        table.ratio(label, times.percentile(99), idle[label].median)
+        taken = in_turn(calls, rounds=_ROUNDS, at_most=_AT_MOST, each=_EACH) | in_turn(rare, rounds=5, at_most=10)
+        table.heading(f"{REGISTERED:,} registered jobs, one caller, {_EACH} calls on end of each kind in turn:")
+        table.times(taken.values())
+        table.heading(f"{_CALLERS} callers at once, of one account:")
+        table.loads(_at_once(stack, [listed] * _CALLERS, run))
+        table.heading(f"The same while {_SUBMITTERS} others submit, without a pause:")
+        table.loads(_among_submitters(stack, [listed] * _CALLERS, instance.near[:_SUBMITTERS], run))
+    return _judged(taken)
 
 
-def _calls(stack: ExitStack, instance: Instance, run: Run) -> dict[str, Call]:
-    few, many = (stack.enter_context(Service(place, run)) for place in instance.near[:2])
+def _judged(taken: dict[str, Times]) -> list[Outcome]:
+    median = {label: times.median for label, times in taken.items()}
+    return [
+        at_most(f"list of {LISTED:,} jobs, one caller", 25, "ms").outcome(median[_ALL]),
+        at_most(f"304 of a list of {LISTED:,} / SELECT 1", 2).outcome(ratio(median[_SAME], median[_FLOOR])),
+        at_most("GET one / SELECT 1", 1.7).outcome(ratio(median[_ONE], median[_FLOOR])),
+    ]
+
+
+def _calls(listed: Service, many: Service) -> dict[str, Call]:
+    """Return the reads of an account with LISTED jobs and of one with MANY, each seen to be what is meant."""
+    whole = listed.getting(listing())()
+    jobs = json.loads(whole.body)
+    lists = {
+        _TAGGED: (FEW, many.getting(listing(tag=TAG))),
+        _PAGE: (FEW, many.getting(listing(limit=FEW))),
+        _WHOLE: (MANY, many.getting(listing())),
+    }
+    for label, (number, get) in lists.items():
+        if (found := len(json.loads(get().body))) != number:
+            raise AssertionError(f"{label}: {found} jobs")
+    if len(jobs) != LISTED:
+        raise AssertionError(f"{_ALL}: {len(jobs)} jobs")
     return {
-        _FLOOR: few.health,
-        _ONE: partial(few.job, few.jobs()[0]["job_id"]),
-        _ALL: partial(_counted, few.jobs, FEW),
-        _TAGGED: partial(_counted, partial(many.jobs, tag=TAG), FEW),
-        _PAGE: partial(_counted, partial(many.jobs, limit=FEW), FEW),
+        _FLOOR: listed.getting("/healthz"),
+        _ONE: listed.getting(f"/api/jobs/{jobs[0]['job_id']}"),
+        _ALL: listed.getting(listing()),
+        _SAME: listed.getting(listing(), whole.etag),
+        **{label: get for label, (_, get) in lists.items()},
     }
 
 
-def _whole(stack: ExitStack, instance: Instance, run: Run) -> Call:
-    many = stack.enter_context(Service(instance.near[1], run))
-    return partial(_counted, many.jobs, MANY)
+def _at_once(stack: ExitStack, places: Sequence[Place], run: Run) -> list[Load]:
+    """Have a caller for each of `places` read the list of all, then one job."""
+    services = [stack.enter_context(Service(place, run)) for place in places]
+    job_id = services[0].jobs(limit=1)[0]["job_id"]
+    paths = {_FLOOR: "/healthz", _ONE: f"/api/jobs/{job_id}", _ALL: listing()}
+    return [
+        side_by_side(label, [service.getting(path) for service in services], seconds=_SECONDS)
+        for label, path in paths.items()
+    ]
 
 
-def _counted(jobs: Callable[[], list[object]], expected: int) -> None:
-    """Read a list, and see that it is the one that is meant. Raises AssertionError."""
-    found = len(jobs())
-    if found != expected:
-        raise AssertionError(f"{found} jobs were listed, not {expected}")
-
-
-def _under_load(stack: ExitStack, instance: Instance, run: Run) -> dict[str, Times]:
-    """Have readers make every call in turn while others submit; return the readers' times."""
-    readers = [_calls(stack, instance, run) for _ in range(_READERS)]
-    done = threading.Event()
-    with ThreadPoolExecutor(max_workers=_READERS + _SUBMITTERS) as pool:
-        submitters = [pool.submit(_submit_until, done, place, run) for place in instance.near[2 : 2 + _SUBMITTERS]]
-        try:
-            taken = list(pool.map(lambda calls: in_turn(calls, rounds=_ROUNDS, at_most=_AT_MOST), readers))
-        finally:
-            done.set()
-        for submitter in submitters:
-            submitter.result()
-    return {
-        label: Times(label, tuple(chain.from_iterable(each[label].seconds for each in taken))) for label in taken[0]
-    }
-
-
-def _submit_until(done: threading.Event, place: Place, run: Run) -> None:
-    with Service(place, run) as service:
-        while not done.is_set():
-            service.submit(run.name)
+def _among_submitters(stack: ExitStack, places: Sequence[Place], others: Sequence[Place], run: Run) -> list[Load]:
+    """Do the same while each of `others` submits."""
+    submits = [stack.enter_context(Service(place, run)).submitting(run.name) for place in others]
+    with ThreadPoolExecutor(1) as aside:
+        beside = aside.submit(partial(side_by_side, "POST /api/jobs", submits, seconds=4 * _SECONDS))
+        loads = _at_once(stack, places, run)
+        return [*loads, beside.result()]

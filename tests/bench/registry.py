@@ -3,11 +3,11 @@
 import psycopg
 
 from tests.bench.instance import Instance
-from tests.bench.place import Run
+from tests.bench.place import Place, Run
 from tests.bench.service import Service
 
 REGISTERED = 100_000
-FEW, MANY = 50, 10_000
+FEW, LISTED, MANY = 50, 1_000, 10_000
 TAG = "few"
 _OTHERS = 1000  # accounts that share the rest
 
@@ -35,16 +35,21 @@ SELECT copy.* FROM jobs_job AS job, generate_series(1, %(count)s) AS n, LATERAL 
 """
 
 
+def readers(instance: Instance) -> list[Place]:
+    """Return the places of the accounts with LISTED and with MANY jobs, who submit none."""
+    return instance.near[-2:]
+
+
 def fill(instance: Instance) -> None:
-    """Give the first account FEW jobs, the second MANY of which FEW have TAG, and the rest to accounts of nobody."""
-    with Service(instance.near[2], Run()) as service:
+    """Give one account LISTED jobs, another MANY of which FEW have TAG, and the rest to accounts of nobody."""
+    with Service(instance.near[0], Run()) as service:
         job_id = service.submit("copied")
-    few, many, *_others = (place.account for place in instance.near)
+    listed, many = (place.account for place in readers(instance))
     with psycopg.connect(instance.environment["DATABASE_URL"], autocommit=True) as connection:
         for account, count, others in (
-            (few, FEW, 0),
+            (listed, LISTED, 0),
             (many, MANY, 0),
-            ("somebody", REGISTERED - MANY - FEW, _OTHERS),
+            ("somebody", REGISTERED - MANY - LISTED, _OTHERS),
         ):
             values = {"account": account, "count": count, "others": others, "tagged": FEW, "tag": TAG}
             connection.execute(_COPY, values | {"job_id": job_id})

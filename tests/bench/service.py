@@ -1,16 +1,16 @@
-"""The service's calls over one kept-alive HTTPS connection each: the standard library's client, which costs little."""
+"""The service's calls over one kept-alive HTTPS connection each, as requests that are made in advance."""
 
 import json
-import ssl
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from http.client import HTTPSConnection
 from typing import Any
 from urllib.parse import urlencode
 
 from tests.bench.place import Place, Run
+from tests.bench.wire import Answer, Wire, request
 
-_TIMEOUT = 60  # seconds
+_ABORT = json.dumps({"action": "abort"})
 
 
 class UnexpectedAnswer(Exception):
@@ -18,14 +18,15 @@ class UnexpectedAnswer(Exception):
 
 
 class Service:
-    """One connection to the service, for one thread. Usable as a context manager."""
+    """One connection to the service, for one thread at a time. Usable as a context manager."""
 
     def __init__(self, place: Place, run: Run) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False  # the sandbox's certificate is self-signed, as its `curl -k` knows
-        context.verify_mode = ssl.CERT_NONE
-        self._connection = HTTPSConnection(place.address, place.port, timeout=_TIMEOUT, context=context)
-        self._headers = {"PROXY": place.proxy, "Content-Type": "application/json"}
+        self._wire = Wire(place.address, place.port)
+        self._fields = {
+            "Host": f"{place.address}:{place.port}",
+            "PROXY": place.proxy,
+            "Content-Type": "application/json",
+        }
         self._cluster = place.cluster
         self._run = run
 
@@ -35,37 +36,48 @@ class Service:
 
     def __exit__(self, *_exception: object) -> None:
         """Leave the connection."""
-        self._connection.close()
+        self._wire.close()
+
+    def submitting(self, tag: str) -> Callable[[], str]:
+        """Return what submits the run's job with `tag` and returns its job_id."""
+        order = json.dumps({"host": self._cluster, "script": self._run.script, "tag": tag})
+        prepared = request("POST", "/api/jobs", self._fields, order)
+        return lambda: str(json.loads(self._send(prepared, 201).body)["job_id"])
 
     def submit(self, tag: str) -> str:
         """Submit the run's job with `tag`; return its job_id."""
-        order = json.dumps({"host": self._cluster, "script": self._run.script, "tag": tag})
-        return str(self._call("POST", "/api/jobs", 201, order)["job_id"])
+        return self.submitting(tag)()
 
-    def job(self, job_id: str) -> Any:
-        """Return one job."""
-        return self._call("GET", f"/api/jobs/{job_id}", 200)
+    def abort(self, job_id: str) -> None:
+        """Cancel a job and keep it in the registry."""
+        self._send(request("PUT", f"/api/jobs/{job_id}", self._fields, _ABORT), 204)
+
+    def getting(self, path: str, etag: str | None = None) -> Callable[[], Answer]:
+        """Return what gets `path` and leaves its JSON unread; with the present `etag` it gets 304."""
+        condition = {"If-None-Match": etag} if etag else {}
+        prepared = request("GET", path, self._fields | condition)
+        return lambda: self._send(prepared, 304 if etag else 200)
 
     def jobs(self, **query: str | int) -> list[Any]:
         """Return the jobs that `query` asks for; without one, all."""
-        return list(self._call("GET", f"/api/jobs?{urlencode(query)}", 200))
-
-    def health(self) -> Any:
-        """Have the service answer what it answers without authentication, after one SELECT 1."""
-        return self._call("GET", "/healthz", 200)
+        return list(json.loads(self.getting(listing(**query))().body))
 
     def delete(self, job_id: str) -> None:
         """Cancel a job and remove it from the registry."""
-        self._call("DELETE", f"/api/jobs/{job_id}", 204)
+        self._send(request("DELETE", f"/api/jobs/{job_id}", self._fields), 204)
 
-    def _call(self, method: str, path: str, expect: int, body: str | None = None) -> Any:
-        """Return the answer's JSON, None where there is no body. Raises UnexpectedAnswer."""
-        self._connection.request(method, path, body, self._headers)
-        response = self._connection.getresponse()
-        answer = response.read()
-        if response.status != expect:
-            raise UnexpectedAnswer(f"{method} {path}: {response.status} {answer[:500]!r}")
-        return json.loads(answer) if answer else None
+    def _send(self, prepared: bytes, expect: int) -> Answer:
+        """Return the answer. Raises UnexpectedAnswer with the call, not with its header."""
+        answer = self._wire.exchange(prepared)
+        if answer.status != expect:
+            call = prepared.partition(b" HTTP/1.1")[0].decode()
+            raise UnexpectedAnswer(f"{call}: {answer.status} {answer.body[:500]!r}")
+        return answer
+
+
+def listing(**query: str | int) -> str:
+    """Return the path of a list."""
+    return f"/api/jobs?{urlencode(query)}" if query else "/api/jobs"
 
 
 def connections(stack: ExitStack, place: Place, run: Run, number: int) -> list[Service]:

@@ -1,13 +1,18 @@
-"""One way to submit, by callers side by side: how much is done, and what was said where a call came to nothing."""
+"""One way to do a thing, by callers side by side: how much is done, what that costs, and what came to nothing."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from tests.bench import table
-from tests.bench.login import NotSubmitted
+from tests.bench.login import NotCancelled, NotSubmitted
 from tests.bench.measure import Load, side_by_side, together
+from tests.bench.meter import Meter, Used
 from tests.bench.service import UnexpectedAnswer
+from tests.bench.wire import BrokenAnswer
+
+_WARM_UP = 1.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -16,55 +21,87 @@ class Side:
 
     label: str
     callers: Sequence[Callable[[], object]]
-    first_failures: list[str] = field(default_factory=list)
+    meter: Meter
     failures: list[str] = field(default_factory=list)
     passes: list[Load] = field(default_factory=list)
+    costs: list[Used] = field(default_factory=list)
 
-    def connect(self) -> None:
-        """Have every caller make a first call, which may cost a login: no time is kept."""
-        self._pass(1, self.first_failures)
+    def warm_up(self) -> None:
+        """Have every caller call, which may cost logins: nothing of it is kept but what failed."""
+        self._pass(_WARM_UP)
+        self._confess("first")
+        self.failures.clear()
 
-    def go(self, each: int) -> None:
-        """Have every caller call `each` times, as soon as it has its last answer."""
-        self.passes.append(self._pass(each, self.failures))
+    def go(self, seconds: float) -> None:
+        """Have every caller call for so long, as soon as it has its last answer."""
+        with self.meter.running() as used:
+            self.passes.append(self._pass(seconds))
+        self.costs.append(used)
 
     @property
     def load(self) -> Load:
         """What was done in all: calls that failed are among the times, not in what was done a second."""
-        whole = together(self.passes)
-        return Load(whole.times, whole.per_second * (1 - len(self.failures) / self.calls))
+        whole = together(self.label, self.passes)
+        return Load(whole.times, whole.per_second * self.done / max(self.calls, 1))
 
     @property
     def calls(self) -> int:
         """How many calls were measured."""
         return sum(len(each.times.seconds) for each in self.passes)
 
-    def confess(self) -> None:
-        """Print how many calls failed, if any did, and the words of one."""
-        for kind, calls, failures in (
-            ("first", len(self.callers), self.first_failures),
-            ("measured", self.calls, self.failures),
-        ):
-            if failures:
-                table.line(f"FAILED: {len(failures)} of {calls} {kind} calls of {self.label}: {failures[0][:300]}")
+    @property
+    def done(self) -> int:
+        """How many of them did not fail."""
+        return self.calls - len(self.failures)
 
-    def _pass(self, each: int, failures: list[str]) -> Load:
-        return side_by_side(self.label, [partial(_counted, call, failures) for call in self.callers], each=each)
+    @property
+    def processes_each(self) -> float:
+        """How many processes the login node has started for each call that did not fail; NaN where that is unknown."""
+        if any(cost.uncounted for cost in self.costs) or not self.done:
+            return float("nan")
+        return sum(cost.processes.total() for cost in self.costs) / self.done
+
+    def tell(self) -> None:
+        """Print what a call that did not fail has cost, and how many calls failed, with the words of one."""
+        self._confess("measured")
+        if not self.done:
+            return
+        started: Counter[str] = Counter()
+        spent: Counter[str] = Counter()
+        for cost in self.costs:
+            started.update(cost.processes)
+            spent.update(cost.milliseconds)
+        table.kinds(f"  {self.label}: processes on the login node", _each(started, self.done))
+        table.kinds(f"  {self.label}: processor", _each(spent, self.done), unit=" ms")
+        for why in {cost.uncounted for cost in self.costs} - {""}:
+            table.line(f"  {self.label}: processes were not counted: {why}")
+
+    def _confess(self, kind: str) -> None:
+        if self.failures:
+            table.line(f"FAILED: {len(self.failures)} {kind} calls of {self.label}: {self.failures[0][:300]}")
+
+    def _pass(self, seconds: float) -> Load:
+        callers = [partial(_counted, call, self.failures) for call in self.callers]
+        return side_by_side(self.label, callers, seconds=seconds)
 
 
-def take_turns(one: Side, other: Side, *, passes: int, each: int) -> None:
-    """Have both submit, a pass each in turn, so that the machine's noise hits both; print what came of it."""
+def take_turns(one: Side, other: Side, *, seconds: float, passes: int = 3) -> None:
+    """Have both work, a pass of so many seconds each in turn, so that the machine's noise hits both; and print."""
     for _ in range(passes):
-        one.go(each)
-        other.go(each)
+        one.go(seconds)
+        other.go(seconds)
     table.loads([one.load, other.load])
-    table.ratio(f"what is done a second: {one.label} / {other.label}", one.load.per_second, other.load.per_second)
-    one.confess()
-    other.confess()
+    for side in (one, other):
+        side.tell()
+
+
+def _each(total: Counter[str], calls: int) -> dict[str, float]:
+    """Divide by the number of calls, and leave out what is next to nothing."""
+    return {name: amount / calls for name, amount in total.items() if amount / calls >= 0.05}
 
 
 def _counted(call: Callable[[], object], failures: list[str]) -> None:
     try:
         call()
-    except (UnexpectedAnswer, NotSubmitted) as exc:
+    except (UnexpectedAnswer, BrokenAnswer, NotSubmitted, NotCancelled) as exc:
         failures.append(str(exc))

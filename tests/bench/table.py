@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from tests.bench.measure import Load, Times
+from tests.bench.targets import Outcome, summary
 
 _WIDTH = 72
 
@@ -36,6 +37,18 @@ def loads(rows: Iterable[Load]) -> None:
 def ratio(label: str, dividend: float, divisor: float) -> None:
     """Print one figure divided by another."""
     _say(f"{label:{_WIDTH}}{dividend / divisor:11.3f}")
+
+
+def outcomes(found: Iterable[Outcome]) -> None:
+    """Print figures beside their targets."""
+    for each in summary(found):
+        _say(each)
+
+
+def kinds(label: str, figures: Mapping[str, float], *, unit: str = "") -> None:
+    """Print what each kind has of something, the largest first, and the sum."""
+    parts = [f"{name} {figure:.1f}" for name, figure in sorted(figures.items(), key=lambda item: -item[1])]
+    _say(f"{label}: {sum(figures.values()):.1f}{unit} = {', '.join(parts)}")
 
 
 def cost(label: str, figures: Mapping[str, float]) -> None:
