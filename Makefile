@@ -37,7 +37,7 @@ faults: up  ## up, then only the tests that cut connections, kill processes and 
 attacks: up  ## up, then only the tests in which one user attacks and another one works
 	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/attacks
 
-bench: up  ## up, then the benchmarks
+bench: up  ## up, then the benchmarks, and which targets are met (python -m tests.bench --help: parts of them)
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.bench
 
 soak: up  ## up, then a quarter of an hour of submissions, beside an attacker and while everything breaks at random

@@ -4,6 +4,7 @@ Exits 0 whether the targets are met or not: whoever reads it decides.
 """
 
 import argparse
+import os
 import pwd
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,8 @@ def main() -> None:
     asked = _arguments()
     began, place = time.monotonic(), Place.from_environment()
     outcomes: list[Outcome] = []
+    load, processors = os.getloadavg()[0], os.cpu_count()
+    table.line(f"{processors} processors, load average {load:.1f} before it began: other work makes every time longer.")
     with ExitStack() as stack:
         needed = not asked.short and any(name in _OWN for name in asked.only)
         own = stack.enter_context(instance.running(place)) if needed else None

@@ -10,6 +10,7 @@ from tests.bench.login import NotCancelled, NotSubmitted
 from tests.bench.measure import Load, side_by_side, together
 from tests.bench.meter import Meter, Used
 from tests.bench.service import UnexpectedAnswer
+from tests.bench.targets import ratio
 from tests.bench.wire import BrokenAnswer
 
 _WARM_UP = 1.5  # seconds
@@ -61,6 +62,11 @@ class Side:
             return float("nan")
         return sum(cost.processes.total() for cost in self.costs) / self.done
 
+    @property
+    def milliseconds_each(self) -> float:
+        """How much processor time of all kinds a call that did not fail has taken; NaN where none was done."""
+        return ratio(sum(sum(cost.milliseconds.values()) for cost in self.costs), self.done)
+
     def tell(self) -> None:
         """Print what a call that did not fail has cost, and how many calls failed, with the words of one."""
         self._confess("measured")
@@ -93,6 +99,8 @@ def take_turns(one: Side, other: Side, *, seconds: float, passes: int = 3) -> No
     table.loads([one.load, other.load])
     for side in (one, other):
         side.tell()
+    # Where processors are what is short, this is the ratio of what is done a second, whoever else is on the machine.
+    table.ratio(f"  processor time: {other.label} / {one.label}", other.milliseconds_each, one.milliseconds_each)
 
 
 def _each(total: Counter[str], calls: int) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from tests.bench.measure import Load, Times
 from tests.bench.targets import Outcome, summary
+from tests.bench.targets import ratio as quotient
 
 _WIDTH = 72
 
@@ -36,7 +37,7 @@ def loads(rows: Iterable[Load]) -> None:
 
 def ratio(label: str, dividend: float, divisor: float) -> None:
     """Print one figure divided by another."""
-    _say(f"{label:{_WIDTH}}{dividend / divisor:11.3f}")
+    _say(f"{label:{_WIDTH}}{quotient(dividend, divisor):11.3f}")
 
 
 def outcomes(found: Iterable[Outcome]) -> None:
