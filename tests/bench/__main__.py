@@ -35,7 +35,9 @@ def main() -> None:
         needed = not asked.short and any(name in _OWN for name in asked.only)
         own = stack.enter_context(instance.running(place)) if needed else None
         for name in asked.only:
+            start = time.monotonic()
             outcomes += _SECTIONS[name](place, own)
+            table.line(f"({name}: {time.monotonic() - start:.0f} s)")
     table.heading(f"The benchmarks took {time.monotonic() - began:.0f} s.")
     if outcomes:
         table.heading("Targets:")
