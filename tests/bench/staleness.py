@@ -1,11 +1,15 @@
-"""How long after a job's real end its owner reads it: the status, and the complete runtime information."""
+"""How long after SLURM's end of a job its owner reads it, beside how often the cluster is asked for that."""
 
 import os
 import random
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.commands import run
 from tests.bench import table
@@ -26,22 +30,55 @@ class _Short(Run):
         return f"#!/bin/sh\n#SBATCH --account={GRANT} --job-name={self.name} --output=/dev/null\nsleep {seconds:.1f}\n"
 
 
+class _Looks(NamedTuple):
+    """What the workers have counted up to now: looks at the cluster, and the seconds that these took."""
+
+    number: float
+    seconds: float
+
+
 def measure(place: Place) -> None:
-    """Submit JOBS short jobs, watch the list, and compare with the ends that sacct has (to the second)."""
+    """Submit JOBS short jobs, watch the list, and compare with the ends that sacct has.
+
+    sacct tells whole seconds, rounded down, and the client looks now and then: what is printed is up to 1 s and _EVERY
+    more than what it was.
+    """
     work = _Short()
     with ExitStack() as stack:
         service, watcher = connections(stack, place, work, 2)
         # By the one that is used to the end: the server closes what is silent for a while.
         stack.callback(lambda: remove([watcher], [work.name]))
         aside = stack.enter_context(ThreadPoolExecutor(1))
+        before, began = _looks(place), time.monotonic()
         watched = aside.submit(_watched, watcher, work.name)  # the first ones end while the last ones are submitted
         jobs = {service.submit(work.name) for _ in range(JOBS)}
         over, complete = watched.result()
+        after, lasted = _looks(place), time.monotonic() - began
         ends = _ends(work.name)
     table.heading(f"{JOBS} short jobs: seconds from the end that sacct tells (whole seconds) to the GET that shows it")
     for label, seen in (("the status", over), ("complete runtime information", complete)):
         late = sorted(seen[job] - ends[job.partition(".")[0]] for job in jobs)
         table.line(f"{label}: p50 {late[len(late) // 2]:.1f} s, p99 {late[int(len(late) * 0.99) - 1]:.1f} s")
+    number, seconds = after.number - before.number, after.seconds - before.seconds
+    table.line(f"{number:.0f} looks at the cluster in {lasted:.0f} s, one each {lasted / number:.2f} s")
+    table.line(f"a look took {seconds / number:.2f} s, and looks {seconds / lasted:.0%} of the time")
+
+
+def _looks(place: Place) -> _Looks:
+    """Return what the service tells monitoring of its looks at the cluster."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the sandbox's certificate is self-signed
+    context.verify_mode = ssl.CERT_NONE
+    with urlopen(f"https://{place.address}:{place.port}/metrics", context=context) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    counted = {
+        sample.name: sample.value
+        for family in families
+        for sample in family.samples
+        if (sample.labels.get("cluster"), sample.labels.get("verb")) == (place.cluster, "look")
+    }
+    name = "submitter_cluster_call_seconds"
+    return _Looks(counted.get(f"{name}_count", 0.0), counted.get(f"{name}_sum", 0.0))
 
 
 def _watched(service: Service, tag: str) -> tuple[dict[str, float], dict[str, float]]:
