@@ -245,6 +245,7 @@ class Poll(models.Model):
     failures = models.PositiveIntegerField(default=0, help_text="in a row")
     quiet = models.PositiveIntegerField(default=0, help_text="polls in a row that changed nothing")
     took = models.FloatField(null=True, help_text="seconds that the last one took")
+    interval = models.FloatField(null=True, help_text="seconds from one to the next while something happens")
     due_at = models.DateTimeField(null=True, help_text="not asked again before")
     ordered_at = models.DateTimeField(null=True, help_text="a worker was told to ask, and has not done so yet")
 

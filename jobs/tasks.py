@@ -23,9 +23,9 @@ _for_failing = threading.BoundedSemaphore(max(1, settings.WORKER_THREADS // 2))
 
 @shared_task(expires=60)
 def poll_clusters() -> None:
-    """Order a poll for each account that is due, so that none waits for another."""
-    for cluster, account in polling.orders():
-        poll_account.apply_async((cluster.pk, account), expires=schedule.ORDERED_FOR.total_seconds())
+    """Order a poll for each account that is due by the next time, so that none waits for another, nor for beat."""
+    for cluster, account, due_at in polling.orders():
+        poll_account.apply_async((cluster.pk, account), eta=due_at, expires=schedule.ORDERED_FOR.total_seconds())
 
 
 @shared_task

@@ -252,13 +252,13 @@ SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 # is out by then.
 SSH_CONNECTION_LIFETIME = env.float("SSH_CONNECTION_LIFETIME", default=240.0)
 
-# Seconds between two looks at a cluster that has active jobs.
-POLL_INTERVAL = env.float("POLL_INTERVAL", default=5.0, least=0.01)
+# Seconds between two looks at a cluster that has active jobs, at least; jobs.schedule tells when it is longer.
+POLL_INTERVAL = env.float("POLL_INTERVAL", default=1.0, least=0.01)
 # Bytes that are read of a poll's answer, given in MiB: the poll account's, which has everybody's jobs (squeue prints
 # about 120 bytes a job), and that of an account which is asked about its own.
 POLL_ANSWER_LIMIT = env.int("POLL_ANSWER_LIMIT", default=64, least=1) * 1024 * 1024
 POLL_ANSWER_LIMIT_PER_ACCOUNT = env.int("POLL_ANSWER_LIMIT_PER_ACCOUNT", default=4, least=1) * 1024 * 1024
-TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due
+TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due by the next time
 
 CELERY_BROKER_URL = broker(secret("REDIS_URL"))
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -29,7 +29,7 @@ def owners(zeus: Cluster) -> Cluster:
 
 @pytest.fixture(autouse=True)
 def interval(settings: Any) -> None:
-    settings.POLL_INTERVAL = 5.0
+    settings.POLL_INTERVAL = settings.TICK = 1.0
 
 
 def wait() -> dt.timedelta:
@@ -40,14 +40,44 @@ def wait() -> dt.timedelta:
 
 
 @pytest.mark.parametrize(
-    ("took", "quiet", "failures", "expected"),
+    ("took", "accounts", "expected"),
+    [(0.1, 1, 1), (0.2, 1, 1), (3.0, 1, 15), (0.1, 4, 2), (0.1, 100, 5), (3.0, 100, 15)],
+)
+def test_the_interval_while_something_happens(took: float, accounts: int, expected: float) -> None:
+    assert schedule.shortest(schedule.Outcome(took=took), accounts) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("took", "accounts", "expected"), [(0.1, 1, 30), (0.1, 100, 30), (10.0, 1, 50)])
+def test_an_operators_interval_is_the_shortest(settings: Any, took: float, accounts: int, expected: float) -> None:
+    settings.POLL_INTERVAL = 30.0
+    assert schedule.shortest(schedule.Outcome(took=took), accounts) == expected
+
+
+@pytest.mark.parametrize(("took", "expected"), [(0.1, 5), (3.0, 15)])
+def test_the_interval_while_accounting_is_away(took: float, expected: float) -> None:
+    assert schedule.shortest(schedule.Outcome(took=took, failed=True), 1) == expected
+
+
+@pytest.mark.parametrize("calls", [2, 3, 4, 5])
+def test_looks_stay_below_the_calls_that_a_controller_gives_back(calls: int) -> None:
+    """`rl_refill_rate` is two a second (slurm.conf(5)); a quarter of it is left to what the account submits."""
+    assert calls / schedule.shortest(schedule.Outcome(took=0.01, calls=calls), 1) <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("least", "quiet", "running", "expected"),
     [
-        (0.1, 0, 0, 5), (3.0, 0, 0, 15), (0.1, 12, 0, 5), (0.1, 24, 0, 10), (0.1, 1000, 0, 20), (0.1, 0, 1, 7.5),
-        (30.0, 0, 1, 7.5), (0.1, 0, 3, 16.875), (0.1, 0, 50, 300),
+        (1, 0, False, 1), (1, 12, False, 1), (1, 24, False, 2), (1, 1000, False, 20), (1, 1000, True, 1.5),
+        (5, 1000, False, 20), (5, 1000, True, 7.5), (15, 24, False, 30), (15, 1000, False, 60),
     ],
 )  # fmt: skip
-def test_the_interval(took: float, quiet: int, failures: int, expected: float) -> None:
-    assert expected * 0.9 <= schedule.seconds(took, quiet, failures) <= expected
+def test_the_interval_where_nothing_changes(least: float, quiet: int, running: bool, expected: float) -> None:
+    assert expected <= schedule.until_next(least, quiet, running=running) <= expected * 1.1
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(1, 7.5), (3, 16.875), (50, 300)])
+def test_the_interval_of_what_is_down(failures: int, expected: float) -> None:
+    assert expected * 0.9 <= schedule.until_next_attempt(failures) <= expected
 
 
 def test_a_cluster_that_was_just_asked_is_not_due(fake: FakeGateway, zeus: Cluster) -> None:
@@ -114,15 +144,16 @@ def test_due_lists_those_who_failed_after_all_others(owners: Cluster) -> None:
 def test_order_gives_an_order_once_until_it_is_carried_out_or_expires(fake: FakeGateway, owners: Cluster) -> None:
     three_owners(owners)
     everybody = polling.accounts(owners)
-    assert schedule.order(owners, everybody) == everybody
-    assert schedule.order(owners, everybody) == []
+    assert list(schedule.order(owners, everybody)) == everybody
+    assert schedule.order(owners, everybody) == {}
     Poll.objects.filter(account="plgbob").update(ordered_at=timezone.now() - schedule.ORDERED_FOR)
-    assert schedule.order(owners, everybody) == ["plgbob"]
+    assert list(schedule.order(owners, everybody)) == ["plgbob"]
     fake.queued = [record("RUNNING")]
     polling.poll_as(owners, "plgalice")
-    assert schedule.order(owners, everybody) == [], "it was just polled"
+    Poll.objects.filter(account="plgalice").update(due_at=timezone.now() + dt.timedelta(seconds=2))
+    assert schedule.order(owners, everybody) == {}, "it was just polled"
     Poll.objects.filter(account="plgalice").update(due_at=timezone.now())
-    assert schedule.order(owners, everybody) == ["plgalice"]
+    assert list(schedule.order(owners, everybody)) == ["plgalice"]
 
 
 def test_accounts_that_fail_leave_half_of_a_workers_threads_to_the_others(
@@ -138,7 +169,7 @@ def test_accounts_that_fail_leave_half_of_a_workers_threads_to_the_others(
     assert fake.calls == []
     tasks.poll_account(owners.pk, "plgbob")
     assert fake.calls[:1] == ["queue everybody=False"]
-    assert schedule.order(owners, everybody) == ["plgalice"], "it is ordered again"
+    assert list(schedule.order(owners, everybody)) == ["plgalice"], "it is ordered again"
     tasks._for_failing.release()
     tasks.poll_account(owners.pk, "plgalice")
     assert fake.calls.count("queue everybody=False") == 2
@@ -187,7 +218,7 @@ def test_accounting_that_is_away_does_not_slow_the_controllers_word_down(fake: F
         polling.poll(zeus)
     poll = Poll.objects.get()
     assert (poll.failures, "sacct" in poll.error) == (5, True)
-    assert wait() <= dt.timedelta(seconds=5)
+    assert dt.timedelta(seconds=4) < wait() <= dt.timedelta(seconds=5.5)
 
 
 def test_a_new_job_ends_the_rest_of_a_quiet_cluster(zeus: Cluster) -> None:
@@ -195,7 +226,7 @@ def test_a_new_job_ends_the_rest_of_a_quiet_cluster(zeus: Cluster) -> None:
     Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, quiet=80, took=0.1)
     schedule.wake(zeus, "plgalice")
     poll = Poll.objects.get()
-    assert wait() <= dt.timedelta(seconds=5)
+    assert wait() <= dt.timedelta(seconds=1)
     assert poll.quiet == 0
 
 
@@ -204,14 +235,26 @@ def test_a_new_job_ends_the_back_off_of_a_cluster_that_was_down(zeus: Cluster) -
     Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, failures=9, took=30.0)
     Poll.objects.create(cluster=zeus, account="plgalice", due_at=later)  # was put off, and never asked
     schedule.wake(zeus, "plgalice")
-    assert not Poll.objects.filter(due_at__gt=timezone.now() + dt.timedelta(seconds=5)).exists()
+    assert not Poll.objects.filter(due_at__gt=timezone.now() + dt.timedelta(seconds=1)).exists()
 
 
 def test_a_new_job_does_not_hurry_a_cluster_whose_looks_take_long(zeus: Cluster) -> None:
-    later = timezone.now() + dt.timedelta(seconds=100)
-    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, took=20.0)
+    now = timezone.now()
+    poll = Poll.objects.create(cluster=zeus, account=zeus.poll_account, took=20.0, interval=100.0)
+    for seconds, expected in ((90, 90), (400, 100)):
+        Poll.objects.update(due_at=now + dt.timedelta(seconds=seconds))
+        schedule.wake(zeus, "plgalice")
+        poll.refresh_from_db()
+        assert poll.due_at
+        assert (poll.due_at - now).total_seconds() == pytest.approx(expected, abs=5)
+
+
+def test_a_new_job_moves_the_account_that_asks_about_it_and_nobody_else(zeus: Cluster) -> None:
+    later = timezone.now() + dt.timedelta(seconds=60)
+    for account in (zeus.poll_account, "plgalice", "plgbob"):
+        Poll.objects.create(cluster=zeus, account=account, due_at=later)
     schedule.wake(zeus, "plgalice")
-    assert wait() > dt.timedelta(seconds=90)
+    assert list(Poll.objects.filter(due_at=later).values_list("account", flat=True)) == ["plgbob"]
 
 
 def test_an_empty_queue_without_accounting_is_an_answer(fake: FakeGateway, zeus: Cluster) -> None:
@@ -219,7 +262,7 @@ def test_an_empty_queue_without_accounting_is_an_answer(fake: FakeGateway, zeus:
     without_accounting(fake)
     for _ in range(5):
         polling.poll(zeus)
-    assert wait() <= dt.timedelta(seconds=5)
+    assert wait() <= dt.timedelta(seconds=5.5)
 
 
 def test_nobody_is_sent_to_a_cluster_that_was_just_asked(fake: FakeGateway, zeus: Cluster) -> None:
@@ -227,6 +270,7 @@ def test_nobody_is_sent_to_a_cluster_that_was_just_asked(fake: FakeGateway, zeus
     assert polling.clusters_to_poll(due=True) == [zeus]
     fake.queued = [record("RUNNING")]
     polling.poll(zeus)
+    Poll.objects.update(due_at=timezone.now() + dt.timedelta(seconds=2))
     assert polling.clusters_to_poll(due=True) == []
     assert polling.clusters_to_poll() == [zeus]
 
@@ -238,7 +282,10 @@ def test_owners_who_ask_for_themselves_are_always_looked_for(fake: FakeGateway, 
     assert polling.clusters_to_poll(due=True) == [owners]
 
 
-def test_after_ten_minutes_without_beat_each_account_is_asked_once(fake: FakeGateway, owners: Cluster) -> None:
+def test_after_ten_minutes_without_beat_each_account_is_asked_once(
+    fake: FakeGateway, owners: Cluster, settings: Any
+) -> None:
+    settings.POLL_INTERVAL = 60.0
     for number, account in enumerate(["plgalice", "plgbob"]):
         registered(owners, 100 + number, account)
     fake.queued = [record("RUNNING"), record("RUNNING", job=101, user="plgbob")]
