@@ -7,6 +7,18 @@ from django.db import connection
 
 from clusters.models import Cluster
 from jobs.models import Job
+from jobs.written import COLUMNS, HOME, Home, Row, reads_quickly
+
+# With the cluster's last poll in the same exchange, and without the columns that nobody is shown: instances, and a
+# statement of its own for the poll, took 0.9 ms, this 0.4.
+_SHOWN = f"""
+    SELECT {", ".join(f"j.{name}" for name in COLUMNS)}, {HOME}
+    FROM jobs_job AS j JOIN clusters_cluster AS c ON c.id = j.cluster_id
+    LEFT JOIN clusters_poll AS p ON p.cluster_id = c.id AND p.account = coalesce(nullif(c.poll_account, ''), j.account)
+    WHERE j.account = %s AND j.job_id = %s
+        AND NOT j.recycled AND j.submission = 'SUBMITTED' AND j.deleted_at IS NULL
+    ORDER BY j.created_at DESC LIMIT 1
+"""  # noqa: S608 - made of names of columns
 
 _ACCOUNT, _JOB_ID = "account?", "job_id?"  # no account and no job_id has a question mark
 
@@ -29,6 +41,17 @@ def find(account: str, job_id: str) -> Job | None:
     job = Job.from_db(connection.alias, _names(Job), values[:columns])
     job.cluster = Cluster.from_db(connection.alias, _names(Cluster), values[columns:])
     return job
+
+
+def shown(account: str, job_id: str) -> tuple[Row, Home] | None:
+    """Return what answers show of the job `job_id` that `account` has, in one query; None if there is no such job."""
+    if "\0" in job_id:
+        return None
+    with connection.cursor() as cursor:
+        reads_quickly(cursor)
+        cursor.execute(_SHOWN, [account, job_id])
+        columns = cursor.fetchone()
+    return (Row(*columns[: len(COLUMNS)]), Home(*columns[len(COLUMNS) :])) if columns else None
 
 
 @cache

@@ -1,12 +1,11 @@
 """The REST calls on /api/jobs, for the authenticated caller's own jobs."""
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils import timezone
 from rest_framework import status
 from rest_framework.decorators import action
@@ -18,23 +17,35 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import submitting
 from clusters.database import release_connection
-from clusters.models import Poll
 from clusters.submitting import Place
-from jobs import auditing, clientsocket, lookup, output, query, reference, refresh, registry, submission, waiting
-from jobs.conditional import answered, digest, etag, idempotency_key, known, preferred_wait
+from jobs import (
+    auditing,
+    clientsocket,
+    listing,
+    lookup,
+    output,
+    query,
+    reference,
+    refresh,
+    registry,
+    submission,
+    waiting,
+)
+from jobs.conditional import digest, etag, idempotency_key, known, preferred_wait, told, unchanged
 from jobs.errors import JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
+from jobs.listing import Content, Wanted
 from jobs.models import Event, Job, Source
 from jobs.paging import Page
 from jobs.query import ClosedQuery
 from jobs.serializers import (
     ActionSerializer,
     EventSerializer,
-    JobSerializer,
     OrderSerializer,
     SubmissionSerializer,
 )
 from jobs.states import Status
 from jobs.submission import Order
+from jobs.written import Home, Row, written
 
 
 class Caller(Protocol):
@@ -88,17 +99,20 @@ class JobViewSet(ClosedQuery, ViewSet):
         return response
 
     @reference.LIST
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
-        jobs = Job.objects.owned_by(_caller(request).account)
-        if "tag" in request.query_params:
-            jobs = jobs.filter(tag=request.query_params["tag"].replace("\0", "\ufffd"))
-        if not {"limit", "offset"} & set(request.query_params):
-            return answered(request, _written(request, list(jobs)))
-        page = Page.asked_for(request)
-        total = jobs.count()
-        answer = _written(request, list(jobs[page.offset : page.offset + page.limit]))
-        return answered(request, answer, page.headers(request.build_absolute_uri(), total))
+        page = Page.asked_for(request) if {"limit", "offset"} & set(request.query_params) else None
+        wanted = Wanted(_caller(request).account, _tag(request), *((page.limit, page.offset) if page else ()))
+        state, jobs_url = listing.state(wanted), _jobs_url(request)
+        headers = page.headers(request.build_absolute_uri(), state.total) if page else {}
+        if known(request, tag := state.etag(jobs_url)):
+            return unchanged(tag, headers)
+        rows = listing.rows(wanted)
+        if not state.has_homes_of(rows):  # a cluster was registered between the two statements
+            return self.list(request)
+        # The rows are read after the state: their own tag is told.
+        tag = state.etag(jobs_url, Content.of(rows))
+        return told([written(row, state.homes[row.cluster_id], jobs_url) for row in rows], tag, headers)
 
     @reference.CREATE
     def create(self, request: Request) -> Response:
@@ -119,7 +133,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         self.submission, self.host = place.token, cluster.name
         job, replayed = self._submitted(place, caller.dn, order)
         self.submission, self.subject = job.id, job
-        [answer] = _written(request, [submission.as_submitted(job)])
+        answer = written(Row.of(submission.as_submitted(job)), Home.of(job.cluster), _jobs_url(request))
         answer = submission.first_answer(job, answer)
         headers = {"Location": f"{_jobs_url(request)}/{job.job_id}"}
         if replayed:
@@ -127,18 +141,20 @@ class JobViewSet(ClosedQuery, ViewSet):
         return Response(answer, status.HTTP_201_CREATED, headers=headers)
 
     @reference.RETRIEVE
-    def retrieve(self, request: Request, job_id: str) -> Response:
+    def retrieve(self, request: Request, job_id: str) -> HttpResponse:
         """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
         wanted = query.switch(request, "refresh")
-        job = self._job(request, job_id)
-        if wanted and not Status(job.status).final:
-            refresh.refresh(job)
-            job = self._job(request, job_id)
+        row, home = self._shown(request, job_id)
+        if wanted and not row.is_final:
+            refresh.refresh(self._job(request, job_id))
+            row, home = self._shown(request, job_id)
         seconds = min(preferred_wait(request), int(_seconds_left(request)))
         if seconds:
-            job = self._waited_for(request, job, seconds)
-        [answer] = _written(request, [job])
-        return answered(request, answer, {"Preference-Applied": f"wait={seconds}"} if seconds else None)
+            row, home = self._waited_for(request, row, home, seconds)
+        answer = written(row, home, _jobs_url(request))
+        headers = {"Preference-Applied": f"wait={seconds}"} if seconds else {}
+        tag = etag(answer)
+        return unchanged(tag, headers) if known(request, tag) else told(answer, tag, headers)
 
     @reference.EVENTS
     @action(detail=True)
@@ -187,27 +203,33 @@ class JobViewSet(ClosedQuery, ViewSet):
             self.submission = None
             raise
 
-    def _waited_for(self, request: Request, job: Job, seconds: int) -> Job:
-        """Return `job` as soon as it has moved, or after `seconds`; at once if it moves no more.
+    def _waited_for(self, request: Request, row: Row, home: Home, seconds: int) -> tuple[Row, Home]:
+        """Return the job as soon as it has moved, or after `seconds`; at once if it moves no more.
 
         Raises OwnShareTaken or AllTaken where too many wait already.
         """
-        if _is_news(request, job):
-            return job
-        with waiting.moves.watched(job.pk, _caller(request).account) as moved:
-            now = self._job(request, job.job_id)  # it may have moved before it was watched
-            if moved is None or now.status != job.status or _is_news(request, now):
-                return now
+        if _is_news(request, row, home):
+            return row, home
+        with waiting.moves.watched(row.id, _caller(request).account) as moved:
+            now, now_home = self._shown(request, row.job_id)  # it may have moved before it was watched
+            if moved is None or now.status != row.status or _is_news(request, now, now_home):
+                return now, now_home
             release_connection()
             has_left = partial(clientsocket.has_left, request.META)
-            waiting.wait(moved, seconds, has_left, lambda: self._has_moved(request, job))
-        return self._job(request, job.job_id)
+            waiting.wait(moved, seconds, has_left, lambda: self._has_moved(request, row))
+        return self._shown(request, row.job_id)
 
-    def _has_moved(self, request: Request, job: Job) -> bool:
-        now = self._job(request, job.job_id)
-        moved = now.status != job.status or _is_news(request, now)
+    def _has_moved(self, request: Request, row: Row) -> bool:
+        now, home = self._shown(request, row.job_id)
+        moved = now.status != row.status or _is_news(request, now, home)
         release_connection()
         return moved
+
+    def _shown(self, request: Request, job_id: str) -> tuple[Row, Home]:
+        found = lookup.shown(_caller(request).account, job_id)
+        if found is None:
+            raise JobNotFound(job_id)
+        return found
 
     def _job(self, request: Request, job_id: str) -> Job:
         self.subject = lookup.find(_caller(request).account, job_id)
@@ -232,18 +254,18 @@ class SubmissionViewSet(ClosedQuery, ViewSet):
         return Response(SubmissionSerializer(job).data)
 
 
-def _written(request: Request, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    polls = Poll.times({job.polling_account for job in jobs if job.is_open and job.slurm_state})
-    written = JobSerializer(context={"jobs_url": _jobs_url(request), "polls": polls})
-    return [written.to_representation(job) for job in jobs]
-
-
-def _is_news(request: Request, job: Job) -> bool:
-    """Say whether the caller has not seen `job` as it is, or it changes no more."""
-    if Status(job.status).final:
+def _is_news(request: Request, row: Row, home: Home) -> bool:
+    """Say whether the caller has not seen the job as it is, or it changes no more."""
+    if row.is_final:
         return True
-    [answer] = _written(request, [job])
-    return "If-None-Match" in request.headers and not known(request, etag(answer))
+    tag = etag(written(row, home, _jobs_url(request)))
+    return "If-None-Match" in request.headers and not known(request, tag)
+
+
+def _tag(request: Request) -> str | None:
+    """Return the tag by which a list is asked for. PostgreSQL's texts hold no NUL, nor does any tag."""
+    tag = request.query_params.get("tag")
+    return None if tag is None else tag.replace("\0", "\ufffd")
 
 
 def _seconds_left(request: Request) -> float:

@@ -1,4 +1,4 @@
-"""The job list, its search and the dashboard on a table of 250,000 jobs: nothing reads the table from end to end."""
+"""Callers' and operators' lists and the dashboard on a table of 250,000 jobs: nothing reads it from end to end."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,6 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from clusters.models import Cluster
+from jobs import listing
+from jobs.listing import Wanted
 from submitter import dashboard
 
 ROWS = 250_000
@@ -51,7 +53,7 @@ def large(django_db_setup: None, django_db_blocker: Any) -> Iterator[Cluster]:  
         )
         with connection.cursor() as cursor:
             cursor.execute(_FILL, [cluster.pk])
-            cursor.execute("ANALYZE jobs_job")
+            cursor.execute("VACUUM ANALYZE jobs_job")
         yield cluster
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE jobs_job CASCADE")
@@ -104,3 +106,18 @@ def test_the_dashboard_never_reads_the_whole_table(large: Cluster, browser: Clie
     assert_no_scan([(s, p) for s, p in plans(lambda: browser.get("/admin/")) if "date_bin" not in s])
     cache.clear()
     assert_no_scan(plans(lambda: dashboard.period("24h")))
+
+
+@pytest.mark.parametrize(
+    "wanted", [Wanted("plg7"), Wanted("plg7", "tag507"), Wanted("plg7", "tag507", 50, 10)], ids=str
+)
+def test_whether_a_list_has_changed_is_told_by_an_index_alone(large: Cluster, db: None, wanted: Wanted) -> None:  # noqa: ARG001
+    [(sql, plan)] = plans(lambda: listing.state(wanted))
+    print(f"\n{sql}\n{plan}")
+    assert "Index Only Scan using listed_jobs_of_account on jobs_job" in plan
+    assert not re.search(r"^(?!.*Index Only Scan using listed_jobs_of_account).*Scan.* on jobs_job", plan, re.MULTILINE)
+
+
+@pytest.mark.parametrize("wanted", [Wanted("plg7", None, 50, 10), Wanted("plg7"), Wanted("plg7", "tag507")], ids=str)
+def test_a_list_reads_its_own_account_s_jobs(large: Cluster, db: None, wanted: Wanted) -> None:  # noqa: ARG001
+    assert_no_scan(plans(lambda: (listing.state(wanted), listing.rows(wanted))))

@@ -39,7 +39,7 @@ def job(zeus: Cluster) -> Job:
 
 @pytest.mark.usefixtures("job")
 @pytest.mark.parametrize(
-    ("path", "queries"), [(PATH, 2), (f"{PATH}/events", 2), ("/api/jobs", 2), ("/api/jobs?limit=10", 3)]
+    ("path", "queries"), [(PATH, 1), (f"{PATH}/events", 2), ("/api/jobs", 2), ("/api/jobs?limit=10", 2)]
 )
 def test_reading_costs_one_exchange_with_redis_and_few_queries(
     cast: Cast, exchanges: list[str], path: str, queries: int
