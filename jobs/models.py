@@ -145,7 +145,7 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index("account", F("created_at").desc(), name="jobs_of_account"),
-            # What a list's ETag is made of, without the table: 1,000 jobs take 0.1 ms, 10,000 of a million 0.6 ms.
+            # What a list's ETag is made of, without the table: 1,000 jobs of a million take 0.1 ms, 10,000 take 0.9.
             models.Index(
                 "account",
                 "tag",

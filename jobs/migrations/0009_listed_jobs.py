@@ -1,4 +1,4 @@
-"""What lists are told apart by. The column takes 12 s for a million jobs, which nobody reads or writes meanwhile.
+"""What lists are told apart by. The column takes up to a minute for a million jobs, which nobody uses meanwhile.
 
 The indexes are made beside the running service.
 """
