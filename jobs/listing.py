@@ -59,6 +59,7 @@ class State(NamedTuple):
 def state(wanted: Wanted) -> State:
     """Return what the list is now, in one statement."""
     with connection.cursor() as cursor:
+        reads_quickly(cursor)
         cursor.execute(_state(wanted.tag is not None, wanted.limit is not None), wanted._asdict())
         found = cursor.fetchall()
     total, number, revisions = found[0][:3]

@@ -189,11 +189,6 @@ class Job(models.Model):
         return self.job_id or f"submission {self.id}"
 
     @property
-    def polling_account(self) -> str:
-        """The account as which SLURM is asked about this job."""
-        return self.cluster.poll_account or self.account
-
-    @property
     def is_given_up(self) -> bool:
         """Whether nobody will know how it ended: its owner has deleted it, and SLURM never said."""
         return bool(self.deleted_at and self.status in ACTIVE and self.deleted_at < timezone.now() - FOLLOWED_FOR)

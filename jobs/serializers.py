@@ -1,6 +1,6 @@
 """The API's forms: what callers may send, and how a job is written out."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from drf_spectacular.drainage import set_override
@@ -245,20 +245,14 @@ class SubmissionSerializer(serializers.Serializer[Job]):
             "status": job.submission.lower(),
             "host": job.cluster.name,
             "tag": job.tag,
-            "created_at": utc(job.created_at),
+            "created_at": _utc(job.created_at),
             **({"job_id": job.job_id} if job.job_id else {}),
             **(words if failure else {}),
         }
 
 
-def utc(time: datetime) -> str:
-    """Return `time` as answers have it: UTC, in whole seconds (ISO 8601)."""
-    return f"{local(time, UTC).replace(' ', 'T')}Z"
-
-
-def local(time: datetime, zone: tzinfo) -> str:
-    """Return `time` as YYYY-MM-DD HH:MM:SS on the clocks of `zone`: its `str`, for half of what strftime takes."""
-    return str(time.astimezone(zone))[:19]
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def duration(length: timedelta) -> str:

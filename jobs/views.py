@@ -210,7 +210,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         """
         if _is_news(request, row, home):
             return row, home
-        with waiting.moves.watched(row.id, _caller(request).account) as moved:
+        with waiting.moves.watched(uuid.UUID(row.id), _caller(request).account) as moved:
             now, now_home = self._shown(request, row.job_id)  # it may have moved before it was watched
             if moved is None or now.status != row.status or _is_news(request, now, now_home):
                 return now, now_home
