@@ -29,7 +29,6 @@ class Service:
         }
         self._cluster = place.cluster
         self._run = run
-        self._tag = ""  # of the last answer
 
     def __enter__(self) -> "Service":
         """Return itself: it connects with the first call."""
