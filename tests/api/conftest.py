@@ -15,13 +15,14 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from clusters import gateway
+from clusters import gateway, submitting
 from clusters.files import OutputFile, Wanted
-from clusters.gateway import Cancellation, Place
+from clusters.gateway import Cancellation
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
 from clusters.starts import Starts
+from clusters.submitting import Place, Submitted, Tell
 from jobs import locks, waiting
 from jobs.shares import Shares
 from submitter import sharing
@@ -72,23 +73,6 @@ def described(account: str, job: int) -> NewJob:
 
 
 @dataclass
-class FakeSubmission:
-    """An answered submission; settling it happens at once."""
-
-    gateway: "FakeGateway"
-    outcome: Any
-    leaves_traces: bool = False
-
-    def settle(self, done: Callable[[NewJob | None], None], *, wait: bool) -> None:
-        self.gateway.calls.append(f"settle wait={wait}")
-        new = isinstance(self.outcome, Accepted)
-        done(described(self.gateway.submitted[0], self.outcome.job) if new else None)
-
-    def abandon(self) -> None:
-        self.gateway.calls.append("abandon")
-
-
-@dataclass
 class FakeLook:
     """One look at a cluster."""
 
@@ -136,9 +120,15 @@ class FakeGateway:
     def reserve(self, cluster: Cluster, account: str) -> Place:
         return Place(cluster, account, uuid.uuid4())
 
-    def submit(self, place: Place, directory: str, script: str) -> Any:
+    def submit(self, place: Place, directory: str, script: str) -> Submitted:
         self.submitted = (place.account, place.token.hex, directory, script)
-        return FakeSubmission(self, self._say("submit", Accepted(next(self.ids))))
+        outcome = self._say("submit", Accepted(next(self.ids)))
+        at_once = place.cluster.names_files and isinstance(outcome, Accepted)
+        return Submitted(outcome, described(place.account, outcome.job) if at_once else None)
+
+    def settle(self, place: Place, accepted: Accepted | None, tell: Tell) -> None:
+        self.calls.append("settle")
+        tell([(place, described(place.account, accepted.job) if accepted else None)])
 
     def lookup(self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool) -> Any:
         found = {token: self.lost[token] for token in tokens if token in self.lost}
@@ -247,11 +237,10 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Iterator[Cast
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
-    for verb in (
-        *("submit", "lookup", "describe", "slurm_name", "cancel_elsewhere"),
-        *("cancel", "inspect", "look", "starts", "open_file"),
-    ):
+    for verb in ("slurm_name", "cancel_elsewhere", "cancel", "inspect", "look", "starts", "open_file"):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
+    for verb in ("reserve", "submit", "settle", "lookup", "describe"):
+        monkeypatch.setattr(submitting, verb, getattr(stand_in, verb))
     return stand_in
 
 

@@ -1,4 +1,4 @@
-"""A cluster whose login node is replayed: every remote command is counted, and answered as SLURM prints it."""
+"""A cluster whose login node is replayed: each request to an agent is counted, and answered as SLURM prints it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,62 +8,68 @@ from typing import Any
 
 import pytest
 
-from clusters import gateway
-from clusters.run import Answer, Script
+from clusters import asking
+from clusters.agent import Reply
+from clusters.models import Cluster
+from clusters.remote import Request
 from clusters.shell import Section
 
 
 @dataclass
 class Remote:
-    """What `queue` (squeue's lines) and `history` (sacct's) say; as which accounts they have been asked, and for what.
-
-    `questions`: what was written to the script that asks accounting, see `clusters.scripts.LOOK`.
-    """
+    """What `queue` (squeue's lines) and `history` (sacct's) say; what was asked, and as which account each time."""
 
     queue: Sequence[str] = ()
     history: Sequence[str] = ()
-    commands: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     during: Callable[[], object] = lambda: None
     _lock: Any = field(default_factory=Lock)
 
     @classmethod
     def instead_of_ssh(cls, monkeypatch: pytest.MonkeyPatch) -> "Remote":
-        """Put one in the place of connections and channels; all of the gateway above them is real."""
+        """Put one in the place of the pool and its agents; everything above them is real."""
         remote = cls()
-        monkeypatch.setattr(gateway, "_channel", remote._channel)
-        monkeypatch.setattr(Script, "start", lambda script, account, **_: _Run(remote, account, script))
+        monkeypatch.setattr(asking, "agent", remote._agent)
         return remote
 
+    def asked(self, verb: str) -> list[Request]:
+        """Return the requests of this verb, in their order."""
+        return [request for request in self.requests if request.verb == verb]
+
     @contextmanager
-    def _channel(self, _cluster: Any, account: str) -> Iterator[str]:
-        yield account
+    def _agent(self, _cluster: Cluster, account: str) -> Iterator["_Agent"]:
+        yield _Agent(self, account)
 
-    def began(self, account: str) -> None:
-        """Count a command."""
+    def answer(self, account: str, request: Request) -> Reply:
+        """Count `request`, and return the answer to it."""
         with self._lock:
-            self.commands.append(account)
+            self.accounts.append(account)
+            self.requests.append(request)
         self.during()
+        if request.verb == "queue":
+            return _reply(self._of(str(request.fields[0])), [])
+        if request.verb == "history":
+            return _reply([], self.history, [])
+        raise NotImplementedError(request.verb)
+
+    def _of(self, account: str) -> Sequence[str]:
+        return [line for line in self.queue if f"|{account}|" in line] if account else self.queue
 
 
-class _Run:
-    """One remote command: squeue's answer, then, to whoever goes on, those of the script's other commands."""
+@dataclass
+class _Agent:
+    """What `clusters.agent.Agent` is to whoever asks."""
 
-    def __init__(self, remote: Remote, account: str, script: Script) -> None:
-        remote.began(account)
-        self._remote = remote
-        self._whose = script.arguments[1]
+    remote: Remote
+    account: str
 
-    def answer(self, _sections: int, **_: Any) -> Answer:
-        return _answer(self._of_whom(self._remote.queue))
-
-    def result(self, data: bytes = b"", **_: Any) -> Answer:
-        self._remote.questions.append(data.decode())
-        return _answer([], [], self._remote.history)
-
-    def _of_whom(self, lines: Sequence[str]) -> Sequence[str]:
-        return [line for line in lines if f"|{self._whose}|" in line] if self._whose else lines
+    def ask(self, request: Request, *, timeout: float, limit: int) -> Reply:
+        assert timeout > 0
+        assert limit > 0
+        request.framed("--marker--")  # raises for what no agent could be sent
+        return self.remote.answer(self.account, request)
 
 
-def _answer(*outputs: Sequence[str]) -> Answer:
-    return Answer(0, b"", b"", truncated=False, sections=[Section("".join(output).encode(), 0) for output in outputs])
+def _reply(*outputs: Sequence[str]) -> Reply:
+    return Reply([Section("".join(output).encode(), 0) for output in outputs])

@@ -21,7 +21,7 @@ from structlog.contextvars import bound_contextvars
 from audit import ledger
 from audit.models import Entry
 from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
-from clusters.gateway import NoDirectory
+from clusters.submitting import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Rejected
 from jobs import auditing

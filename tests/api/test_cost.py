@@ -69,7 +69,7 @@ def test_a_cycle_is_one_remote_command_where_one_account_asks_for_all(
 ) -> None:
     active(zeus, remote, number, accounts)
     assert polling.poll(zeus) == number
-    assert remote.commands == ["plgpoll"]
+    assert remote.accounts == ["plgpoll"]
 
 
 @pytest.mark.parametrize("accounts", [1, 50])
@@ -79,7 +79,7 @@ def test_a_cycle_is_one_remote_command_for_each_owner_where_they_ask_for_themsel
 ) -> None:
     active(owners, remote, number, accounts)
     assert polling.poll(owners) == number
-    assert sorted(remote.commands) == sorted(f"user{n}" for n in range(accounts))
+    assert sorted(remote.accounts) == sorted(f"user{n}" for n in range(accounts))
 
 
 @pytest.mark.django_db
@@ -93,7 +93,7 @@ def test_jobs_that_are_over_cost_no_remote_command(
     tasks.poll_clusters()
     assert orders == []
     tasks.poll_account(cluster.pk, cluster.poll_account or "user1")
-    assert remote.commands == []
+    assert remote.accounts == []
 
 
 @pytest.mark.parametrize("number", [10, 10_000])
@@ -142,5 +142,5 @@ def test_eight_workers_and_two_beats_ask_no_more_than_one(
     twice = [*orders, *orders]  # a broker may deliver an order again
     shares = [twice[start::WORKERS] for start in range(WORKERS)]
     at_once(lambda: [tasks.poll_account(*order) for order in shares.pop()])
-    assert len(remote.commands) == commands
+    assert len(remote.accounts) == commands
     assert Job.objects.filter(slurm_state="PENDING").count() == 1_000

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.models import Entry
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
-from clusters.gateway import NoDirectory
+from clusters.submitting import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, NotSubmitted, Rejected
 from jobs import recovery, submission, tasks
@@ -240,7 +240,7 @@ def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
     answer = cast.alice("POST", "/api/jobs", ORDER)
     assert answer.status_code == 408
     assert answer["Submission-Id"] in answer.json()["error_message"]
-    assert fake.calls == ["submit", "abandon"]
+    assert fake.calls == ["submit"]
     assert Job.objects.get().submission == Submission.PENDING
 
 

@@ -83,7 +83,7 @@ def test_a_job_that_could_not_be_cancelled_there_is_not_told_to_be(
     fake.states_elsewhere = states
     answer = posted(cast, fake, Accepted(77, "athena"))
     assert answer.status_code == 408
-    assert "abandon" in fake.calls
+    assert "settle" not in fake.calls
     assert Job.objects.get().submission == Submission.PENDING
     assert not prometheus.jobs.exists()
 

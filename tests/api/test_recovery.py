@@ -7,7 +7,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from clusters import gateway
+from clusters import submitting
 from clusters.errors import TimedOut
 from clusters.models import Cluster
 from clusters.sbatch import NewJob
@@ -43,7 +43,7 @@ def test_a_description_without_a_time_leaves_the_one_that_is_known(
     then = timezone.now() - timedelta(minutes=4)
     registered(zeus, stdout="", created_at=then, submitted_at=then)
     new = NewJob("/home/plgalice/out", "/home/plgalice/out", None, is_array=False)
-    monkeypatch.setattr(gateway, "describe", lambda *_: fake._say("describe", new))
+    monkeypatch.setattr(submitting, "describe", lambda *_: fake._say("describe", new))
     tasks.recover_account(zeus.pk, "plgalice")
     job = Job.objects.get()
     assert (job.stdout, job.submitted_at) == ("/home/plgalice/out", then)
@@ -108,7 +108,7 @@ def test_recover_asks_about_a_bounded_number_of_submissions_at_once(
         asked.append(len(tokens))
         return real(cluster, account, tokens, since, sbatch_is_over=sbatch_is_over)
 
-    monkeypatch.setattr(gateway, "lookup", counting)
+    monkeypatch.setattr(submitting, "lookup", counting)
     recovery.recover(zeus, "plgalice")
     assert asked == [20, 20, 5]
 

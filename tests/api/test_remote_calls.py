@@ -1,4 +1,4 @@
-"""Whoever waits for a cluster holds no database connection, in any verb of the gateway, request or task."""
+"""Whoever waits for a cluster holds no database connection, in any verb of a cluster, request or task."""
 
 import inspect
 import uuid
@@ -12,12 +12,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from clusters import gateway, pool, ssh
+from clusters import gateway, pool, ssh, submitting
 from clusters.calls import call
 from clusters.errors import TimedOut
 from clusters.files import Named, Wanted
 from clusters.models import Cluster
 from clusters.sbatch import Accepted
+from clusters.submitting import Place
 from jobs import errands, tasks
 from jobs.models import Job, Verb
 from tests.api.conftest import Cast, FakeGateway
@@ -27,7 +28,7 @@ from tests.api.test_polling import registered
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n"}
-SILENT = {"reserve"}  # asks nobody
+SILENT = {"reserve", "settle"}  # they ask nobody, or in the background
 
 
 def holds_a_connection() -> bool:
@@ -45,23 +46,24 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         raise TimedOut("no answer")
 
     @contextmanager
-    def lease(*args: Any, **options: Any) -> Iterator[Any]:
+    def lend(*args: Any, **options: Any) -> Iterator[Any]:
         yield silent(*args, **options)
 
-    monkeypatch.setattr(pool.Pool, "lease", lease)
-    monkeypatch.setattr(pool.Pool, "started", silent)
+    monkeypatch.setattr(pool.Pool, "agent", lend)
+    monkeypatch.setattr(pool.Pool, "channel", lend)
     monkeypatch.setattr(ssh, "greet", silent)
     return held
 
 
 def verbs() -> dict[str, Callable[..., Any]]:
-    """Return the gateway's public functions."""
-    mine = inspect.getmembers(gateway, lambda value: inspect.isfunction(value) and value.__module__ == gateway.__name__)
-    return {name: verb for name, verb in mine if not name.startswith("_")}
+    """Return the public functions of the gateway, and of what submits."""
+    doors = {gateway.__name__, submitting.__name__}
+    found = [*inspect.getmembers(gateway, inspect.isfunction), *inspect.getmembers(submitting, inspect.isfunction)]
+    return {name: verb for name, verb in found if verb.__module__ in doors and not name.startswith("_")}
 
 
 ARGUMENTS: dict[str, Callable[[Cluster], tuple[Any, ...]]] = {
-    "submit": lambda zeus: (gateway.Place(zeus, "plgalice", uuid.uuid4()), "", "#!/bin/sh\n"),
+    "submit": lambda zeus: (Place(zeus, "plgalice", uuid.uuid4()), "", "#!/bin/sh\n"),
     "lookup": lambda zeus: (zeus, "plgalice", ["a" * 32], 60),
     "describe": lambda zeus: (zeus, "plgalice", 7),
     "slurm_name": lambda zeus: (zeus, "plgalice"),

@@ -16,7 +16,7 @@ from drf_spectacular.drainage import get_override
 
 from audit.models import Entry
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
-from clusters.gateway import NoDirectory
+from clusters.submitting import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, Rejected
 from jobs.models import Job, Submission
@@ -47,21 +47,21 @@ def test_a_submission_is_registered_and_answered_as_the_seed_shows(cast: Cast, f
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/"])
 def test_both_forms_of_the_path_answer_without_a_redirect(cast: Cast, fake: FakeGateway, path: str) -> None:
     assert cast.alice("POST", path, ORDER).status_code == 201
-    assert fake.calls == ["submit", "settle wait=False"]
+    assert fake.calls == ["submit", "settle"]
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("cast")
-def test_what_the_answer_does_not_need_is_done_once_the_server_has_written_it(
+def test_what_the_answer_does_not_need_is_done_once_the_server_has_written_it_or_in_the_background(
     fake: FakeGateway, proxies: tuple[Path, dict[str, bytes]]
 ) -> None:
     headers = {"PROXY": base64.b64encode(proxies[1]["plgalice"]).decode()}
     request = RequestFactory().generic("POST", "/api/jobs", json.dumps(ORDER), "application/json", headers=headers)
     answer = WSGIHandler()(request.environ, Mock())
     assert answer.status_code == 201
-    assert (fake.calls, Entry.objects.count()) == (["submit"], 0)
+    assert (fake.calls, Entry.objects.count()) == (["submit", "settle"], 0)
     answer.close()
-    assert (fake.calls, Entry.objects.count()) == (["submit", "settle wait=False"], 1)
+    assert (fake.calls, Entry.objects.count()) == (["submit", "settle"], 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -77,7 +77,7 @@ def test_the_row_is_committed_and_no_transaction_is_open_while_the_cluster_is_as
 @pytest.mark.parametrize("host", ["zeus", "ZEUS.Cyfronet.PL"])
 def test_an_alias_or_another_case_means_the_same_cluster(cast: Cast, fake: FakeGateway, host: str) -> None:
     assert cast.alice("POST", "/api/jobs", ORDER | {"host": host}).json()["host"] == "zeus.cyfronet.pl"
-    assert fake.calls == ["submit", "settle wait=False"]
+    assert fake.calls == ["submit", "settle"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_body_that_is_no_json_object_is_422(cast: Cast, fake: FakeGateway, bod
 @pytest.mark.parametrize("tag", [None, "x", "x" * 255, "żółw 1; $(id)"])
 def test_tags_of_1_to_255_printable_characters_are_kept(cast: Cast, fake: FakeGateway, tag: str | None) -> None:
     assert cast.alice("POST", "/api/jobs", ORDER | {"tag": tag}).json()["tag"] == tag
-    assert fake.calls == ["submit", "settle wait=False"]
+    assert fake.calls == ["submit", "settle"]
 
 
 def test_the_largest_script_is_accepted_to_the_byte(cast: Cast, fake: FakeGateway) -> None:
