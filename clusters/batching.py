@@ -1,9 +1,11 @@
 """Calls of one login that are made together: one request for many costs a login node hardly more than one for one."""
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from clusters.errors import TimedOut
 
@@ -16,16 +18,26 @@ class _Batch(Generic[Item, Result]):
     """Items that are asked for in one request, and what came of them: results, or the error of the request."""
 
     items: list[Item] = field(default_factory=list)
-    results: Sequence[Result] = ()
+    results: Sequence[Result | Exception] = ()
     error: Exception | None = None
-    over: bool = False
+    begun: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, work: Callable[[list[Item]], Sequence[Result]]) -> None:
+    def run(self, work: Callable[[list[Item]], Sequence[Result | Exception]]) -> None:
         try:
             self.results = work(self.items)
         except Exception as exc:  # noqa: BLE001 - each caller of the batch raises it
             self.error = exc
-        self.over = True
+        self.over.set()
+
+    def result(self, number: int) -> Result:
+        """Return what came of one item. Raises what came instead."""
+        if self.error:
+            raise self.error
+        result = self.results[number]
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 @dataclass
@@ -43,15 +55,23 @@ class Together(Generic[Item, Result]):
     Nobody waits for company: a caller alone is served at once. Thread-safe.
     """
 
-    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], most: int) -> None:
-        """`work` returns a result for each of its items, at most `most`."""
+    def __init__(self, work: Callable[[list[Item]], Sequence[Result | Exception]], most: int) -> None:
+        """`work` returns for each of its items, at most `most`, a result, or the error that its caller is to raise."""
         self._work = work
         self._most = most
+        self.forget()
+        _inherited.add(self)
+
+    def forget(self) -> None:
+        """Forget everybody: the threads that waited did not survive a fork."""
         self._lock = threading.Lock()
         self._lines: dict[Hashable, _Line[Item, Result]] = {}
 
     def ask(self, login: Hashable, item: Item, timeout: float) -> Result:
-        """Return the result for `item`. Raises what the request raises, TimedOut if its turn has not come in time."""
+        """Return the result for `item`. Raises what the request raises, TimedOut if its turn has not come in time.
+
+        Then `item` may still be asked for, with those of others. Once it is, the time is the request's own.
+        """
         with self._lock:
             line = self._lines.setdefault(login, _Line())
             line.callers += 1
@@ -66,18 +86,20 @@ class Together(Generic[Item, Result]):
                 line.callers -= 1
                 if not line.callers:
                     del self._lines[login]
-        if batch.error:
-            raise batch.error
-        return batch.results[number]
+        return batch.result(number)
 
     def _served(self, line: _Line[Item, Result], batch: _Batch[Item, Result], timeout: float) -> None:
         """Wait for the turn of `batch`. The first of its callers who gets it asks for all of them."""
         if not line.turn.acquire(timeout=timeout):
-            raise TimedOut(f"no answer within {timeout:g} s: other calls of this account came first")
+            if not batch.begun:
+                raise TimedOut(f"no answer within {timeout:g} s: other calls of this account came first")
+            batch.over.wait()
+            return
         try:
-            if batch.over:
+            if batch.over.is_set():
                 return
             with self._lock:
+                batch.begun = True
                 if line.joining is batch:
                     line.joining = _Batch()
             batch.run(self._work)
@@ -92,6 +114,11 @@ class Collected(Generic[Item]):
         """`hand_over` is called in a thread of its own, and should not take long."""
         self._hand_over = hand_over
         self._seconds = seconds
+        self.forget()
+        _inherited.add(self)
+
+    def forget(self) -> None:
+        """Forget what was added: after a fork it is the parent's to hand over."""
         self._lock = threading.Lock()
         self._items: dict[Hashable, list[Item]] = {}
 
@@ -102,11 +129,35 @@ class Collected(Generic[Item]):
             items.append(item)
             is_first = len(items) == 1
         if is_first:
-            timer = threading.Timer(self._seconds, self._due, [login])
-            timer.daemon = True
+            self._hand_over_later(login)
+
+    def _hand_over_later(self, login: Hashable) -> None:
+        timer = threading.Timer(self._seconds, self._due, [login])
+        timer.daemon = True
+        try:
             timer.start()
+        except RuntimeError:  # no further thread can be started; what nobody hands over would be kept for ever
+            self._due(login)
 
     def _due(self, login: Hashable) -> None:
         with self._lock:
             items = self._items.pop(login)
         self._hand_over(items)
+
+
+class _Inherited(Protocol):
+    """What a forked process has of its parent, and is to begin anew."""
+
+    def forget(self) -> None:
+        """Begin anew."""
+
+
+_inherited: weakref.WeakSet[_Inherited] = weakref.WeakSet()
+
+
+def _forget_inherited() -> None:
+    for each in list(_inherited):
+        each.forget()
+
+
+os.register_at_fork(after_in_child=_forget_inherited)
