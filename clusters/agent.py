@@ -43,12 +43,18 @@ class Reply:
     truncated: bool = False
     ended: str = ""
 
+    def exactly(self, number: int) -> list[Section]:
+        """Return the sections, of which there are to be so many. Raises Malformed."""
+        if len(self.sections) != number:
+            raise Malformed(f"the login node answers by {len(self.sections)} sections, and not by {number}")
+        return self.sections
+
 
 class Agent:
     """One agent. It answers one caller at a time; after an error it is of no use any more."""
 
     def __init__(self, channel: paramiko.Channel, setting: Setting, timeout: float) -> None:
-        """Start one on an unused `channel`, within `timeout` seconds.
+        """Start one on an unused `channel`, within about `timeout` seconds.
 
         Raises TimedOut, Interrupted, Refused, Malformed: nothing was asked.
         """
@@ -57,9 +63,10 @@ class Agent:
         self._stream = Stream(channel, self.marker)
         self._requests = 0
         self._answer = _Answer(self.marker, 0)
+        deadline = time.monotonic() + timeout
         self._stream.start(setting.command(self.marker), timeout)
-        self._stream.send(f"{remote.program()}{self.marker}\n".encode(), timeout)
-        self._idle = not self._stream.begin(timeout)
+        self._stream.send(f"{remote.program()}{self.marker}\n".encode(), max(0.0, deadline - time.monotonic()))
+        self._idle = not self._stream.begin(max(0.0, deadline - time.monotonic()))
 
     @property
     def usable(self) -> bool:
@@ -69,22 +76,26 @@ class Agent:
     def ask(self, request: Request, *, timeout: float, limit: int = LIMIT) -> Reply:
         """Send a request, and return the answer, of which at most `limit` bytes are kept.
 
-        Raises TimedOut, Silent or Interrupted, and Malformed where it answers without end.
+        Raises TimedOut (with what had come), Silent or Interrupted, and Malformed where it answers without end.
         """
         self.send(request, timeout=timeout, limit=limit)
-        return self.reply(timeout=timeout)
+        return self.reply(time.monotonic() + timeout, timeout)
 
     def send(self, request: Request, *, timeout: float, limit: int = LIMIT) -> None:
-        """Send a request whose `reply` is asked for later. Raises TimedOut, Interrupted."""
+        """Send a request whose `reply` is asked for later.
+
+        Raises TimedOut, Interrupted; ValueError for what cannot be framed, and nothing is sent.
+        """
+        data = request.framed(self.marker)
         self._requests += 1
         self._idle = False
         self._answer = _Answer(self.marker, limit)
-        self._stream.send(request.framed(self.marker), timeout)
+        self._stream.send(data, timeout)
 
     def has_replied(self, within: float) -> bool:
         """Wait up to `within` seconds for the whole answer, or the agent's end; return whether that came.
 
-        Raises Interrupted.
+        Raises Interrupted, Malformed.
         """
         deadline = time.monotonic() + within
         try:
@@ -96,18 +107,25 @@ class Agent:
             return False
         return True
 
-    def reply(self, *, timeout: float) -> Reply:
-        """Return the answer to what was sent. Raises as `ask`."""
-        deadline = time.monotonic() + timeout
-        if not self.has_replied(min(timeout, _SILENCE)) and not self._stream.is_connected():
-            raise Silent("the login node has fallen silent")
-        while not self._answer.whole and self._take(deadline, timeout):
-            pass
-        if self._answer.whole:
-            self._idle = True
-            return self._answer.reply()
-        status = self._stream.exit_status(timeout)
-        return self._answer.reply(ended="a signal" if status is None else str(status))
+    def reply(self, deadline: float, timeout: float) -> Reply:
+        """Return the answer to what was sent, once it is whole, before `deadline` (monotonic). Raises as `ask`.
+
+        `timeout`: what an error says of the time.
+        """
+        try:
+            if not self.has_replied(min(_SILENCE, deadline - time.monotonic())) and not self._stream.is_connected():
+                raise Silent("the login node has fallen silent")
+            while not self._answer.whole and self._take(deadline, timeout):
+                pass
+        except TimedOut as exc:
+            exc.stdout = self._answer.so_far()
+            raise
+        answer, self._answer = self._answer, _Answer(self.marker, 0)  # a long one is not kept until the next request
+        if answer.whole:
+            self._idle = not answer.overran
+            return answer.reply()
+        status = self._stream.exit_status(max(0.0, deadline - time.monotonic()))
+        return answer.reply(ended="a signal" if status is None else str(status))
 
     def close(self) -> None:
         """End it."""
@@ -122,7 +140,7 @@ class Agent:
 
 
 class _Answer:
-    """An answer as it comes."""
+    """An answer as it comes; `overran`: something that nobody asked for came with its end."""
 
     def __init__(self, marker: str, limit: int) -> None:
         self._begin = f"\n{marker} ".encode()
@@ -131,17 +149,29 @@ class _Answer:
         self._last = b""  # the end of what has come, kept or not
         self._waste = 0
         self.whole = False
+        self.overran = False
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece. Raises Malformed for one behind the end, and where there is no end."""
+        """Take the next piece. Raises Malformed where there is no end."""
         room = self._limit - len(self._kept)
         self._kept += piece[:room]
         self._waste += max(0, len(piece) - room)
-        self._last = (self._last + piece)[-2 * len(self._begin) :]
-        at = self._last.rfind(self._begin)
-        self.whole = at >= 0 and self._last.endswith(_END + b"\n") and self._last.count(b"\n", at + 1) == 1
         if self._waste > _MOST_WASTE:
             raise Malformed(f"the login node answers without end: more than {_MOST_WASTE} bytes beyond what is kept")
+        self._look_for_end(self._last + piece)
+        self._last = (self._last + piece)[-2 * len(self._begin) :]
+
+    def _look_for_end(self, recent: bytes) -> None:
+        """Note the line `MARKER STATUS end` in `recent`, which has one at most in part of what came before."""
+        at = -1
+        while not self.whole and (at := recent.find(self._begin, at + 1)) >= 0:
+            line_break = recent.find(b"\n", at + len(self._begin))
+            self.whole = line_break >= 0 and recent.endswith(_END, at + len(self._begin), line_break)
+            self.overran = self.whole and line_break + 1 < len(recent)
+
+    def so_far(self) -> bytes:
+        """Return what the commands of an unfinished answer have printed."""
+        return shell.without_markers(bytes(self._kept), self._marker)
 
     def reply(self, ended: str = "") -> Reply:
         """Return what it says. Raises Malformed."""

@@ -16,29 +16,34 @@ def setting(cluster: Cluster) -> Setting:
 
 
 @contextmanager
-def agent(cluster: Cluster, account: str) -> Iterator[Agent]:
-    """Lend an agent of `account` on the login node of `cluster`. Raises Unreachable or Refused: nothing was asked."""
+def agent(cluster: Cluster, account: str, *, patience: float | None = None) -> Iterator[Agent]:
+    """Lend an agent of `account` on the login node of `cluster`. Raises Unreachable or Refused: nothing was asked.
+
+    `patience`: seconds in which one of the account's channels has to be free; by default those of a command.
+    """
     timeout = cluster.command_timeout
-    with pool.current().agent(cluster.endpoint, account, setting(cluster), timeout=timeout) as lent:
+    lending = pool.current().agent(cluster.endpoint, account, setting(cluster), timeout=timeout, patience=patience)
+    with lending as lent:
         yield lent
 
 
-def ask(cluster: Cluster, account: str, request: Request, *, timeout: float | None = None, limit: int = LIMIT) -> Reply:
+def ask(
+    cluster: Cluster, account: str, request: Request, *, limit: int = LIMIT, patience: float | None = None
+) -> Reply:
     """Have an agent of `account` answer `request`, whose whole answer is at most `limit` bytes, or is cut.
 
-    `timeout` in seconds; the cluster's own if there is none. Where the connection turns out to be dead, or the agent
-    ends, the request is made once more: only requests that may be made twice come here. Raises Unreachable, Refused,
-    TimedOut, Interrupted, Malformed.
+    `patience`: as for `agent`. Where the connection turns out to be dead, or the agent ends, the request is made once
+    more: only requests that may be made twice come here. Raises Unreachable, Refused, TimedOut, Interrupted, Malformed.
     """
     try:
-        return _asked(cluster, account, request, timeout or cluster.command_timeout, limit)
+        return _asked(cluster, account, request, limit, patience)
     except (Silent, Interrupted):
-        return _asked(cluster, account, request, timeout or cluster.command_timeout, limit)
+        return _asked(cluster, account, request, limit, patience)
 
 
-def _asked(cluster: Cluster, account: str, request: Request, timeout: float, limit: int) -> Reply:
-    with agent(cluster, account) as lent:
-        reply = lent.ask(request, timeout=timeout, limit=limit)
+def _asked(cluster: Cluster, account: str, request: Request, limit: int, patience: float | None) -> Reply:
+    with agent(cluster, account, patience=patience) as lent:
+        reply = lent.ask(request, timeout=cluster.command_timeout, limit=limit)
     if reply.ended:
         raise Interrupted(f"the agent on the login node was ended by {reply.ended} before it had answered")
     return reply

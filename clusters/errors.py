@@ -28,7 +28,7 @@ class Busy(Unreachable):
 
 
 class Unresponsive(Unreachable):
-    """The login was accepted, and the account's shell ran no command in time: nothing was started for the caller."""
+    """The login was accepted, and the account's shell came to no command: nothing was started for the caller."""
 
 
 class Refused(ClusterError):
@@ -49,13 +49,12 @@ class BrokenOff(Refused):
 class TimedOut(ClusterError):
     """The command was started and its end was not seen in time: it may have run, may still run, or neither.
 
-    `stdout` and `stderr` hold what had come by then.
+    `stdout` holds what had come by then, errors included.
     """
 
-    def __init__(self, message: str, *, stdout: bytes = b"", stderr: bytes = b"") -> None:
+    def __init__(self, message: str, *, stdout: bytes = b"") -> None:
         super().__init__(message)
         self.stdout = stdout
-        self.stderr = stderr
 
 
 class Silent(TimedOut):
@@ -64,10 +63,6 @@ class Silent(TimedOut):
 
 class Interrupted(TimedOut):
     """The connection was lost while the command ran: as open as a time-out, only sooner."""
-
-
-class Killed(Interrupted):
-    """A signal ended the command, and the connection is alive: nothing of what it had printed is missing."""
 
 
 class Malformed(ClusterError):

@@ -1,13 +1,16 @@
 """The door to the clusters: what is asked about jobs and about SLURM, each verb one request to an agent."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
 
 from clusters import asking, files, sbatch, slurm, ssh
+from clusters.agent import Reply
 from clusters.batching import Together
 from clusters.calls import call, remote
 from clusters.errors import Failed, Malformed, TooMuch
@@ -23,7 +26,10 @@ from clusters.transfer import Transfer
 
 log = structlog.get_logger(__name__)
 
+Told = TypeVar("Told")
+
 _TOGETHER = 32  # jobs in one request
+_NUMBER = re.compile("[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list
     Malformed, Failed.
     """
     asked = Request("cancel_elsewhere", (accepted.job, accepted.cluster))
-    scancel, squeue = asking.ask(cluster, account, asked).sections
+    scancel, squeue = asking.ask(cluster, account, asked).exactly(2)
     if squeue.status == 0:
         return squeue.text.split()
     if slurm.UNKNOWN_JOB in squeue.text:
@@ -83,10 +89,19 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation
 
 
 def _cancel(subjects: Sequence[_Subject]) -> list[Cancellation]:
-    scancel, *rest = _about("cancel", subjects)
-    failed = scancel.status != 0
-    complaint = f"scancel ended with {scancel.status}: {scancel.text.strip()[:500]}" if failed else ""
-    return [Cancellation(records, complaint) for records in _sorted(subjects, rest)]
+    scancel, *rest = _about("cancel", subjects, least=2)
+    told = zip(subjects, _sorted(subjects, rest), strict=True)
+    return [Cancellation(records, _complaint(scancel, subject, subjects)) for subject, records in told]
+
+
+def _complaint(scancel: Section, subject: _Subject, subjects: Sequence[_Subject]) -> str:
+    """Return how scancel failed for one of several jobs: what it says of the other ones alone is not for this one."""
+    if scancel.status == 0:
+        return ""
+    own, others = str(subject.job), {str(other.job) for other in subjects}
+    lines = [(line, others.intersection(_NUMBER.findall(line))) for line in scancel.text.strip().split("\n")]
+    mine = "\n".join(line for line, jobs in lines if not jobs or own in jobs)
+    return f"scancel ended with {scancel.status}: {mine[:500]}" if mine or not scancel.text.strip() else ""
 
 
 @remote
@@ -100,17 +115,34 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
 
 
 def _inspect(subjects: Sequence[_Subject]) -> list[list[Record]]:
-    return _sorted(subjects, _about("inspect", subjects))
+    return _sorted(subjects, _about("inspect", subjects, least=1))
 
 
-_cancelling = Together(_cancel, most=_TOGETHER)
-_inspecting = Together(_inspect, most=_TOGETHER)
+def _or_alone(
+    work: Callable[[Sequence[_Subject]], Sequence[Told]],
+) -> Callable[[list[_Subject]], list[Told | Exception]]:
+    """Have each of several jobs asked about alone where what is told of all has no room in one answer."""
+
+    def asking_together(subjects: list[_Subject]) -> list[Told | Exception]:
+        try:
+            return list(work(subjects))
+        except Malformed as exc:
+            if len(subjects) == 1:
+                return [exc]
+        return [result for subject in subjects for result in asking_together([subject])]
+
+    return asking_together
 
 
-def _about(verb: str, subjects: Sequence[_Subject]) -> list[Section]:
+_cancelling = Together[_Subject, Cancellation](_or_alone(_cancel), most=_TOGETHER)
+_inspecting = Together[_Subject, list[Record]](_or_alone(_inspect), most=_TOGETHER)
+
+
+def _about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]:
     """Ask about jobs of one account: an array has as many lines as tasks, more than other answers have room for.
 
-    Raises Malformed for an answer that was cut, and what `asking.ask` raises.
+    The answer has `least` sections, or one more. Raises Malformed for another and for one that was cut, and what
+    `asking.ask` raises.
     """
     cluster, account = subjects[0].cluster, subjects[0].account
     limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
@@ -119,7 +151,7 @@ def _about(verb: str, subjects: Sequence[_Subject]) -> list[Section]:
     answer = asking.ask(cluster, account, asked, limit=limit)
     if answer.truncated:
         raise Malformed(f"what was printed of the jobs {jobs} is more than {limit} bytes")
-    return answer.sections
+    return answer.exactly(least + (len(answer.sections) > least))
 
 
 def _sorted(subjects: Sequence[_Subject], found: Sequence[Section]) -> list[list[Record]]:
@@ -173,7 +205,7 @@ class Look:
         Raises Unreachable, Refused, TimedOut, Failed, Malformed; an answer that was cut is Malformed, never a shorter
         one.
         """
-        rows, errors = self._asked(Request("queue", (self._whose,)), "squeue")
+        rows, errors = self._whole(self._asked(Request("queue", (self._whose,))), "squeue").exactly(2)
         return slurm.parse_queue(slurm.checked([rows], "squeue", errors.output))
 
     def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
@@ -183,15 +215,18 @@ class Look:
         stands also where this raises, as `queue` does.
         """
         asked = Request("history", (since,), text=f"{_joined(ended)}\n{_joined(jobs)}")
-        codes, rows, errors = self._asked(asked, "sacct")
-        self.wait_statuses = slurm.parse_exit_codes([codes])
+        answer = self._asked(asked)
+        self.wait_statuses = slurm.parse_exit_codes(answer.sections[:1])
+        _codes, rows, errors = self._whole(answer, "sacct").exactly(3)
         return slurm.parse_history(slurm.checked([rows], "sacct", errors.output))
 
-    def _asked(self, request: Request, what: str) -> list[Section]:
-        answer = asking.ask(self._cluster, self._account, request, limit=self._limit)
+    def _asked(self, request: Request) -> Reply:
+        return asking.ask(self._cluster, self._account, request, limit=self._limit)
+
+    def _whole(self, answer: Reply, what: str) -> Reply:
         if answer.truncated:
             raise Malformed(f"{what} printed more than {self._limit} bytes")
-        return answer.sections
+        return answer
 
 
 @contextmanager

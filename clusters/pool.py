@@ -5,15 +5,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
 
 from clusters import poolmetrics
 from clusters.agent import Agent, Setting
 from clusters.background import Background
-from clusters.errors import Busy
+from clusters.errors import Busy, ClusterError
 from clusters.logins import SharedLogins
 from clusters.session import Leased, Limits, Logins, Session
 from clusters.ssh import Connection, Endpoint
@@ -41,16 +42,18 @@ class Pool:
         self._background = Background(threads=8, share=2)
 
     @contextmanager
-    def agent(self, endpoint: Endpoint, account: str, setting: Setting, *, timeout: float) -> Iterator[Agent]:
+    def agent(
+        self, endpoint: Endpoint, account: str, setting: Setting, *, timeout: float, patience: float | None = None
+    ) -> Iterator[Agent]:
         """Lend an agent of a warm connection, waiting up to `timeout` seconds for one.
 
-        Raises Unreachable or Refused: nothing was asked.
+        Where all channels are in use, up to `patience` seconds. Raises Unreachable or Refused: nothing was asked.
         """
         with self._entered(endpoint, account) as session:
-            with session.agent(setting, timeout) as agent:
+            with session.agent(setting, timeout, patience) as agent:
                 yield agent
-            if session.is_worn:
-                self.later((endpoint, account), lambda: session.renew(setting))
+            if session.wants_renewal():
+                self.later((endpoint, account), partial(self._renew, (endpoint, account), session, setting))
 
     @contextmanager
     def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[Leased]:
@@ -91,7 +94,20 @@ class Pool:
         """Close every connection."""
         with self._lock:
             sessions, self._sessions = list(self._sessions.values()), {}
+            poolmetrics.SESSIONS.set(0)
         for session in sessions:
+            session.close()
+
+    def _renew(self, key: tuple[Endpoint, str], session: Session, setting: Setting) -> None:
+        """Have `session` log in again before its callers have to; where that fails, the next one finds out for itself.
+
+        Nobody counts for that, so the session may have been closed meanwhile.
+        """
+        with suppress(ClusterError):
+            session.renew(setting)
+        with self._lock:
+            is_kept = self._sessions.get(key) is session
+        if not is_kept:
             session.close()
 
     @contextmanager

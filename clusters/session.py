@@ -6,20 +6,33 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID, uuid4
 
 import paramiko
 
 from clusters import poolmetrics
 from clusters.agent import Agent, Setting
-from clusters.errors import BrokenOff, Busy, Interrupted, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
+from clusters.errors import (
+    BrokenOff,
+    Busy,
+    ClusterError,
+    Interrupted,
+    Malformed,
+    NoRoom,
+    Refused,
+    TimedOut,
+    Unreachable,
+    Unresponsive,
+)
 from clusters.ssh import Connection, Endpoint
 
 # Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 _FRESH = 3600.0  # seconds
 _WORN = 0.75  # of its lifetime, after which a connection in use is replaced in the background
+
+NewConnection = TypeVar("NewConnection", Connection, None)
 
 
 @dataclass(frozen=True)
@@ -111,34 +124,37 @@ class Session:
         self._account = account
         self._limits = limits
         self._logins = logins
-        self._changed = threading.Condition()  # guards the two below
+        self._connecting = threading.Lock()  # held while somebody logs in
+        self._changed = threading.Condition()  # guards what follows, and is never held while anybody is waited for
         self._waiting: list[_Held] = []
         self._channels = 0
-        self._lock = threading.Lock()  # guards the three below; held while a caller connects
         self._connection: Connection | None = None
-        self._renewing = False
         self._leases: Counter[Connection] = Counter()
+        self._renewed: Connection | None = None  # for which a new one was ordered
 
     @property
     def standby(self) -> int:
         """How many agents wait for a request."""
         return len(self._waiting)
 
-    @property
-    def is_worn(self) -> bool:
-        """Whether the connection comes near the age at which it is used no more."""
-        connection = self._connection
-        return connection is not None and connection.age > _WORN * self._limits.lifetime
+    def wants_renewal(self) -> bool:
+        """Return, once for each connection, that it comes near the age at which it is used no more."""
+        with self._changed:
+            if not self._is_worn() or self._renewed is self._connection:
+                return False
+            self._renewed = self._connection
+            return True
 
     @contextmanager
-    def agent(self, setting: Setting, timeout: float) -> Iterator[Agent]:
+    def agent(self, setting: Setting, timeout: float, patience: float | None = None) -> Iterator[Agent]:
         """Lend an agent of `setting`, after at most `timeout` seconds.
 
-        Raises Unreachable, Refused: nothing was asked. After an error its channel is closed; and a connection on which
-        no answer came in time is not used again.
+        Where all channels are in use, it is waited for as long, or for `patience` seconds. Raises Unreachable, Refused:
+        nothing was asked. After an error its channel is closed; and a connection on which no answer came in time is not
+        used again.
         """
         with poolmetrics.WAITS.time():
-            held = self._agent(setting, time.monotonic() + timeout, timeout)
+            held = self._agent(setting, timeout, timeout if patience is None else patience)
         try:
             yield held.agent
         except BaseException as exc:
@@ -168,19 +184,18 @@ class Session:
 
     def renew(self, setting: Setting) -> None:
         """Replace a worn connection, before it ends, by a new one with an agent that waits. Raises ClusterError."""
-        with self._lock:
-            if self._renewing or not self.is_worn:
-                return
-            self._renewing = True
+        if not self._connecting.acquire(blocking=False):
+            return  # somebody does
         try:
-            new = self._connect()
+            with self._changed:
+                if not self._is_worn():
+                    return
+            self._adopt(self._connect())
+        except ClusterError:
+            self._renewed = None
+            raise
         finally:
-            self._renewing = False
-        with self._lock:
-            old, self._connection = self._connection, new
-            unused = old is not None and not self._leases[old]
-        if old and unused:
-            old.close()
+            self._connecting.release()
         with self._changed:
             has_room = self._channels < self._endpoint.channels
             self._channels += has_room
@@ -190,36 +205,35 @@ class Session:
     def drop_old(self) -> None:
         """Close what is older than a connection may be and waits for nobody."""
         self._close_waiting(lambda held: not self._is_good(held))
-        if not self._lock.acquire(blocking=False):
-            return  # it is being replaced
-        try:
+        with self._changed:
             old = self._connection
             if old is None or old.age <= self._limits.lifetime:
                 return
             self._connection = None
             unused = not self._leases[old]
-        finally:
-            self._lock.release()
         if unused:
             old.close()
 
     def close(self) -> None:
         """Close everything, in use or not."""
         self._close_waiting(lambda _held: True)
-        for connection in {self._connection, *self._leases}:
+        with self._changed:
+            connections = {self._connection, *self._leases}
+        for connection in connections:
             if connection:
                 connection.close()
 
-    def _agent(self, setting: Setting, deadline: float, timeout: float) -> _Held:
+    def _agent(self, setting: Setting, timeout: float, patience: float) -> _Held:
         """Return a waiting agent, or a new one where there is room for it."""
+        began = time.monotonic()
         while True:
             with self._changed:
                 while (held := self._pop_waiting(setting)) is None and not self._has_room():
-                    self._wait(deadline, timeout)
+                    self._wait(began + patience, patience)
                 dropped = self._take_room() if held is None else None
             if held is None:
                 self._end(dropped)
-                return self._started(setting, deadline)
+                return self._started(setting, began + timeout)
             if self._is_good(held):
                 return held
             self._close(held)
@@ -250,15 +264,15 @@ class Session:
         self._changed.wait(left)
 
     def _started(self, setting: Setting, deadline: float) -> _Held:
-        """Start an agent on a new channel, which has been counted."""
+        """Start an agent on a new channel, which has been counted; that has the time of a connection at least."""
         leased = self._opened(deadline)
+        timeout = max(deadline - time.monotonic(), self._endpoint.connect_timeout)
         try:
-            left = max(_LONGEST_PAUSE, deadline - time.monotonic())
-            return _Held(Agent(leased.channel, setting, left), leased.connection)
+            return _Held(Agent(leased.channel, setting, timeout), leased.connection)
         except BaseException as exc:
             _retire(leased.connection, exc)
             self._closed(leased)
-            if isinstance(exc, TimedOut):
+            if isinstance(exc, TimedOut | Malformed):  # nothing was begun that the caller asked for
                 raise Unresponsive(f"the login of {self._account} runs no command: {exc}") from exc
             raise
 
@@ -344,20 +358,30 @@ class Session:
 
     def _lease(self, timeout: float) -> Connection:
         """Return a live connection, to be released; one thread opens it while the others wait."""
-        if not self._lock.acquire(timeout=timeout):
+        if connection := self._leased():
+            return connection
+        if not self._connecting.acquire(timeout=timeout):
             raise Busy("another request is still connecting")
         try:
+            if connection := self._leased():
+                return connection
+            self._adopt(None)
+            return self._adopt(self._connect(), leases=1)
+        finally:
+            self._connecting.release()
+
+    def _leased(self) -> Connection | None:
+        """Return the present connection, to be released, if it may be used."""
+        with self._changed:
             connection = self._connection
             if connection is None or not self._may_be_used(connection):
-                connection = self._replace(connection)
+                return None
             self._leases[connection] += 1
             return connection
-        finally:
-            self._lock.release()
 
     def _release(self, connection: Connection) -> None:
         """End a lease; a connection that was replaced meanwhile is closed with its last one."""
-        with self._lock:
+        with self._changed:
             self._leases[connection] -= 1
             if self._leases[connection]:
                 return
@@ -366,12 +390,19 @@ class Session:
         if replaced:
             connection.close()
 
-    def _replace(self, old: Connection | None) -> Connection:
-        self._connection = None
-        if old and not self._leases[old]:
+    def _adopt(self, new: NewConnection, leases: int = 0) -> NewConnection:
+        """Use `new` from now on, and close the one before it as soon as nobody uses that."""
+        with self._changed:
+            old, self._connection = self._connection, new
+            if new is not None and leases:
+                self._leases[new] += leases
+            unused = old is not None and not self._leases[old]
+        if old and unused:
             old.close()
-        self._connection = self._connect()
-        return self._connection
+        return new
+
+    def _is_worn(self) -> bool:
+        return self._connection is not None and self._connection.age > _WORN * self._limits.lifetime
 
     def _connect(self) -> Connection:
         """Log in; once more where the login was broken off without a word, as it also is where the network was cut."""

@@ -83,6 +83,16 @@ def sections(answer: bytes, marker: str) -> list[Section]:
     return found
 
 
+def without_markers(answer: bytes, marker: str) -> bytes:
+    """Return what the commands of an unfinished `answer` printed, without the lines between them."""
+    kept = []
+    begin = 0
+    for start, _status, end in _marker_lines(answer, marker):
+        kept.append(answer[begin:start])
+        begin = end
+    return b"".join([*kept, answer[begin:]])
+
+
 def _marker_lines(answer: bytes, marker: str) -> Iterator[tuple[int, bytes, int]]:
     """Find the whole lines `marker STATUS` and `marker STATUS end`.
 

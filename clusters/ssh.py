@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 
 from clusters import authority, shell
-from clusters.errors import BrokenOff, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
+from clusters.errors import BrokenOff, Malformed, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
 from clusters.stream import Stream
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
@@ -147,7 +147,7 @@ class Connection:
         timeout = self.endpoint.connect_timeout
         try:
             uid = self._told(timeout).strip()
-        except (TimedOut, NoRoom) as exc:
+        except (TimedOut, NoRoom, Malformed) as exc:
             raise Unresponsive(f"the login of {self.account} runs no command: {exc}") from exc
         if not uid.isdigit() or len(uid) > _UID_DIGITS or not _may_be_used(int(uid)):
             raise Refused(f"{self.account} is a system account (uid {uid[:32].decode('utf-8', 'replace')!r})")

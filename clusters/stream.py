@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import paramiko
 
@@ -15,6 +15,7 @@ _PROOF = 3.0  # seconds in which a connection shows that it is alive
 _NOISE = 500  # bytes of what a login prints before the marker that are worth showing; more than a marker has
 _MOST_NOISE = 4 * 1024 * 1024  # bytes; who prints more prints without end
 _SMALL = 32 * 1024  # bytes that fit into the buffers of both ends
+_TAIL = 1.0  # seconds in which a command that prints no more has told how it ended
 
 
 class Stream:
@@ -88,8 +89,12 @@ class Stream:
             return self._channel.recv(_PIECE) or None
 
     def exit_status(self, timeout: float) -> int | None:
-        """Return how the command has ended, of which nothing more can come; None if a signal has ended it."""
-        self._channel.status_event.wait(timeout)
+        """Return how the command has ended, of which nothing more can come; None if a signal has ended it.
+
+        Raises TimedOut where that is not told: it may go on.
+        """
+        if not self._channel.status_event.wait(max(timeout, _TAIL)):
+            raise TimedOut("the command prints no more, and its end is not told")
         if self._channel.exit_status >= 0:
             return self._channel.exit_status
         if not self.is_connected():
@@ -97,8 +102,8 @@ class Stream:
         return None
 
     def close(self) -> None:
-        """Close the channel."""
-        with self._broken_off(0):
+        """Close the channel; a dead connection has none to close."""
+        with suppress(paramiko.SSHException, OSError, EOFError):
             self._channel.close()
 
     def _write(self, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,11 +13,11 @@ from clusters import asking, pool, sbatch
 from clusters.agent import Agent, Reply
 from clusters.batching import Collected
 from clusters.calls import call, remote
-from clusters.errors import ClusterError, Interrupted, Malformed
+from clusters.errors import ClusterError, Interrupted, Malformed, TimedOut
 from clusters.models import Cluster
 from clusters.remote import LONGEST_DIRECTORY, Request
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from clusters.shell import Section
+from clusters.shell import Section, decoded
 
 log = structlog.get_logger(__name__)
 
@@ -95,19 +95,31 @@ def _submit(agent: Agent, place: Place, directory: str, script: str) -> Submitte
     timeout = place.cluster.command_timeout
     deadline = time.monotonic() + timeout
     agent.send(_submission(place, directory, script), timeout=timeout)
-    pause = _FIRST_LOOK
-    while not agent.has_replied(pause):
-        if running := _running(place, max(_FIRST_LOOK, deadline - time.monotonic())):
-            agent.close()  # its sbatch goes on
-            return running
-        pause = min(2 * pause, _LONGEST_PAUSE, max(0.0, deadline - time.monotonic()))
-        if not pause:
-            break
-    reply = agent.reply(timeout=max(0.0, deadline - time.monotonic()))
+    said = b""
+    try:
+        for pause in _pauses(deadline):
+            if agent.has_replied(pause):
+                break
+            said = _progress(place) or said
+            if running := _running(place, said):
+                agent.close()  # its sbatch goes on
+                return running
+        reply = agent.reply(max(deadline, time.monotonic() + _A_MOMENT), timeout)
+    except TimedOut as exc:
+        exc.stdout = exc.stdout or said
+        raise
     outcome = _outcome(place, reply, agent.marker)
     if place.cluster.names_files and isinstance(outcome, Accepted):
         return Submitted(outcome, _described(outcome.job, reply.sections[2:]))
     return Submitted(outcome)
+
+
+def _pauses(deadline: float) -> Iterator[float]:
+    """Yield how long to wait before each look at an sbatch that runs, up to `deadline` (monotonic)."""
+    pause = _FIRST_LOOK
+    while (left := deadline - time.monotonic()) > 0:
+        yield min(pause, left)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _submission(place: Place, directory: str, script: str) -> Request:
@@ -137,18 +149,29 @@ def _status(ended: str) -> int:
     return int(ended) if ended.isdigit() else -1
 
 
-def _running(place: Place, timeout: float) -> Submitted | None:
-    """Return the job of an sbatch that has told an id and does not end; None if SLURM has none of that id and token."""
+def _progress(place: Place) -> bytes:
+    """Return what the sbatch of a submission has printed so far; nothing where that cannot be asked at once.
+
+    Its own agent is in use: where those of other submissions are as well, all of them would wait for each other.
+    """
     try:
         asked = Request("progress", (place.token.hex,))
-        [answer] = asking.ask(place.cluster, place.account, asked, timeout=timeout).sections
-        told = sbatch.accepted(answer.text.rpartition("\n")[0])
-        if len(told) != 1:
-            return None
-        found = _description(place.cluster, place.account, told[0])
+        [answer] = asking.ask(place.cluster, place.account, asked, patience=0).exactly(1)
+    except ClusterError:
+        return b""
+    return answer.output
+
+
+def _running(place: Place, said: bytes) -> Submitted | None:
+    """Return the job of an sbatch that has told an id and does not end; None if SLURM has none of that id and token."""
+    told = sbatch.accepted(decoded(said).rpartition("\n")[0])
+    if len(told) != 1:
+        return None
+    try:
+        found = _description(place.cluster, place.account, told[0], patience=0)
+        new = _described(told[0].job, found)
     except ClusterError:
         return None  # sbatch will end, or be ended
-    new = _described(told[0].job, found)
     is_ours = any(place.token.hex in section.text for section in found)
     return Submitted(told[0], new, sbatch_runs=True) if new and is_ours else None
 
@@ -244,8 +267,9 @@ def _described(job: int, found: Sequence[Section]) -> NewJob | None:
     return new
 
 
-def _description(cluster: Cluster, account: str, accepted: Accepted) -> list[Section]:
-    return asking.ask(cluster, account, Request("describe", (accepted.job, accepted.cluster))).sections
+def _description(cluster: Cluster, account: str, accepted: Accepted, patience: float | None = None) -> list[Section]:
+    asked = Request("describe", (accepted.job, accepted.cluster))
+    return asking.ask(cluster, account, asked, patience=patience).sections
 
 
 @remote

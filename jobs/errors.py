@@ -56,7 +56,6 @@ class OutcomeUnknown(Exception):
         words = cause if isinstance(cause, ClusterError) else "the outcome could not be kept"
         super().__init__(f"{words}; submission {submission} will tell what became of it")
         self.stdout = cause.stdout if isinstance(cause, TimedOut) else b""
-        self.stderr = cause.stderr if isinstance(cause, TimedOut) else b""
 
 
 class KeyReused(Exception):

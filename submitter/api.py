@@ -110,8 +110,7 @@ def _command(exc: Exception) -> dict[str, Any]:
     if isinstance(exc, SubmissionRefused):
         return {"exit_code": exc.exit_code, "stdout": exc.stdout, "stderr": exc.stderr}
     if isinstance(exc, TimedOut | OutcomeUnknown):
-        streams = {"stdout": decoded(exc.stdout), "stderr": decoded(exc.stderr)}
-        return {"exit_code": -1, **streams}
+        return {"exit_code": -1, "stdout": decoded(exc.stdout)}
     return {}
 
 

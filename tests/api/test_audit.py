@@ -21,9 +21,9 @@ from structlog.contextvars import bound_contextvars
 from audit import ledger
 from audit.models import Entry
 from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
-from clusters.submitting import NoDirectory
 from clusters.models import Cluster
 from clusters.sbatch import Rejected
+from clusters.submitting import NoDirectory
 from jobs import auditing
 from jobs.models import Job, Submission
 from submitter.requestid import with_request_id

@@ -98,7 +98,7 @@ def test_what_had_been_printed_before_a_time_out_is_told_without_nul(
     cast: Cast, fake: FakeGateway, zeus: Cluster
 ) -> None:
     registered(zeus)
-    fake.outcome = Interrupted("lost\0", stdout=b"half\0 an answer \xff", stderr=b"\0")
+    fake.outcome = Interrupted("lost\0", stdout=b"half\0 an answer \xff")
     answer = cast.alice("PUT", "/api/jobs/100.x", {"action": "abort"})
     assert answer.status_code == 408
     body = answer.json()

@@ -89,13 +89,17 @@ def remove_abandoned(slurm: dict[str, str]) -> None:
 
 def command_lines(words: str, accounts: Sequence[Account]) -> list[str]:
     """Return the command lines with `words` that processes of `accounts` run now."""
-    running = [_command_line(process) for uid in _uids(accounts) for process in processes.of_account(uid)]
-    return [line for line in running if words in line]
+    return [line for process in _of(accounts) if words in (line := _command_line(process))]
+
+
+def _of(accounts: Sequence[Account]) -> list[processes.Process]:
+    uids = {pwd.getpwnam(account.name).pw_uid for account in accounts}
+    return [process for uid in uids for process in processes.of_account(uid)]
 
 
 def kill(words: str, accounts: Sequence[Account]) -> None:
     """SIGKILL the processes of `accounts` that run a command line with `words`."""
-    for process in (process for uid in _uids(accounts) for process in processes.of_account(uid)):
+    for process in _of(accounts):
         if words in _command_line(process):
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
@@ -104,10 +108,6 @@ def kill(words: str, accounts: Sequence[Account]) -> None:
 def nothing_left_of(words: str, accounts: Sequence[Account]) -> None:
     """Wait until no process of `accounts` runs a command line with `words`."""
     eventually(lambda: not command_lines(words, accounts), f"nobody runs {words}", seconds=20)
-
-
-def _uids(accounts: Sequence[Account]) -> set[int]:
-    return {pwd.getpwnam(account.name).pw_uid for account in accounts}
 
 
 def _command_line(process: processes.Process) -> str:

@@ -188,7 +188,7 @@ class Instance:
             lane.relay.heal()
         time.sleep(1)  # on loopback
         for lane in lanes:
-            lane.relay.cut()  # scripts that wait for input end
+            lane.relay.cut()  # agents that wait for requests end
         for lane in lanes:
             accounts.nothing_left_of(str(lane.bin), self.accounts)
 

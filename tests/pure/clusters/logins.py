@@ -1,9 +1,9 @@
-"""A login whose start-up files answer in the place of the scripts: whatever a test wants, behind the right marker."""
+"""A login whose start-up files answer in the place of the agent: whatever a test wants, behind the right marker."""
 
-import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -11,95 +11,128 @@ from typing import Any, cast
 import paramiko
 import pytest
 
-from clusters import gateway
-from clusters.gateway import Place
+from clusters import pool
+from clusters.agent import Agent, Setting
 from clusters.models import Cluster
-from clusters.run import Script
-from clusters.session import Lease
+from clusters.submitting import Place
 
 CLUSTER = Cluster(name="zeus", address="login.example.org", host_keys=[], job_domain="example.org", command_timeout=5)
-Printed = tuple[bytes, bytes, int]  # standard output, standard error and exit status
+
+Printed = tuple[bytes, int | None]
+"""What comes upon a request, and then the status with which the login ends; None where it does not end."""
+KILLED = -1  # as paramiko has it where there is no exit status
+Answering = Callable[[bytes], Printed]
+
+
+def printed(*outputs: bytes, statuses: Sequence[int] = ()) -> Answering:
+    """Return what an agent prints: these outputs, each with its status, which is 0 unless `statuses` has another."""
+    numbers = [*statuses, *[0] * (len(outputs) - len(statuses))]
+
+    def answer(marker: bytes) -> Printed:
+        parts = [b"%s\n%s %d\n" % (output, marker, number) for output, number in zip(outputs, numbers, strict=True)]
+        return b"".join(parts).removesuffix(b"\n") + b" end\n", None
+
+    return answer
 
 
 @dataclass
 class Channel:
-    """A channel on which a command prints what `prints` makes of its marker, and ends."""
+    """A channel on which the login node prints what `prints` makes of its marker, upon each request.
 
-    prints: Callable[[bytes], Printed]
+    `begins`: what comes in the place of the marker with which an agent begins. `piece`: bytes that come at once.
+    """
+
+    prints: Answering
+    begins: Callable[[bytes], bytes] = lambda marker: marker + b"\n"
+    piece: int = 1 << 16
     out: bytes = b""
-    err: bytes = b""
+    sent: list[bytes] = field(default_factory=list)
+    marker: bytes = b""
     exit_status: int = -1
     closed: bool = False
     status_event: threading.Event = field(default_factory=threading.Event)
-    ends: tuple[int, int] = field(default_factory=os.pipe)
+
+    def set_combine_stderr(self, combined: bool) -> None:
+        assert combined
+
+    def settimeout(self, timeout: float) -> None:
+        """Wait for nothing, however long it might take."""
 
     def exec_command(self, command: str) -> None:
         marker = re.search(r"--[0-9a-f]{32}--", command)
         assert marker
-        self.out, self.err, self.exit_status = self.prints(marker[0].encode())
-        self.status_event.set()
-        os.write(self.ends[1], b".")
+        self.marker = marker[0].encode()
+        self.out = self.begins(self.marker)
 
     @property
     def eof_received(self) -> bool:
-        return self.status_event.is_set()
+        return self.status_event.is_set() and not self.out
 
     def sendall(self, data: bytes) -> None:
-        """Take it."""
-
-    def shutdown_write(self) -> None:
-        """Take no more."""
+        self.sent.append(data)
+        if len(self.sent) > 1:  # the first is the agent's program
+            answer, status = self.prints(self.marker)
+            self.out += answer
+            if status is not None:
+                self.exit_status = status
+                self.status_event.set()
 
     def recv_ready(self) -> bool:
         return bool(self.out)
 
-    def recv_stderr_ready(self) -> bool:
-        return bool(self.err)
-
     def recv(self, size: int) -> bytes:
+        if not self.out and not self.status_event.is_set():
+            raise TimeoutError
+        size = min(size, self.piece)
         taken, self.out = self.out[:size], self.out[size:]
         return taken
 
-    def recv_stderr(self, size: int) -> bytes:
-        taken, self.err = self.err[:size], self.err[size:]
-        return taken
+    def get_transport(self) -> "Channel":
+        return self
 
-    def fileno(self) -> int:
-        return self.ends[0]
+    def open_session(self, timeout: float) -> "Channel":
+        """Prove that the connection is alive."""
+        assert timeout > 0
+        return Channel(self.prints)
 
     def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            for end in self.ends:
-                os.close(end)
+        self.closed = True
 
 
-class Connection:
-    """The connection of such a channel."""
+def agent(channel: Channel, setting: Setting | None = None) -> Agent:
+    """Return an agent that was started on `channel`."""
+    return Agent(cast("paramiko.Channel", channel), setting or Setting(), timeout=5)
 
-    def retire(self) -> None:
-        """Be used no more."""
+
+@dataclass
+class Pool:
+    """The pool, for such a login; what is ordered for later is done at once."""
+
+    prints: Answering
+    channels: list[Channel] = field(default_factory=list)
+    tokens: list[uuid.UUID] = field(default_factory=list)
+
+    @contextmanager
+    def agent(self, _endpoint: object, _account: str, setting: Setting, **_options: object) -> Iterator[Agent]:
+        self.channels.append(Channel(self.prints))
+        yield agent(self.channels[-1], setting)
+
+    def later(self, _owner: object, work: Callable[[], None]) -> None:
+        work()
+
+    def prepared(self, _endpoint: object, _account: str, tokens: Sequence[uuid.UUID]) -> None:
+        self.tokens += tokens
 
 
 @contextmanager
-def answering(prints: Callable[[bytes], Printed]) -> Iterator[None]:
-    """Have every call of the gateway meet such a login meanwhile; all of the gateway above its channels is real."""
-
-    @contextmanager
-    def channel(_cluster: Cluster, _account: str) -> Iterator[Any]:
-        one = Channel(prints)
-        try:
-            yield one
-        finally:
-            one.close()
-
+def answering(prints: Answering) -> Iterator[Pool]:
+    """Have every request meet such a login meanwhile; all that is above its channels is real."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gateway, "_channel", channel)
-        yield
+        instead: Any = Pool(prints)
+        patch.setattr(pool, "current", lambda: instead)
+        yield instead
 
 
-def place(prints: Callable[[bytes], Printed]) -> Place:
-    """Return a place where such a login waits for a submission."""
-    channel = cast("paramiko.Channel", Channel(prints))
-    run = Script("true").start(channel)
-    return Place(CLUSTER, "plgalice", run.token, Lease(channel, cast("Any", Connection()), run))
+def place(token: uuid.UUID | None = None) -> Place:
+    """Return a place for a submission."""
+    return Place(CLUSTER, "plgalice", token or uuid.uuid4())

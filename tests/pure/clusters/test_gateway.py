@@ -1,5 +1,6 @@
 """The verbs of the gateway, where a login's start-up files answer instead of SLURM."""
 
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -9,10 +10,11 @@ from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters import gateway
+from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed
 from clusters.sbatch import Accepted, Rejected
-from tests.pure.clusters.logins import CLUSTER, Printed, answering, place
+from clusters.submitting import Settled, Submitted
+from tests.pure.clusters.logins import CLUSTER, KILLED, Answering, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 LINE = b"12|plgalice|RUNNING|1795518919|1795518919|N/A|0:01|1|1|n1|None\n"
@@ -24,9 +26,9 @@ def look(*, everybody: bool) -> int:
         return len(looking.queue().records)
 
 
-def of_size(size: int) -> Callable[[bytes], Printed]:
-    """Have squeue print whole lines of at most `size` bytes."""
-    return lambda marker: (marker + b"\n" + LINE * (size // len(LINE)) + b"\n" + marker + b" 0\n", b"", 0)
+def of_size(size: int) -> Answering:
+    """Have squeue print whole lines of at most `size` bytes, and no errors."""
+    return printed(LINE * (size // len(LINE)), b"")
 
 
 @override_settings(POLL_ANSWER_LIMIT=3 * MIB, POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
@@ -44,15 +46,12 @@ def test_an_account_that_speaks_for_itself_has_less_room_than_one_that_speaks_fo
 @override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
 def test_a_search_for_lost_submissions_has_the_room_of_an_account() -> None:
     with answering(of_size(2 * MIB)), pytest.raises(Malformed, match="more than 1048576 bytes"):
-        gateway.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)
+        submitting.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)
 
 
-def of_an_array(tasks: int, commands: int) -> Callable[[bytes], Printed]:
+def of_an_array(tasks: int, commands: int) -> Answering:
     """Have `commands` commands print nothing, and squeue the tasks of an array."""
-    lines = b"".join(LINE.replace(b"12|", b"12_%d|" % task) for task in range(tasks))
-    return lambda marker: (
-        marker + b"\n" + (b"\n" + marker + b" 0\n") * commands + lines + b"\n" + marker + b" 0\n", b"", 0
-    )  # fmt: skip
+    return printed(*commands * [b""], b"".join(LINE.replace(b"12|", b"12_%d|" % task) for task in range(tasks)))
 
 
 @override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
@@ -73,52 +72,84 @@ def test_what_is_told_of_one_job_has_the_room_of_an_account() -> None:
             ask()
 
 
-def submit(prints: Callable[[bytes], Printed]) -> None:
-    asked = gateway.submit(place(prints), "", "#!/bin/sh\n")
-    asked.settle(lambda _new: None, wait=True)
+def submit(prints: Answering) -> Submitted:
+    with answering(prints):
+        return submitting.submit(place(), "", "#!/bin/sh\n")
 
 
 @pytest.mark.parametrize("status", [1, 65, 75, 126, 137])
-def test_a_script_that_ends_before_sbatch_began_has_submitted_nothing(status: int) -> None:
-    asked = gateway.submit(
-        place(lambda marker: (marker + b"\n", marker + b"\nsh: Cannot fork", status)), "", "#!/bin/sh\n"
-    )
-    assert asked.outcome == Rejected(
-        status, "", "sh: Cannot fork", f"nothing was submitted: the login node ended the submission with {status}"
-    )
+def test_an_agent_that_ends_before_sbatch_began_has_submitted_nothing(status: int) -> None:
+    words = f"nothing was submitted: the login node ended the submission with {status}"
+    assert submit(lambda _marker: (b"\nsh: Cannot fork", status)).outcome == Rejected(status, "", "", words)
 
 
-def test_a_script_that_ends_while_sbatch_may_be_at_work_leaves_the_outcome_open() -> None:
-    begun = place(lambda marker: (marker + b"\n\n" + marker + b" 0\n", b"", 137))
+def test_an_agent_that_a_signal_ends_before_sbatch_began_has_submitted_nothing() -> None:
+    words = "nothing was submitted: the login node ended the submission with a signal"
+    assert submit(lambda _marker: (b"", KILLED)).outcome == Rejected(-1, "", "", words)
+
+
+@pytest.mark.parametrize("status", [0, 137, KILLED])
+def test_an_agent_that_ends_while_sbatch_may_be_at_work_leaves_the_outcome_open(status: int) -> None:
     with pytest.raises(Interrupted):
-        gateway.submit(begun, "", "#!/bin/sh\n")
+        submit(lambda marker: (b"\n" + marker + b" 0\n", status))
 
 
-def history(prints: Callable[[bytes], Printed]) -> None:
+def test_an_agent_that_ends_after_it_has_printed_more_than_is_kept_leaves_the_outcome_open() -> None:
+    with pytest.raises(Interrupted):
+        submit(lambda _marker: (b"x" * 100_000, 137))
+
+
+def test_what_an_agent_says_of_a_submission_that_was_claimed_elsewhere_is_certain() -> None:
+    words = "nothing was submitted: the login node ended the submission with 75"
+    assert submit(printed(b"", statuses=[75])).outcome == Rejected(75, "", "", words)
+
+
+def history(prints: Answering) -> None:
     with answering(prints), gateway.look(CLUSTER, "plgalice", everybody=False) as looking:
         looking.history([12], 60, [12])
 
 
-def within(verb: Callable[[], object]) -> Callable[[Callable[[bytes], Printed]], None]:
-    def asked(prints: Callable[[bytes], Printed]) -> None:
+def test_what_the_controller_still_has_stands_where_accounting_prints_too_much() -> None:
+    with (
+        answering(printed(b"12 256\n", b"x" * 2 * MIB, b"")),
+        override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB),
+        gateway.look(CLUSTER, "plgalice", everybody=False) as looking,
+    ):
+        with pytest.raises(Malformed, match="sacct printed more than"):
+            looking.history([12], 60, [12])
+        assert looking.wait_statuses == {"12": 256}
+
+
+def within(verb: Callable[[], object]) -> Callable[[Answering], None]:
+    def asked(prints: Answering) -> None:
         with answering(prints):
             verb()
 
     return asked
 
 
-VERBS: dict[str, Callable[[Callable[[bytes], Printed]], None]] = {
+def _nobody(_told: object) -> None:
+    """Be told what became of submissions."""
+
+
+def settle() -> None:
+    submitting._settle([Settled(place(uuid.UUID(TOKEN)), Accepted(12, cluster), _nobody) for cluster in ("", "athena")])
+
+
+VERBS: dict[str, Callable[[Answering], object]] = {
     "submit": submit,
+    "settle": within(settle),
     "history": history,
     "queue": within(lambda: look(everybody=False)),
-    "lookup": within(lambda: gateway.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),
-    "describe": within(lambda: gateway.describe(CLUSTER, "plgalice", 12)),
+    "lookup": within(lambda: submitting.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),
+    "describe": within(lambda: submitting.describe(CLUSTER, "plgalice", 12)),
     "slurm_name": within(lambda: gateway.slurm_name(CLUSTER, "plgalice")),
     "cancel_elsewhere": within(lambda: gateway.cancel_elsewhere(CLUSTER, "plgalice", Accepted(12, "zeus"))),
     "cancel": within(lambda: gateway.cancel(CLUSTER, "plgalice", 12, 60)),
     "inspect": within(lambda: gateway.inspect(CLUSTER, "plgalice", 12, 60)),
+    "starts": within(lambda: gateway.starts(CLUSTER, "plgalice", 12, 60, earliest=1, hosts=True)),
     "ping": within(lambda: gateway.ping(CLUSTER, "plgalice")),
-    "tidy": within(lambda: gateway.tidy(CLUSTER, "plgalice")),
+    "tidy": within(lambda: submitting.tidy(CLUSTER, "plgalice")),
 }
 
 MARKER = b"<marker>"
@@ -130,17 +161,17 @@ pieces = st.sampled_from(
     + [LINE, LINE.replace(b"1795518919", b"9" * 20), b"JobId=12 JobName=x\n   StdOut=/a\n   SubmitTime=yesterday\n"]
     + [b"12 " + b"9" * 5_000 + b"\n", b"12|/" + TOKEN.encode() + b"/x\n", b"9" * 30 + b"|/" + TOKEN.encode() + b"/x\n"]
 )
-stream = st.one_of(st.lists(pieces, max_size=10).map(b"".join).map(lambda said: MARKER + b"\n" + said), st.binary())
+ended = st.sampled_from(
+    [b"", b"\n" + MARKER + b" 0 end\n", b"\n" + MARKER + b" 1 end\n", b"\n" + MARKER + b" 0 end\nmore"]
+)
+stream = st.one_of(st.builds(bytes.__add__, st.lists(pieces, max_size=10).map(b"".join), ended), st.binary())
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 @settings(max_examples=200, deadline=None)
-@given(stream, stream, st.sampled_from([0, 1, 255]))
+@given(stream, st.sampled_from([None, None, KILLED, 0, 1, 255]))
 def test_whatever_a_login_prints_nothing_but_a_cluster_error_leaves_the_gateway(
-    verb: Callable[[Any], None], out: bytes, err: bytes, status: int
+    verb: Callable[[Any], None], out: bytes, status: int | None
 ) -> None:
-    def prints(marker: bytes) -> Printed:
-        return out.replace(MARKER, marker), err.replace(MARKER, marker), status
-
     with suppress(ClusterError):
-        verb(prints)
+        verb(lambda marker: (out.replace(MARKER, marker), status))

@@ -1,15 +1,15 @@
 """Whatever a login prints and however files are called: reading it takes steps in proportion to its length, no more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import sbatch, shell, slurm, starts
-from clusters.errors import TimedOut
+from clusters import sbatch, shell, slurm, starts, submitting
+from clusters.agent import _Answer
 from clusters.filenames import Pattern, Template
-from clusters.gateway import _accepted_before
+from tests.pure.clusters.logins import answering, place, printed
 from tests.pure.clusters.steps import Bytes, Heard, Text, steps_of
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -38,7 +38,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "sbatch": lambda text: sbatch.parse_submission(TOKEN, found(text)),
     "sbatch's errors": lambda text: sbatch.parse_submission(TOKEN, [Heard(text.encode(), 1), *found(text, text)]),
     "sbatch's silence": lambda text: sbatch.parse_submission(TOKEN, found("", text, text, text)),
-    "whether a line names a job": lambda text: sbatch.names_a_job(Bytes(text.encode())),
     "other clusters": lambda text: sbatch.parse_lookup_elsewhere([TOKEN], found(text, text)),
     "a cluster's name": lambda text: sbatch.parse_name(found(text)),
     "scontrol": lambda text: sbatch.parse_new_job(12, found(text)),
@@ -46,7 +45,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "a trace": lambda text: sbatch.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),
     "what SLURM remembers": lambda text: sbatch.parse_lookup([TOKEN], found("", "", text, text), sbatch_is_over=True),
     "whether there is an id": lambda text: sbatch.may_name_a_job(Text(text)),
-    "an unfinished submission": lambda text: _accepted_before(TimedOut("", stdout=Bytes(text.encode()))),
+    "an unfinished submission": lambda text: submitting._running(place(), Bytes(text.encode())),
+    "the end of an answer": lambda text: _look_for_end(Bytes(text.encode())),
     "sections": lambda text: shell.sections(Bytes(text.encode()), MARKER),
     "an unfinished answer": lambda text: shell.without_markers(Bytes(text.encode()), MARKER),
     "a job's tasks": lambda text: starts.parse(12, found(text, text, text), 1),
@@ -59,6 +59,17 @@ READERS: dict[str, Callable[[str], object]] = {
 
 def _template(text: str) -> Template:
     return Template.of(Pattern.of(f"{text.replace('%', '%a')}x%a")) or pytest.fail("there is a placeholder")
+
+
+def _look_for_end(recent: bytes) -> None:
+    _Answer(MARKER, 0)._look_for_end(recent)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nobody_is_asked() -> Iterator[None]:
+    """A job that an unfinished submission has told is asked about."""
+    with answering(printed(b"")):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -93,14 +93,14 @@ def test_an_id_and_success_is_a_job(output: str) -> None:
 def test_behind_the_id_is_the_name_of_the_cluster_that_has_the_job(name: str) -> None:
     assert submission(f"12;{name}\n", 0) == sbatch.Accepted(12, name)
     assert looked_up(f"claimed\n12;{name}\n") == sbatch.Accepted(12, name)
-    assert sbatch.names_a_job(f"12;{name}".encode())
+    assert sbatch.accepted(f"12;{name}") == [sbatch.Accepted(12, name)]
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "-M", "$(id)", "a;b", "żeus", "x" * 65, "a\0"])
 def test_what_is_no_name_of_a_cluster_makes_no_job_of_a_number(name: str) -> None:
     with pytest.raises(Malformed):
         submission(f"12;{name}\n", 0)
-    assert not sbatch.names_a_job(f"12;{name}".encode())
+    assert sbatch.accepted(f"12;{name}") == []
 
 
 def without_id(own: str = "", everybody: str = "", *, statuses: tuple[int, int] = (0, 0)) -> object:

@@ -16,6 +16,12 @@ MARKER = "--0123456789abcdef0123456789abcdef--"
 QUOTABLE = "".join(sorted(set(string.printable) - set("'\\!\n\r\t\x0b\x0c")))
 
 
+def after_marker(stdout: bytes) -> bytes:
+    noise, found, answer = stdout.partition(f"{MARKER}\n".encode())
+    assert (noise, bool(found)) == (b"", True)
+    return answer
+
+
 @pytest.mark.parametrize("word", ["it's", "back\\slash", "history!", "two\nlines", "NUL\0", "bell\x07", "\x7f"])
 def test_a_word_that_some_shell_would_change_is_not_quoted(word: str) -> None:
     with pytest.raises(ValueError, match="cannot be quoted"):
@@ -27,30 +33,28 @@ def test_every_login_shell_passes_the_words_on_unchanged(login_shell: str) -> No
     assert shutil.which(login_shell), f"{login_shell} is missing: make up installs it"
     script = 'for word in "$@"; do echo "[$word]"; done'
     line = shell.script_line(script, [QUOTABLE, "", "$(id)", "`id`", "~", "*"], {"JS_TEST": "a=b"}, MARKER)
-    run = subprocess.run([login_shell, "-c", line], capture_output=True, check=True, text=True)
-    answer = shell.after_marker(run.stdout.encode(), MARKER)
-    assert answer is not None
-    assert answer.decode().splitlines() == [f"[{QUOTABLE}]", "[]", "[$(id)]", "[`id`]", "[~]", "[*]"]
-    assert shell.after_marker(run.stderr.encode(), MARKER) == b""
+    run = subprocess.run([login_shell, "-c", line], capture_output=True, check=True)
+    assert after_marker(run.stdout).decode().splitlines() == [f"[{QUOTABLE}]", "[]", "[$(id)]", "[`id`]", "[~]", "[*]"]
+    assert run.stderr == b""
 
 
 def test_the_environment_reaches_the_script() -> None:
     line = shell.script_line('echo "$JS_TEST"', [], {"JS_TEST": "a=b"}, MARKER)
     run = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=True)
-    assert shell.after_marker(run.stdout, MARKER) == b"a=b\n"
+    assert after_marker(run.stdout) == b"a=b\n"
 
 
-def test_what_start_up_files_print_before_the_marker_is_noise() -> None:
-    assert shell.after_marker(f"Welcome!\n1234\n{MARKER}\n99\n".encode(), MARKER) == b"99\n"
-
-
-def test_without_a_marker_there_is_no_answer() -> None:
-    assert shell.after_marker(b"This account is currently not available.\n", MARKER) is None
+def test_the_errors_of_a_script_go_nowhere() -> None:
+    line = shell.script_line("echo words >&2; nowhere", [], {}, MARKER)
+    run = subprocess.run(["/bin/sh", "-c", line], capture_output=True, check=False)
+    assert (after_marker(run.stdout), run.stderr, run.returncode) == (b"", b"", 127)
 
 
 @given(st.lists(st.tuples(st.binary(max_size=50), st.integers(0, 255)), max_size=4))
 def test_sections_are_what_the_commands_printed(commands: list[tuple[bytes, int]]) -> None:
     answer = b"".join(b"%s\n%s %d\n" % (output, MARKER.encode(), status) for output, status in commands)
+    assert [(s.output, s.status) for s in shell.sections(answer, MARKER)] == commands
+    answer = answer.removesuffix(b"\n") + b" end\n"
     assert [(s.output, s.status) for s in shell.sections(answer, MARKER)] == commands
 
 

@@ -1,4 +1,4 @@
-"""Scripts for the login node, and what SLURM has printed of jobs."""
+"""How an agent is started on the login node, and what SLURM has printed of jobs."""
 
 import datetime as dt
 import re
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from clusters import columns, scripts, shell, slurm
+from clusters import columns, remote, slurm
+from clusters.agent import Setting
 from clusters.errors import Failed
 from clusters.shell import Section
 
@@ -31,24 +32,18 @@ def history() -> dict[tuple[int, str | None], slurm.Record]:
     return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt")).records}
 
 
-SCRIPTS = [
-    name
-    for name in dir(scripts)
-    if name.isupper() and name not in {"DIRECTORY", "FIRST", "LONGEST_DIRECTORY", "STEERING"} and name[0] != "_"
-]
+def test_what_starts_an_agent_can_be_quoted_for_every_login_shell() -> None:
+    setting = Setting("/opt/slurm/bin", (("SLURM_CONF", "/etc/slurm.conf"), ("SQUEUE_USERS", "a b")))
+    line = setting.command("--0--")
+    assert line.startswith("exec '/usr/bin/env' 'SLURM_CONF=/etc/slurm.conf' 'SQUEUE_USERS=a b' '/bin/sh' '-c' '")
+    assert line.endswith("' '--0--' '/opt/slurm/bin' 'SLURM_CONF SQUEUE_USERS'")
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_each_script_can_be_quoted_for_every_login_shell(name: str) -> None:
-    assert shell.script_line(getattr(scripts, name), ["/usr/bin", "7"], {}, "--0--")
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_reckons_with_nothing_but_the_number_that_it_has_looked_at(name: str) -> None:
-    script = getattr(scripts, name)
-    assert not {"eval", "expr", "let", "source", "."} & set(script.replace(";", " ").split())
-    assert script.count("$((") == (name == "SUBMIT")
-    assert set(re.findall(r"(\S+) -(?:lt|le|gt|ge|eq|ne) (\S+)", script)) <= {('"$#"', f"{scripts._MANY}")}
+def test_an_agent_reckons_with_nothing_but_the_number_that_it_has_looked_at() -> None:
+    program = remote.program()
+    assert not {"eval", "expr", "let", "source", "."} & set(program.replace(";", " ").split())
+    assert "$((" not in program
+    assert set(re.findall(r"(\S+) -(?:lt|le|gt|ge|eq|ne) (\S+)", program)) <= {('"$#"', "256")}
 
 
 def test_every_recorded_line_is_read() -> None:

@@ -16,10 +16,10 @@ from typing import Any, cast
 import paramiko
 import pytest
 
-from clusters import files, scripts
+from clusters import files, sftpserver
 from clusters.errors import Failed, Malformed, Refused, TimedOut
 from clusters.files import Named, Wanted
-from clusters.session import Lease
+from clusters.session import Leased
 from clusters.ssh import Endpoint
 from clusters.transfer import Transfer
 from tests.pure.clusters.sftp_servers import PROGRAM
@@ -38,10 +38,10 @@ class Login:
     begun: list[str] = field(default_factory=list)
 
     @contextmanager
-    def lease(self, *_args: Any, **_options: Any) -> Iterator[Lease]:
+    def channel(self, *_args: Any, **_options: Any) -> Iterator[Leased]:
         channel = Channel(self)
         try:
-            yield Lease(cast("paramiko.Channel", channel), cast("Any", self))
+            yield Leased(cast("paramiko.Channel", channel), cast("Any", self))
         finally:
             channel.close()
 
@@ -60,10 +60,14 @@ class Channel:
     timeout: float = TIMEOUT
     shell: subprocess.Popen[bytes] | None = None
     closed: bool = False
+    combined: bool = False
     status_event: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.status_event.set()  # whoever asks for the status waits for it
+
+    def set_combine_stderr(self, combined: bool) -> None:
+        self.combined = combined
 
     def invoke_subsystem(self, name: str) -> None:
         if not self.login.subsystem:
@@ -77,7 +81,8 @@ class Channel:
         self.login.begun.append(name)
         self.shell = subprocess.Popen(
             ["/bin/bash", "-c", f"{self.login.start_up}\n{command}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            stderr=subprocess.STDOUT if self.combined else subprocess.DEVNULL,
         )  # fmt: skip
 
     def _stream(self, name: str) -> Any:
@@ -96,14 +101,8 @@ class Channel:
         assert self.shell
         return self.shell.wait()
 
-    def fileno(self) -> int:
-        return int(self._stream("stdout").fileno())
-
     def recv_ready(self) -> bool:
         return self._ready("stdout") and self._left("stdout")
-
-    def recv_stderr_ready(self) -> bool:
-        return self._ready("stderr") and self._left("stderr")
 
     def _left(self, name: str) -> bool:
         """Whether more is to be read of what is ready: also an end is."""
@@ -114,9 +113,6 @@ class Channel:
         if not self._ready("stdout", self.timeout):
             raise TimeoutError
         return os.read(self._stream("stdout").fileno(), size)
-
-    def recv_stderr(self, size: int) -> bytes:
-        return os.read(self._stream("stderr").fileno(), size)
 
     def settimeout(self, timeout: float) -> None:
         self.timeout = timeout
@@ -208,7 +204,7 @@ def test_a_download_goes_on_over_a_new_connection_in_this_way_too(
 
 
 def test_where_there_is_no_program_either_both_reasons_are_told(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scripts, "SFTP", scripts.SFTP.replace("/sftp-server", "/no-such-server"))
+    monkeypatch.setattr(sftpserver, "_PROGRAM", sftpserver._PROGRAM.replace("/sftp-server", "/no-such-server"))
     with pytest.raises(Failed, match=r"start-up files print.*has no sftp-server"):
         read(Login("echo Welcome"), output, monkeypatch)
 

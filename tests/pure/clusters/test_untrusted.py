@@ -4,18 +4,21 @@ import datetime as dt
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import models
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import gateway, sbatch, shell, slurm
+from clusters import gateway, sbatch, shell, slurm, submitting
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut
+from clusters.gateway import _Subject
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.shell import Section
 from jobs.models import Job
 from jobs.reading import read
+from tests.pure.clusters.logins import CLUSTER, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 MARKER = f"--{TOKEN}--"
@@ -215,10 +218,12 @@ def test_what_the_controller_says_of_a_new_job_is_bounded_or_malformed(
 
 
 @thorough
-@given(sections)
+@given(sections.filter(bool))
 def test_what_is_said_of_one_job_is_bounded_or_a_cluster_error(found: list[Section]) -> None:
     with suppress(ClusterError):
-        check_records(gateway._one(found))
+        [records] = gateway._sorted([_Subject(CLUSTER, "plgalice", 12, 60)], found)
+        assert {record.job for record in records} <= {12}
+        check_records(records)
 
 
 @thorough
@@ -234,9 +239,11 @@ def test_an_answer_has_sections_with_exit_statuses_or_is_malformed(noise: bytes,
 @given(output)
 @example(b"9" * 20 + b"\n")
 @example("٣\n".encode())
-def test_an_unfinished_submission_has_an_id_or_stays_open(printed: bytes) -> None:
-    with suppress(TimedOut):
-        check_outcome(gateway._accepted_before(TimedOut("no answer", stdout=printed)))
+def test_an_unfinished_submission_has_an_id_or_stays_open(said: bytes) -> None:
+    with answering(printed(f"JobId=12 Comment={TOKEN}\n".encode())):
+        running = submitting._running(place(UUID(TOKEN)), said)
+    if running:
+        check_outcome(running.outcome)
 
 
 @pytest.mark.parametrize("kind", [Failed, Malformed, Refused, TimedOut, Interrupted])
