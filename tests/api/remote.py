@@ -38,7 +38,8 @@ class Remote:
         return [request for request in self.requests if request.verb == verb]
 
     @contextmanager
-    def _agent(self, _cluster: Cluster, account: str) -> Iterator["_Agent"]:
+    def _agent(self, _cluster: Cluster, account: str, *, patience: float | None = None) -> Iterator["_Agent"]:
+        assert patience is None
         yield _Agent(self, account)
 
     def answer(self, account: str, request: Request) -> Reply:

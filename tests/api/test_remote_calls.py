@@ -16,6 +16,7 @@ from clusters import gateway, pool, ssh, submitting
 from clusters.calls import call
 from clusters.errors import TimedOut
 from clusters.files import Named, Wanted
+from clusters.gateway import Look
 from clusters.models import Cluster
 from clusters.sbatch import Accepted
 from clusters.submitting import Place
@@ -93,13 +94,15 @@ def test_a_verb_gives_the_connection_back_before_it_waits(zeus: Cluster, asked: 
     assert Cluster.objects.count() == 1
     assert holds_a_connection()
     with ExitStack() as stack, pytest.raises(TimedOut):
-        begin(stack, verbs()[name](*ARGUMENTS[name](zeus), **OPTIONS.get(name, {})))
+        ask(stack, verbs()[name](*ARGUMENTS[name](zeus), **OPTIONS.get(name, {})))
     assert asked == [False]
 
 
-def begin(stack: ExitStack, answer: AbstractContextManager[object]) -> None:
-    """Enter what a verb has returned that asks only then."""
-    stack.enter_context(answer)
+def ask(stack: ExitStack, answer: AbstractContextManager[object]) -> None:
+    """Enter what a verb has returned that asks only then, or later."""
+    entered = stack.enter_context(answer)
+    assert isinstance(entered, Look)
+    entered.queue()
 
 
 @pytest.fixture

@@ -336,11 +336,12 @@ def test_a_submission_whose_time_is_over_tells_what_sbatch_has_printed(programs:
 def test_submissions_that_take_long_in_all_channels_do_not_wait_for_each_other(programs: Programs) -> None:
     programs.write("sbatch", f"sleep 1.5; echo {JOB}")
     cluster = programs.cluster(zeus(channels=2))
+    cluster.command_timeout = 3 * int(LONG)
     places = [Place(cluster, ACCOUNT, uuid.uuid4()) for _ in range(2)]
     with ThreadPoolExecutor(2) as threads:
-        made = list(threads.map(lambda place: submitting.submit(place, "", "#!/bin/sh\n").outcome, places))
+        made = [threads.submit(submitting.submit, place, "", "#!/bin/sh\n") for place in places]
+        assert [future.result(LONG).outcome for future in made] == [Accepted(int(JOB))] * 2
     submitting._settle([Settled(place, None, _nobody) for place in places])
-    assert made == [Accepted(int(JOB))] * 2
 
 
 def test_settling_many_submissions_is_one_request_and_prepares_the_next_ones(
