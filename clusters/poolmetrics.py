@@ -8,7 +8,7 @@ CALLERS = Gauge("submitter_ssh_callers", "Callers at work or waiting", multiproc
 STANDBY = Gauge("submitter_ssh_standby", "Agents that wait for a request", multiprocess_mode="livesum")
 WAITS = Histogram(
     "submitter_ssh_wait_seconds",
-    "How long callers waited for a place on their account's session",
+    "How long callers waited for an agent or a channel",
     buckets=[0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 10, 30],
 )
 

@@ -61,10 +61,9 @@ class Stream:
                 self._channel.close()
                 raise Malformed(f"the login prints without end: more than {_MOST_NOISE} bytes that are no answer")
         words = shell.decoded(self._noise).replace(self._marker.decode().strip(), "").strip()
-        raise Refused(
-            f"the account's shell ended before it ran a command, perhaps by a start-up file: with "
-            f"{self.exit_status(timeout)} and the words {words!r}"
-        )
+        status = self.exit_status(timeout)
+        how = "was ended by a signal" if status is None else f"ended with {status}"
+        raise Refused(f"the account's shell {how} before it ran a command, perhaps by a start-up file: {words!r}")
 
     def send(self, data: bytes, timeout: float) -> None:
         """Write `data` to the command's standard input. One that has ended does not read it: its answer says why."""

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 T = TypeVar("T")
 
@@ -119,3 +122,22 @@ def stopped(process: str, *, ready: Callable[[], bool]) -> Iterator[None]:
     finally:
         supervisor("start", process)
         eventually(ready, f"{process} is back")
+
+
+@contextmanager
+def environment(cluster: Cluster, **variables: str) -> Iterator[None]:
+    """Have an operator set `variables` for a cluster meanwhile."""
+    change = "UPDATE clusters_cluster SET environment = environment {} WHERE name = %s"
+    with psycopg.connect(variable("DATABASE_URL"), autocommit=True) as database:
+        database.execute(change.format("|| %s"), (Jsonb(variables), cluster.host))
+        try:
+            yield
+        finally:
+            database.execute(change.format("- %s::text[]"), (list(variables), cluster.host))
+
+
+@contextmanager
+def new_agents(cluster: Cluster) -> Iterator[None]:
+    """Have everybody's agents on `cluster` started anew meanwhile: one that runs has read its start-up files before."""
+    with environment(cluster, LIVE_TEST=uuid.uuid4().hex):
+        yield

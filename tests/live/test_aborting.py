@@ -1,16 +1,14 @@
 """Abort and delete: twice, late, and of a job that SLURM does not know."""
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from tests.live.caller import Caller, Job
 from tests.live.contract import error
-from tests.live.ground import Cluster, eventually, variable
+from tests.live.ground import Cluster, environment, eventually, variable
 
 ABORT = {"action": "abort"}
 NEVER_GIVEN = 90_000_000  # SLURM's ids of the sandbox are far below
@@ -59,18 +57,6 @@ def test_a_deleted_job_is_followed_to_its_end_in_the_registry(
 
     assert told()[0] == "ABORTED"
     eventually(lambda: told() == ("ABORTED", True), "accounting has told the end of it", seconds=60)
-
-
-@contextmanager
-def environment(cluster: Cluster, **variables: str) -> Iterator[None]:
-    """Have an operator set `variables` for a cluster meanwhile."""
-    change = "UPDATE clusters_cluster SET environment = environment {} WHERE name = %s"
-    with psycopg.connect(variable("DATABASE_URL"), autocommit=True) as database:
-        database.execute(change.format("|| %s"), (Jsonb(variables), cluster.host))
-        try:
-            yield
-        finally:
-            database.execute(change.format("- %s::text[]"), (list(variables), cluster.host))
 
 
 def test_a_job_that_scancel_leaves_alone_is_neither_aborted_nor_deleted(alice: Caller, cluster: Cluster) -> None:

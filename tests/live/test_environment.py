@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.accounts import POLLER
 from tests.live.caller import Caller, Job
-from tests.live.ground import Cluster, eventually, variable
+from tests.live.ground import Cluster, eventually, new_agents, variable
 
 EXPORTED = {
     "choices": {
@@ -72,6 +72,7 @@ def jobs(trial: Trial) -> Iterator[list[Job]]:
     with ExitStack() as stack:
         for one in (account, POLLER):
             stack.enter_context(exporting(one, exported))
+        stack.enter_context(new_agents(cluster))
         yield submitted
 
 
@@ -126,11 +127,8 @@ def test_a_job_has_what_its_owner_exports(alice: Caller, zeus: Cluster) -> None:
     values = EXPORTED["choices"] | EXPORTED["forms"]
     expected = {f"{name}={value}" for name, value in values.items()}
 
-    def written() -> list[str] | None:
-        """Return a job's environment, once it is none whose script had waited for it since before."""
-        lines = alice.written(alice.submit(zeus, "env -0 | tr '\\0' '\\n'; echo", "sleep 1")).splitlines()
-        return lines if expected <= set(lines) else None
-
-    with exporting("plgalice", values):
-        lines = eventually(written, "a job has what its owner exports")
-    assert not [line for line in lines if line.startswith("_js")]
+    with exporting("plgalice", values), new_agents(zeus):
+        job = alice.submit(zeus, "env -0 | tr '\\0' '\\n'; echo", "sleep 1")
+    lines = alice.written(job).splitlines()
+    assert expected - set(lines) == set()
+    assert not [line for line in lines if line.startswith("js_")]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed
-from clusters.sbatch import Accepted, Rejected
+from clusters.gateway import _Subject
+from clusters.sbatch import Accepted, NewJob, Rejected
 from clusters.submitting import Settled, Submitted
-from tests.pure.clusters.logins import CLUSTER, KILLED, Answering, answering, place, printed
+from tests.pure.clusters.logins import CLUSTER, KILLED, Answering, Printed, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 LINE = b"12|plgalice|RUNNING|1795518919|1795518919|N/A|0:01|1|1|n1|None\n"
@@ -70,6 +71,75 @@ def test_what_is_told_of_one_job_has_the_room_of_an_account() -> None:
     ):
         with answering(prints), pytest.raises(Malformed, match="more than 1048576 bytes"):
             ask()
+
+
+def subjects(*jobs: int) -> list[_Subject]:
+    return [_Subject(CLUSTER, "plgalice", job, 60) for job in jobs]
+
+
+WORDS_OF_ONE = b"scancel: error: Kill job error on job id 13: Invalid job id specified"
+WORDS_OF_ALL = b"scancel: error: Unable to contact slurm controller (connect failure)"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (WORDS_OF_ONE, [False, True, False]),
+        (WORDS_OF_ALL, [True, True, True]),
+        (WORDS_OF_ONE + b"\n" + WORDS_OF_ALL, [True, True, True]),
+        (b"", [True, True, True]),
+    ],
+)
+def test_what_scancel_says_of_one_job_is_not_told_to_who_cancels_another(words: bytes, told: list[bool]) -> None:
+    with answering(printed(words, LINE + LINE.replace(b"12|", b"130|"), b"", statuses=[1])):
+        made = gateway._cancel(subjects(12, 13, 130))
+    assert [bool(cancellation.complaint) for cancellation in made] == told
+    assert [len(cancellation.records) for cancellation in made] == [1, 0, 1]
+    assert made[1].complaint == f"scancel ended with 1: {words.decode()}"
+
+
+@override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
+def test_jobs_that_have_no_room_in_one_answer_are_asked_about_alone() -> None:
+    def prints(marker: bytes) -> Printed:
+        [ids] = [line.split()[-1] for line in asked.channels[-1].sent[-1].splitlines()]
+        jobs = [int(job) for job in ids.split(b",")]
+        lines = [
+            LINE.replace(b"12|", b"%d_%d|" % (job, task))
+            for job in jobs
+            for task in range(20_000 * (job == 14) or 5_000)
+        ]
+        return printed(b"".join(lines))(marker)
+
+    with answering(prints) as asked:
+        told = gateway._or_alone(gateway._inspect)(subjects(12, 13, 14, 15))
+    assert [len(each) if isinstance(each, list) else type(each) for each in told] == [5_000, 5_000, Malformed, 5_000]
+    assert len(asked.channels) == 5
+
+
+def test_what_is_settled_is_told_together_and_leaves_directories_for_submissions_to_come() -> None:
+    told: list[object] = []
+    one, other, refused = place(), place(), place()
+    settled = [Settled(one, Accepted(12), told.extend), Settled(other, Accepted(13), told.extend)]
+    with answering(printed(b"JobId=12 JobName=x\n   StdErr=/e\n   StdOut=/o\n")) as asked:
+        submitting._settle([*settled, Settled(refused, None, told.extend)])
+    assert told == [(one, NewJob("/o", "/e", None, is_array=False)), (other, None), (refused, None)]
+    assert len(set(asked.tokens)) == 3
+    [request] = [channel.sent[-1].decode() for channel in asked.channels]
+    tokens = [",".join(token.hex for token in some) for some in ([one.token, other.token, refused.token], asked.tokens)]
+    assert request == f"settle 12,13 {tokens[0]} {tokens[1]}\n"
+
+
+def test_where_the_cluster_cannot_be_asked_nothing_is_told_and_no_directory_is_expected() -> None:
+    told: list[object] = []
+    with answering(lambda _marker: (b"", 1)) as asked:
+        submitting._settle([Settled(place(), Accepted(12), told.extend)])
+    assert (told, asked.tokens) == ([], [])
+
+
+def test_at_most_so_many_are_settled_in_one_request() -> None:
+    with answering(printed(b"")) as asked:
+        submitting._settle_later([Settled(place(), None, _nobody) for _ in range(40)])
+    assert [channel.sent[-1].split()[2].count(b",") + 1 for channel in asked.channels] == [32, 8]
 
 
 def submit(prints: Answering) -> Submitted:

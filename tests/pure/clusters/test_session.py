@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from clusters import session as sessions
+from clusters import ssh
 from clusters.agent import Setting
 from clusters.errors import ClusterError, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
+from clusters.pool import Pool
 from clusters.remote import Request
 from clusters.session import Limits, Session
 from clusters.ssh import Endpoint
@@ -115,7 +117,7 @@ def test_a_login_shell_that_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         return channel
 
     session = Login(ended).session(monkeypatch)
-    with pytest.raises(Refused, match="with 7 and the words 'closed today'"):
+    with pytest.raises(Refused, match="ended with 7 before it ran a command.*'closed today'"):
         ask(session)
     assert is_empty(session)
 
@@ -254,3 +256,45 @@ def test_a_connection_that_fell_silent_is_used_no_more(monkeypatch: pytest.Monke
     assert ask(session) == "zeus"
     assert (len(login.connections), login.connections[0].closed) == (2, True)
     assert is_empty(session)
+
+
+def test_a_session_that_was_closed_while_it_was_renewed_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = Login()
+    monkeypatch.setattr(sessions, "Connection", login.connect)
+    pool = Pool(Limits(lifetime=100), login)
+    with pool.agent(NODE, "plgalice", Setting(), timeout=1) as lent:
+        lent.ask(NAME, timeout=5)
+    login.connections[0].age = 80
+    login.during = pool.close
+    [session] = pool._sessions.values()
+    pool._renew((NODE, "plgalice"), session, Setting())
+    assert [connection.closed for connection in login.connections] == [True, True]
+    assert is_empty(session)
+
+
+@dataclass
+class Transport:
+    """An SSH transport to a login whose shell prints what `channel` does."""
+
+    channel: Channel
+
+    def open_session(self, timeout: float) -> Channel:
+        assert timeout > 0
+        return self.channel
+
+    def is_active(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self.channel.close()
+
+
+@pytest.mark.parametrize("begins", [endless, lambda _marker: b""], ids=["endless", "silent"])
+def test_a_login_that_comes_to_no_command_is_unresponsive(
+    monkeypatch: pytest.MonkeyPatch, begins: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(ssh, "_handshake", lambda _endpoint: Transport(Channel(printed(b""), begins)))
+    monkeypatch.setattr(ssh, "_check_host_key", lambda *_: None)
+    monkeypatch.setattr(ssh, "_log_in", lambda *_: None)
+    with pytest.raises(Unresponsive, match="the login of plgalice runs no command"):
+        ssh.Connection(NODE, "plgalice")

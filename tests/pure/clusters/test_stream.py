@@ -99,7 +99,7 @@ def test_a_line_that_is_like_the_end_in_part_is_none() -> None:
 
 
 def test_of_endless_noise_the_end_is_told() -> None:
-    with pytest.raises(Refused, match="with 3 and the words") as refused:
+    with pytest.raises(Refused, match="ended with 3 before it ran a command") as refused:
         stream(Printing(b"noise" * 10_000 + b"last words", 999)).begin(5)
     assert "last words" in str(refused.value)
     assert len(str(refused.value)) < _NOISE + 200
