@@ -3,6 +3,10 @@
 SANDBOX := sandbox/bootstrap.sh
 BIN := .local/venv/bin
 PYTHON_SOURCES := .ci/dependencies.py manage.py submitter jobs clusters proxyauth audit sandbox tests
+SHELL_SOURCES := $(wildcard deploy/*.sh sandbox/*.sh tests/recorded/*.sh)
+# One program (clusters/remote/__init__.py): what one of its files defines, another uses.
+AGENT_SOURCES := $(wildcard clusters/remote/*.sh)
+SHFMT := shfmt --language-dialect posix --indent 4
 # Each recipe line that runs the project's Python needs to find the sandbox.
 WITH_SANDBOX := . .local/sandbox.env &&
 
@@ -51,6 +55,9 @@ lint: venv  ## Style, types and floors; needs no root and no sandbox
 	$(BIN)/ruff format --check .
 	$(NOWHERE) $(BIN)/mypy $(PYTHON_SOURCES)
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck $(SHELL_SOURCES)
+	cat $(AGENT_SOURCES) | $(BIN)/shellcheck --shell sh -
+	$(BIN)/$(SHFMT) --diff $(SHELL_SOURCES) $(AGENT_SOURCES)
 
 audit: venv  ## Known vulnerabilities of the pinned dependencies, or why nobody could be asked
 	$(BIN)/python .ci/dependencies.py
@@ -58,6 +65,7 @@ audit: venv  ## Known vulnerabilities of the pinned dependencies, or why nobody 
 fmt: venv  ## Bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/$(SHFMT) --write $(SHELL_SOURCES) $(AGENT_SOURCES)
 
 lock:  ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
 	uv pip compile -q --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt

@@ -16,11 +16,13 @@ works() { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip, venv
 
 if [ "$1" != venv ]; then
     [ "$(id -u)" = 0 ] || refuse "you are not root"
+    # shellcheck disable=SC2015 # `refuse` is for whichever of the two fails
     [ -e /etc/debian_version ] && command -v apt-get >/dev/null || refuse "this is not Debian"
 fi
 
 # Always the system's Python: one below a private home could not be read by the accounts that run the service.
 if ! works; then
+    # shellcheck disable=SC2015 # as above
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || refuse "/usr/bin/python3 lacks the venv module"
     echo "Installing python3 and python3-venv"
     apt-get update -qq

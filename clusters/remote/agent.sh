@@ -44,6 +44,7 @@ js_unsteered "$2"
 # Runs the program $1 of SLURM's with the arguments after it, without the variables that steer. Times are told as
 # epochs, since SLURM's own carry no zone; the numbers of an array's pending tasks are not cut to 64 characters.
 js_ask() (
+    # shellcheck disable=SC2086 # names between blanks
     unset -v $js_unset
     SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0
     export SLURM_TIME_FORMAT SLURM_BITSTR_LEN
@@ -72,7 +73,7 @@ js_apart() {
 
 # Sets js_list to the members of $1, a list with commas, with a blank before each.
 js_split() {
-    js_list= js_rest=$1,
+    js_list='' js_rest=$1,
     while [ -n "$js_rest" ]; do
         js_list="$js_list ${js_rest%%,*}"
         js_rest=${js_rest#*,}

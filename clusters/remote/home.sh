@@ -6,8 +6,10 @@
 verb_settle() {
     js_last js_show_all "${1#-}"
     js_split "${2#-}"
+    # shellcheck disable=SC2086 # tokens between blanks
     js_remove $js_list
     js_split "${3#-}"
+    # shellcheck disable=SC2086 # as above
     js_prepare $js_list
 }
 

@@ -23,6 +23,7 @@ verb_queue() {
 # eligible. sacct -D tells every record of an id.
 verb_history() {
     js_read_text "$2"
+    # shellcheck disable=SC2059 # the form is %b or %s
     js_text=$(printf "$js_form" "$js_text")
     js_section js_exit_codes "${js_text%%"$js_newline"*}"
     js_apart js_sacct -D -S "now-$1seconds" -j "${js_text#*"$js_newline"}"
@@ -40,6 +41,7 @@ verb_inspect() {
 # cancel SINCE ACCOUNT IDS: the same after cancelling the jobs. The first section is scancel's.
 verb_cancel() {
     js_split "$3"
+    # shellcheck disable=SC2086 # ids between blanks
     js_section js_ask scancel -Q $js_list
     js_of "$@"
 }

@@ -34,6 +34,7 @@ verb_submit() {
         js_sbatch_ended "$?"
     else
         # There is no room for a file anywhere: SLURM does not learn the token, and the job cannot be found by it.
+        # shellcheck disable=SC2059 # the form is %b or %s
         js_said=$(printf "$js_form" "$js_text" | timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable 2>&1)
         js_status=$?
         js_said=$js_said$js_newline
@@ -42,9 +43,9 @@ verb_submit() {
 }
 
 js_enter() {
-    cd
+    cd || :
     case $js_directory in /*) ;; *) js_directory=$PWD/$js_directory ;; esac
-    cd -- "$js_directory"
+    cd -- "$js_directory" || return
 }
 
 js_complain() {
@@ -67,6 +68,7 @@ js_claim() {
 
 # Writes the script into its directory, where there is to be room for what sbatch says as well.
 js_keep() {
+    # shellcheck disable=SC2059 # the form is %b or %s
     printf "$js_form" "$js_text" >"$js_at/job.sh" && printf '' >"$js_at/answer" && printf '' >"$js_at/error"
 }
 
@@ -81,9 +83,9 @@ js_keep_elsewhere() {
 # without would take another process; a file in its place, where no pipe can be made, has no bound. Leaves the first line
 # in js_id, and something in js_more if that was not all.
 js_sbatch() {
-    js_id= js_more= js_count=
+    js_id='' js_more='' js_count=''
     if ! js_make_pipe; then
-        js_more=more
+        js_more='more'
         timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$js_at/job.sh" >"$js_at/answer" 2>"$js_at/error" </dev/null
         return
     fi
@@ -95,7 +97,7 @@ js_sbatch() {
 js_note() {
     IFS= read -r js_id || {
         printf %s "$js_id"
-        js_id= js_more=more
+        js_id='' js_more='more'
         return
     }
     printf '%s\n' "$js_id"
@@ -152,14 +154,14 @@ js_sbatch_ended() {
 
 # Takes the last id from the whole lines of js_said: `ID` or `ID;CLUSTER`.
 js_find_id() {
-    js_id= js_cluster= js_rest=$js_said
+    js_id='' js_cluster='' js_rest=$js_said
     while :; do
         case $js_rest in *"$js_newline"*) ;; *) return ;; esac
         js_line=${js_rest%%"$js_newline"*}
         js_rest=${js_rest#*"$js_newline"}
         case $js_line in
         [0-9]*\;*) js_id=${js_line%%;*} js_cluster=${js_line#*;} ;;
-        [0-9]*) js_id=$js_line js_cluster= ;;
+        [0-9]*) js_id=$js_line js_cluster='' ;;
         esac
     done
 }
@@ -173,6 +175,7 @@ js_show() {
 js_with_token() {
     printf '\n'
     {
+        # shellcheck disable=SC2086 # one option with its argument
         js_ask squeue -t all -o '%i|%o' $1 -u "$js_user" 2>&1 </dev/null
         printf '\n%s %s%s\n' "$js_marker" "$?" "$2"
     } | LC_ALL=C grep -e "/$js_token/" -e '^CLUSTER: ' -e "^$js_marker "
@@ -191,4 +194,3 @@ verb_progress() {
 verb_describe() {
     js_last js_show "$1" "${2#-}"
 }
-

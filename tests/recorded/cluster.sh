@@ -17,16 +17,17 @@ if [ "${1:-}" != inside ]; then
         script=$release
         [ -e "/usr/share/debootstrap/scripts/$release" ] || script=sid
         debootstrap --variant=minbase "$release" "$root" "$mirror" "$script" >&2
-        printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"
+        printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
         chmod +x "$root/usr/sbin/policy-rc.d"
         packages="slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins munge"
         # What speaks to MariaDB became a package of its own.
-        chroot "$root" apt-cache show slurm-wlm-mysql-plugin > /dev/null 2>&1 && packages="$packages slurm-wlm-mysql-plugin"
-        # shellcheck disable=SC2086 - names
+        chroot "$root" apt-cache show slurm-wlm-mysql-plugin >/dev/null 2>&1 && packages="$packages slurm-wlm-mysql-plugin"
+        # shellcheck disable=SC2086 # names between blanks
         DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -y --no-install-recommends $packages >&2
     fi
     unshare --net --pid --mount --uts --fork --kill-child "$0" inside "$root" "$lines" &
     # It pays no heed to TERM itself.
+    # shellcheck disable=SC2064 # the process that has just been started
     trap "kill -KILL $!" INT TERM EXIT
     wait
     exit
@@ -35,30 +36,42 @@ fi
 root=$2 lines=$3
 here=/cluster
 in="chroot $root"
-as() { user=$1; shift; chroot --userspec="$user" "$root" env SLURM_CONF=$here/slurm.conf "$@"; }
-until_it_works() { for _ in $(seq 100); do "$@" > /dev/null 2>&1 && return; sleep 0.2; done; echo "never worked: $*" >&2; exit 1; }
+as() {
+    user=$1
+    shift
+    chroot --userspec="$user" "$root" env SLURM_CONF=$here/slurm.conf "$@"
+}
+until_it_works() {
+    for _ in $(seq 100); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.2
+    done
+    echo "never worked: $*" >&2
+    exit 1
+}
 
 # A network of its own has no way out, and every port is free.
 ip link set lo up
-ip address add 192.0.2.1/32 dev lo  # or names would not be looked up: a machine with loopback only has no address
+ip address add 192.0.2.1/32 dev lo # or names would not be looked up: a machine with loopback only has no address
 hostname node
-printf '127.0.0.1 node localhost\n' > "$root/etc/hosts"
+printf '127.0.0.1 node localhost\n' >"$root/etc/hosts"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 
 rm -rf "$root$here"
 mkdir -p "$root$here/state" "$root$here/spool" "$root/run/munge"
-for user in plgalice plgbob plgpoll; do $in id $user > /dev/null 2>&1 || $in useradd --create-home --shell /bin/bash $user; done
+for user in plgalice plgbob plgpoll; do $in id $user >/dev/null 2>&1 || $in useradd --create-home --shell /bin/bash $user; done
 $in chown slurm: $here/state
 $in chown munge: /run/munge
 
 # Neither cgroups nor systemd: 22.05 wants a plugin that does nothing until it is asked to, later ones know none at all.
+# shellcheck disable=SC2016 # dpkg-query fills it in
 case $($in dpkg-query -W -f '${Version}' slurmctld) in
-    2[01].*) rm -f "$root$here/cgroup.conf";;
-    22.*) echo CgroupPlugin=cgroup/v1 > "$root$here/cgroup.conf";;
-    *) echo CgroupPlugin=disabled > "$root$here/cgroup.conf";;
+2[01].*) rm -f "$root$here/cgroup.conf" ;;
+22.*) echo CgroupPlugin=cgroup/v1 >"$root$here/cgroup.conf" ;;
+*) echo CgroupPlugin=disabled >"$root$here/cgroup.conf" ;;
 esac
-cat > "$root$here/slurm.conf" <<END
+cat >"$root$here/slurm.conf" <<END
 ClusterName=recorded
 SlurmctldHost=node(127.0.0.1)
 SlurmUser=slurm
@@ -89,7 +102,7 @@ PartitionName=plgrid Nodes=ALL Default=YES DefaultTime=01:00:00 MaxTime=3-00:00:
 PartitionName=urgent Nodes=ALL PriorityTier=9 State=UP
 $lines
 END
-cat > "$root$here/slurmdbd.conf" <<END
+cat >"$root$here/slurmdbd.conf" <<END
 AuthType=auth/munge
 CommunicationParameters=NoInAddrAny
 DbdHost=node
@@ -109,26 +122,27 @@ $in chown slurm: $here/slurmdbd.conf
 data=$root$here/mariadb
 mkdir -p "$data"
 chown mysql: "$data"
-mariadb-install-db --no-defaults --datadir="$data" --user=mysql --skip-test-db > /dev/null 2>&1
+mariadb-install-db --no-defaults --datadir="$data" --user=mysql --skip-test-db >/dev/null 2>&1
 mariadbd --no-defaults --datadir="$data" --user=mysql --socket="$data/socket" --bind-address=127.0.0.1 \
-    --innodb-lock-wait-timeout=900 > "$root$here/mariadb.log" 2>&1 &
+    --innodb-lock-wait-timeout=900 >"$root$here/mariadb.log" 2>&1 &
 until_it_works mariadb-admin --no-defaults --socket="$data/socket" ping
 mariadb --no-defaults --socket="$data/socket" <<END
 create database slurm; create user slurm@'127.0.0.1' identified by 'slurm'; grant all on slurm.* to slurm@'127.0.0.1';
 END
 
-chroot --userspec=munge "$root" munged --foreground > "$root$here/munged.log" 2>&1 &
+chroot --userspec=munge "$root" munged --foreground >"$root$here/munged.log" 2>&1 &
+# shellcheck disable=SC2086 # a command with its argument
 until_it_works $in munge --no-input
-as slurm slurmdbd -D > "$root$here/slurmdbd.log" 2>&1 &
+as slurm slurmdbd -D >"$root$here/slurmdbd.log" 2>&1 &
 until_it_works as root sacctmgr -n show cluster
-as root sacctmgr -i add cluster recorded > /dev/null
-as root sacctmgr -i add account plgtest description=test organization=test > /dev/null
-for user in plgalice plgbob plgpoll; do as root sacctmgr -i add user $user account=plgtest > /dev/null; done
-as root sacctmgr -i modify user plgpoll set adminlevel=Operator > /dev/null
-as slurm slurmctld -D > "$root$here/slurmctld.log" 2>&1 &
+as root sacctmgr -i add cluster recorded >/dev/null
+as root sacctmgr -i add account plgtest description=test organization=test >/dev/null
+for user in plgalice plgbob plgpoll; do as root sacctmgr -i add user $user account=plgtest >/dev/null; done
+as root sacctmgr -i modify user plgpoll set adminlevel=Operator >/dev/null
+as slurm slurmctld -D >"$root$here/slurmctld.log" 2>&1 &
 until_it_works as root scontrol ping
-for node in n1 n2 n3; do as root slurmd -D -N $node > "$root$here/slurmd-$node.log" 2>&1 & done
+for node in n1 n2 n3; do as root slurmd -D -N $node >"$root$here/slurmd-$node.log" 2>&1 & done
 until_it_works sh -c "$in env SLURM_CONF=$here/slurm.conf sinfo -h -t idle -o %D | grep -qx 3"
-read -r pid _ < /proc/self/stat  # this process as it is called outside, whose /proc this still is
+read -r pid _ </proc/self/stat # this process as it is called outside, whose /proc this still is
 echo "ready $pid"
 wait
