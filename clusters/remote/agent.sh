@@ -17,6 +17,8 @@ js_pipe=
 
 # A submission that has begun goes on when the connection is lost.
 trap '' HUP PIPE
+# Whichever way the agent ends, its pipe goes (`js_make_pipe`).
+trap '[ -z "$js_pipe" ] || rm -f "$js_pipe"' EXIT
 
 # The variables by which squeue, sacct, scancel, scontrol and sinfo choose what they ask, tell or do: those of their
 # manual pages and sources, and what options without one would be called. What start-up files have exported for the
@@ -103,5 +105,4 @@ js_serve() {
         command -v "verb_$js_verb" >/dev/null || exit 64
         "verb_$js_verb" "$js_1" "$js_2" "$js_3" "$js_4"
     done
-    [ -z "$js_pipe" ] || rm -f "$js_pipe"
 }

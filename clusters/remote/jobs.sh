@@ -24,13 +24,18 @@ verb_queue() {
 verb_history() {
     js_read_text "$2"
     # shellcheck disable=SC2059 # the form is %b or %s
-    js_text=$(printf "$js_form" "$js_text")
+    js_text=$(printf "$js_form." "$js_text") || exit 70
+    js_text=${js_text%.}
     js_section js_exit_codes "${js_text%%"$js_newline"*}"
-    js_apart js_sacct -D -S "now-$1seconds" -j "${js_text#*"$js_newline"}"
+    js_apart js_records "$1" "${js_text#*"$js_newline"}"
 }
 
 js_exit_codes() {
     [ -z "$1" ] || js_ask squeue -h -t all -j "$1" -O JobArrayID:40,exit_code:20 2>/dev/null
+}
+
+js_records() {
+    [ -z "$2" ] || js_sacct -D -S "now-$1seconds" -j "$2"
 }
 
 # inspect SINCE ACCOUNT IDS: what squeue says of jobs; then what sacct says of those that squeue does not know.
@@ -47,6 +52,8 @@ verb_cancel() {
 }
 
 # squeue filters by one job or by one user in the controller, and by anything else only when all have been sent.
+# mksh has no printf of its own, and a program takes no argument of more than 128 KiB: an answer that lacks a section
+# would say something else, so the agent ends.
 js_of() {
     case $3 in
     *,*) js_rows=$(js_squeue -u "$2" -j "$3" 2>&1 </dev/null) ;;
@@ -62,10 +69,10 @@ js_of() {
         esac
     done
     if [ -n "$js_unknown" ]; then
-        printf '%s\n\n%s %s\n' "$js_rows" "$js_marker" "$js_status"
+        printf '%s\n\n%s %s\n' "$js_rows" "$js_marker" "$js_status" || exit 70
         js_last js_sacct -S "now-$1seconds" -j "${js_unknown#,}"
     else
-        printf '%s\n\n%s %s end\n' "$js_rows" "$js_marker" "$js_status"
+        printf '%s\n\n%s %s end\n' "$js_rows" "$js_marker" "$js_status" || exit 70
     fi
 }
 

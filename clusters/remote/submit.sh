@@ -34,8 +34,7 @@ verb_submit() {
         js_sbatch_ended "$?"
     else
         # There is no room for a file anywhere: SLURM does not learn the token, and the job cannot be found by it.
-        # shellcheck disable=SC2059 # the form is %b or %s
-        js_said=$(printf "$js_form" "$js_text" | timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable 2>&1)
+        js_said=$(js_script | timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable 2>&1)
         js_status=$?
         js_said=$js_said$js_newline
         js_sbatch_ended "$js_status"
@@ -68,14 +67,22 @@ js_claim() {
 
 # Writes the script into its directory, where there is to be room for what sbatch says as well.
 js_keep() {
-    # shellcheck disable=SC2059 # the form is %b or %s
-    printf "$js_form" "$js_text" >"$js_at/job.sh" && printf '' >"$js_at/answer" && printf '' >"$js_at/error"
+    js_script >"$js_at/job.sh" && printf '' >"$js_at/answer" && printf '' >"$js_at/error"
 }
 
 # The same where the home takes no file.
 js_keep_elsewhere() {
     js_at=${TMPDIR:-/tmp}/$js_token
     mkdir -m 700 "$js_at" && js_keep
+}
+
+# Prints the script. zsh's printf writes a part and ends with 0 where a disk is full; `cat` does not.
+# shellcheck disable=SC2059 # the form is %b or %s
+js_script() {
+    case ${ZSH_VERSION-} in
+    '') printf "$js_form" "$js_text" ;;
+    *) printf "$js_form" "$js_text" | cat ;;
+    esac
 }
 
 # Runs sbatch, and writes what it prints into `answer` as it comes, at most a hundred lines: a job's id is written down
@@ -109,7 +116,7 @@ js_note() {
     js_more=$js_more$js_count
 }
 
-# Makes the pipe of this agent, unless it is there; `js_serve` removes it.
+# Makes the pipe of this agent, unless it is there.
 js_make_pipe() {
     [ -n "$js_pipe" ] && [ -p "$js_pipe" ] && return
     js_pipe=${TMPDIR:-/tmp}/job-submitter$js_marker
@@ -178,15 +185,19 @@ js_with_token() {
         # shellcheck disable=SC2086 # one option with its argument
         js_ask squeue -t all -o '%i|%o' $1 -u "$js_user" 2>&1 </dev/null
         printf '\n%s %s%s\n' "$js_marker" "$?" "$2"
-    } | LC_ALL=C grep -e "/$js_token/" -e '^CLUSTER: ' -e "^$js_marker "
+    } | GREP_OPTIONS='' LC_ALL=C grep -e "/$js_token/" -e '^CLUSTER: ' -e "^$js_marker "
 }
 
 # progress TOKEN: what the sbatch of a submission has said so far, if the job's id is among it: that of a user's
-# `#SBATCH --wait` does not end before the job.
+# `#SBATCH --wait` does not end before the job. Among temporary files anybody may make a directory of this name, since
+# the token stands in the command line of sbatch: only the user's own tells anything.
 verb_progress() {
-    for js_at in "$js_home/$1" "${TMPDIR:-/tmp}/$1"; do
-        [ -s "$js_at/answer" ] && break
-    done
+    js_at=$js_home/$1
+    js_elsewhere=${TMPDIR:-/tmp}/$1
+    # shellcheck disable=SC3067 # POSIX has no -O, but each of these shells has; without it nothing would be told
+    if [ ! -s "$js_at/answer" ] && [ -O "$js_elsewhere" ] && [ ! -h "$js_elsewhere" ]; then
+        js_at=$js_elsewhere
+    fi
     js_last head -c 24576 "$js_at/answer"
 }
 

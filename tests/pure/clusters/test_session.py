@@ -117,7 +117,7 @@ def test_a_login_shell_that_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         return channel
 
     session = Login(ended).session(monkeypatch)
-    with pytest.raises(Refused, match="ended with 7 before it ran a command.*'closed today'"):
+    with pytest.raises(Refused, match=r"ended with 7 before it ran a command.*'closed today'"):
         ask(session)
     assert is_empty(session)
 

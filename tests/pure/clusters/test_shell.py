@@ -68,8 +68,9 @@ def test_a_status_that_is_no_number_is_malformed() -> None:
         shell.sections(f"\n{MARKER} oops\n".encode(), MARKER)
 
 
-def test_an_unfinished_answer_reads_without_the_markers() -> None:
-    assert shell.without_markers(f"\n{MARKER} 0\n123\nand so".encode(), MARKER) == b"123\nand so"
+def test_the_last_section_is_read_as_the_others() -> None:
+    answer = f"1\n\n{MARKER} 0\n2\n{MARKER} 3 end\n".encode()
+    assert [(section.output, section.status) for section in shell.sections(answer, MARKER)] == [(b"1\n", 0), (b"2", 3)]
 
 
 def test_a_marker_is_its_tokens_and_a_line() -> None:

@@ -1,15 +1,13 @@
-"""How an agent is started on the login node, and what SLURM has printed of jobs."""
+"""What SLURM has printed of jobs."""
 
 import datetime as dt
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusters import columns, remote, slurm
-from clusters.agent import Setting
+from clusters import columns, slurm
 from clusters.errors import Failed
 from clusters.shell import Section
 
@@ -30,20 +28,6 @@ def queue() -> dict[tuple[int, str | None], slurm.Record]:
 
 def history() -> dict[tuple[int, str | None], slurm.Record]:
     return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt")).records}
-
-
-def test_what_starts_an_agent_can_be_quoted_for_every_login_shell() -> None:
-    setting = Setting("/opt/slurm/bin", (("SLURM_CONF", "/etc/slurm.conf"), ("SQUEUE_USERS", "a b")))
-    line = setting.command("--0--")
-    assert line.startswith("exec '/usr/bin/env' 'SLURM_CONF=/etc/slurm.conf' 'SQUEUE_USERS=a b' '/bin/sh' '-c' '")
-    assert line.endswith("' '--0--' '/opt/slurm/bin' 'SLURM_CONF SQUEUE_USERS'")
-
-
-def test_an_agent_reckons_with_nothing_but_the_number_that_it_has_looked_at() -> None:
-    program = remote.program()
-    assert not {"eval", "expr", "let", "source", "."} & set(program.replace(";", " ").split())
-    assert "$((" not in program
-    assert set(re.findall(r"(\S+) -(?:lt|le|gt|ge|eq|ne) (\S+)", program)) <= {('"$#"', "256")}
 
 
 def test_every_recorded_line_is_read() -> None:

@@ -215,7 +215,7 @@ def test_a_login_that_prints_without_end_is_malformed(output: Path, monkeypatch:
 
 
 def test_a_login_that_runs_nothing_is_refused(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Refused, match="ended with 7 before it ran a command.*'closed today'"):
+    with pytest.raises(Refused, match=r"ended with 7 before it ran a command.*'closed today'"):
         read(Login("echo closed today >&2; exit 7"), output, monkeypatch)
 
 
