@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import paramiko
 import pytest
@@ -50,6 +50,7 @@ class Channel:
     marker: bytes = b""
     exit_status: int = -1
     closed: bool = False
+    eof_received: bool = False
     status_event: threading.Event = field(default_factory=threading.Event)
 
     def set_combine_stderr(self, combined: bool) -> None:
