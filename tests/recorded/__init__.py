@@ -1,4 +1,4 @@
-"""What SLURM of several versions has answered to the scripts of `clusters.scripts`; see README.md."""
+"""What SLURM of several versions has answered to the requests of `clusters.remote`; see README.md."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from clusters import shell
 from clusters.shell import Section
 
 MARKER = f"--{0:032d}--"
-"""Stands where the service puts one of its own for each script."""
+"""Stands where the service puts one of its own for each agent."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Recording:
         return dict(json.loads((self._directory / "jobs.json").read_text()))
 
     def has(self, name: str) -> bool:
-        """Return whether this script was recorded."""
+        """Return whether the answer of this name was recorded."""
         return (self._directory / f"{name}.txt").exists()
 
     def sections(self, name: str) -> list[Section]:
-        """Return what the commands of a script printed."""
+        """Return the sections of an answer."""
         return shell.sections((self._directory / f"{name}.txt").read_bytes(), MARKER)
 
 

@@ -1,9 +1,10 @@
-"""Records what SLURM of one version answers to the scripts of `clusters.scripts`, with jobs that end in every way.
+"""Records what SLURM of one version answers to the requests of `clusters.remote`, with jobs that end in every way.
 
     python -m tests.recorded.record DIRECTORY --user PREFIX [--operator PREFIX] [--node NODE] [--urgent PARTITION]
 
-PREFIX is put before `sh -c ...`: `ssh login`, say, or `sudo -u plgalice`. It takes some three minutes and twenty small
-jobs. With an operator's prefix jobs are suspended too; NODE is taken down and back for a moment, PARTITION preempts.
+PREFIX is put before `sh -c ...`, and passes that on word for word, as `sudo -u plgalice` does. It takes some three
+minutes and twenty small jobs. With an operator's prefix jobs are suspended too; NODE is taken down and back for a
+moment, PARTITION preempts.
 """
 
 import argparse
@@ -16,13 +17,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
-from uuid import UUID
 
-from clusters import scripts, shell
+from clusters import remote, shell
+from clusters.agent import Setting
+from clusters.remote import Request
+from clusters.shell import Section
 from tests.recorded import MARKER
 
 BIN = "/usr/bin"
-SINCE = "3600"
+SINCE = 3600
 SLEEP = "sleep 300"
 AGAIN = f'[ -n "$SLURM_RESTART_COUNT" ] || {SLEEP}'
 ARRAY = "case $SLURM_ARRAY_TASK_ID in 1) exit 0;; 2) exit 5;; esac;"
@@ -75,7 +78,7 @@ class Recorder:
 
     def submit(self, name: str, options: str, last: str) -> None:
         """Submit a job as the service does, from a directory whose name is a token."""
-        at = f"$HOME/{scripts.DIRECTORY}/{token(name)}"
+        at = f"$HOME/{remote.DIRECTORY}/{token(name)}"
         line = f'cd; mkdir -p "{at}"; cat > "{at}/job.sh"; {BIN}/sbatch --parsable {options} "{at}/job.sh"'
         printed = self.say(line, stdin=f"#!/bin/sh\nhostname >/dev/null; {last}\n")
         if printed.strip().isdigit():
@@ -83,19 +86,24 @@ class Recorder:
         else:
             print(name, printed, file=sys.stderr)
 
-    def record(self, name: str, script: str, *arguments: str, stdin: str = "", marker: str = MARKER) -> None:
-        """Write down what `script` prints after its first marker."""
-        line = shell.script_line(script, [BIN, *arguments], {}, marker)
-        printed = self.say(line, stdin=stdin).replace(marker, MARKER).encode()
-        answer = shell.after_marker(printed, MARKER)
-        # Its errors begin with a marker too.
-        text = (answer or printed).replace(f"{MARKER}\n".encode(), b"")
-        (self.directory / f"{name}.txt").write_bytes(text)
+    def ask(self, request: Request) -> list[Section]:
+        """Have an agent answer `request` alone, and return the sections."""
+        stdin = f"{remote.program()}{MARKER}\n".encode() + request.framed(MARKER)
+        line = Setting(BIN).command(MARKER)
+        printed = self.say(line, stdin=stdin.decode()).encode()
+        return shell.sections(printed.removeprefix(f"{MARKER}\n".encode()), MARKER)
+
+    def record(self, name: str, *sections: Section) -> None:
+        """Write sections down."""
+        written = b"".join(each.output + f"\n{MARKER} {each.status}\n".encode() for each in sections)
+        (self.directory / f"{name}.txt").write_bytes(written)
 
     def look(self, name: str, account: str) -> None:
-        """Write down a look, which asks for all jobs in each way."""
+        """Write down a look, which asks for all jobs in each way: squeue's answer, the exit codes, sacct's answer."""
         ids = ",".join(str(job) for job in self.jobs.values())
-        self.record(name, scripts.LOOK, account, stdin=f"{SINCE}\n{ids}\n{ids}")
+        rows, _errors = self.ask(Request("queue", (account,)))
+        codes, records, _errors = self.ask(Request("history", (SINCE,), text=f"{ids}\n{ids}"))
+        self.record(name, rows, codes, records)
 
     def states(self, *names: str) -> set[str]:
         """Return the controller's words for jobs; nothing of those that it has forgotten."""
@@ -119,12 +127,13 @@ def until(what: Callable[[], bool], seconds: int) -> None:
 
 
 def submissions(at: Recorder) -> None:
-    """Write down what SUBMIT prints of a script that sbatch takes, and of one that it refuses."""
+    """Write down what is answered of a script that sbatch takes, and of one that it refuses."""
     for name, option in (("submit", "-t 1"), ("submit_refused", "-p nowhere")):
         script = f"#!/bin/sh\n#SBATCH {option}\nexit 0\n"
-        marker = shell.marker(UUID(token(name)))
-        stdin = scripts.submission("", script, marker).decode()
-        at.record(name, scripts.SUBMIT, "30", stdin=f"{stdin}known\n", marker=marker)
+        begun, sbatch, *more = at.ask(Request("submit", (token(name), 30, ""), "", script))
+        job = sbatch.text.strip()
+        at.record(name, begun, sbatch, *(more or at.ask(Request("describe", (job, "")))))
+        at.ask(Request("settle", ("", token(name), "")))
 
 
 def begin(at: Recorder, node: str, urgent: str) -> None:
@@ -177,25 +186,28 @@ def main() -> None:
     given.directory.mkdir(parents=True, exist_ok=True)
     at = Recorder(given.directory, given.user, given.operator)
     account = at.say("id -un").strip()
-    at.record("ping", scripts.PING)
+    at.record("ping", *at.ask(Request("ping")))
     submissions(at)
     begin(at, given.node, given.urgent)
     (given.directory / "jobs.json").write_text(json.dumps(at.jobs, indent=1) + "\n")
     at.look("look_early", "")
     for name in ("finished", "running", "held", "own_files", "array_waiting", "parts_running", "to_requeue"):
-        at.record(f"inspect_{name}", scripts.INSPECT, str(at.jobs[name]), SINCE)
-        at.record(f"describe_{name}", scripts.DESCRIBE, str(at.jobs[name]))
+        at.record(f"inspect_{name}", *at.ask(Request("inspect", (SINCE, account, at.jobs[name]))))
+        at.record(f"describe_{name}", *at.ask(Request("describe", (at.jobs[name], ""))))
+    many = ",".join(str(job) for job in (at.jobs["running"], 4_000_000, at.jobs["array_waiting"], at.jobs["own_files"]))
+    at.record("inspect_many", *at.ask(Request("inspect", (SINCE, account, many))))
+    at.record("settle", *at.ask(Request("settle", (many, "", ""))))
     for name in ("begins_later", "to_cancel", "array_waiting", "parts_running", "finished"):
-        at.record(f"cancel_{name}", scripts.CANCEL, str(at.jobs[name]), SINCE)
+        at.record(f"cancel_{name}", *at.ask(Request("cancel", (SINCE, account, at.jobs[name]))))
     end(at)
     at.look("look_end", account)
-    at.record("inspect_forgotten", scripts.INSPECT, str(at.jobs["finished"]), SINCE)
-    at.record("inspect_unknown", scripts.INSPECT, "4000000", SINCE)
-    at.record("describe_unknown", scripts.DESCRIBE, "4000000")
-    at.say(f'rm -r "$HOME/{scripts.DIRECTORY}/{token("finished")}"')
+    at.record("inspect_forgotten", *at.ask(Request("inspect", (SINCE, account, at.jobs["finished"]))))
+    at.record("inspect_unknown", *at.ask(Request("inspect", (SINCE, account, 4_000_000))))
+    at.record("describe_unknown", *at.ask(Request("describe", (4_000_000, ""))))
+    at.say(f'rm -r "$HOME/{remote.DIRECTORY}/{token("finished")}"')
     tokens = " ".join(token(name) for name in ("finished", "running", "nowhere"))
-    at.record("lookup", scripts.LOOKUP, SINCE, account, stdin=f"{tokens}\n")
-    at.say(f'rm -rf "$HOME/{scripts.DIRECTORY}"; {BIN}/scancel -u {account}')
+    at.record("lookup", *at.ask(Request("look_up", (SINCE, account), tokens)))
+    at.say(f'rm -rf "$HOME/{remote.DIRECTORY}"; {BIN}/scancel -u {account}')
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""What the scripts print is read alike whichever version of SLURM prints it."""
+"""What the agent answers is read alike whichever version of SLURM it has asked."""
 
 import hashlib
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from clusters import gateway, sbatch, scripts, shell, slurm, starts
+from clusters import gateway, sbatch, slurm, starts
 from clusters.shell import Section
-from tests.recorded import EVERY, MARKER, Recording
+from clusters.slurm import Record
+from tests.pure.clusters.logins import CLUSTER
+from tests.recorded import EVERY, Recording
 
 every_version = pytest.mark.parametrize("recording", EVERY, ids=str)
 SUBMITLINE_IS_MISSING = {"20.11"}
@@ -46,6 +46,13 @@ def test_a_version_is_told(recording: Recording) -> None:
     assert "is UP" in controller.text
 
 
+def told_of(recording: Recording, name: str, found: list[Section]) -> list[Record]:
+    """Return what is read of the job `name`, or of 4000000 where that is none of the recording's."""
+    subject = gateway._Subject(CLUSTER, "plgalice", recording.jobs.get(name, 4_000_000), 3600)
+    [records] = gateway._sorted([subject], found)
+    return records
+
+
 @every_version
 @pytest.mark.parametrize(
     ("name", "states"),
@@ -60,14 +67,15 @@ def test_a_version_is_told(recording: Recording) -> None:
 def test_cancelling_tells_what_became_of_the_job(recording: Recording, name: str, states: set[str]) -> None:
     scancel, *rest = recording.sections(f"cancel_{name}")
     assert scancel.status == 0
-    records = gateway._one(rest)
+    records = told_of(recording, name, rest)
     assert {record.job for record in records} == {recording.jobs[name]}
     assert {record.state for record in records} <= states
 
 
 @every_version
 def test_one_job_is_told_by_the_controller_and_once_forgotten_by_accounting(recording: Recording) -> None:
-    of = {name: gateway._one(recording.sections(f"inspect_{name}")) for name in ("running", "forgotten", "unknown")}
+    jobs = {"running": "running", "forgotten": "finished", "unknown": ""}
+    of = {name: told_of(recording, job, recording.sections(f"inspect_{name}")) for name, job in jobs.items()}
     assert [(record.state, record.from_accounting) for record in of["running"]] == [("RUNNING", False)]
     assert [(record.state, record.from_accounting) for record in of["forgotten"]] == [("COMPLETED", True)]
     assert of["unknown"] == []
@@ -102,6 +110,29 @@ def test_what_is_unknown_is_not_described(recording: Recording) -> None:
     assert sbatch.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
 
 
+@pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("settle")], ids=str)
+def test_jobs_that_are_described_together_are_told_apart(recording: Recording) -> None:
+    """They are a job, one that never was, an array, and a job with files of its own: scontrol echoes each question."""
+    found = recording.sections("settle")
+    asked = [
+        int(line.rpartition(" ")[2]) for line in found[0].text.split("\n") if line.startswith("scontrol: show job ")
+    ]
+    described = [sbatch.parse_new_job(job, found) for job in asked]
+    told = [(new.stdout_path.rpartition("/")[2], new.is_array) if new else None for new in described]
+    job, _unknown, array, own = asked
+    assert told == [(f"slurm-{job}.out", False), None, (f"slurm-{array}_%a.out", True), (f"a b-{own}.out", False)]
+
+
+@pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("inspect_many")], ids=str)
+def test_jobs_that_are_inspected_together_are_told_apart(recording: Recording) -> None:
+    found = recording.sections("inspect_many")
+    jobs = sorted({record.job for record in slurm.parse_queue(found[0].text).records})
+    subjects = [gateway._Subject(CLUSTER, "plgalice", job, 3600) for job in (*jobs, 4_000_000)]
+    records = gateway._sorted(subjects, found)
+    assert [{record.job for record in each} for each in records] == [*({job} for job in jobs), set()]
+    assert [len(each) for each in records] == [found[0].text.count(str(job)) for job in jobs] + [0]
+
+
 def looked_up(recording: Recording, name: str, trace: Section) -> object:
     """Return what is found of the submission of `name`, whose token's directory says `trace`."""
     squeue, sacct = recording.sections("lookup")[-2:]
@@ -126,24 +157,6 @@ def test_a_lost_submission_that_the_controller_forgot_is_found_all_the_same(reco
         assert by_accounting == sbatch.NotSubmitted()
     else:
         assert by_accounting == sbatch.Accepted(job)
-
-
-@pytest.mark.parametrize(
-    ("fields", "asked"),
-    [
-        ("Account JobID State", "JobID"),
-        ("Account JobID State\nSubmit SubmitLine Suspended", "JobID,SubmitLine"),
-        ("", "JobID,SubmitLine"),  # where that is not told, an error is better than a job that is not seen
-    ],
-)
-def test_accounting_is_asked_for_command_lines_unless_it_has_none(tmp_path: Path, fields: str, asked: str) -> None:
-    for name, answer in {"squeue": "", "sacct": f'[ "$1" = -e ] && echo "{fields}" || echo "$@"'}.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
-        (tmp_path / name).chmod(0o755)
-    line = shell.script_line(scripts.LOOKUP, [str(tmp_path), "60", "plgalice"], {"HOME": str(tmp_path)}, MARKER)
-    done = subprocess.run(["/bin/sh", "-c", line], input=b"\n", capture_output=True, check=True)
-    *_, sacct = shell.sections(shell.after_marker(done.stdout, MARKER) or b"", MARKER)
-    assert f"-o {asked} -S now-60seconds" in sacct.text
 
 
 @every_version
