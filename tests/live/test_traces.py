@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from clusters import sbatch, scripts, shell
+from clusters import remote, sbatch, shell
+from clusters.agent import Setting
+from clusters.remote import Request
 from sandbox.commands import run
-from tests.live.ground import Cluster, eventually
+from tests.live.ground import Cluster
 from tests.live.quota import over_quota
 
 USER = "plgalice"
@@ -23,7 +25,7 @@ HELD = "#!/bin/sh\n#SBATCH --hold\ntrue\n"
 
 @dataclass
 class LoginNode:
-    """The scripts of a login node, run by a user's `sh`, with a home and a place for temporary files of their own."""
+    """Agents of a login node, run by a user's `sh`, with a home and a place for temporary files of their own."""
 
     home: Path
     temporary: Path
@@ -31,49 +33,79 @@ class LoginNode:
 
     def traces(self) -> set[str]:
         """Return the names of what is in the hidden directory now."""
-        hidden = self.home / scripts.DIRECTORY
+        hidden = self.home / remote.DIRECTORY
         return {path.name for path in hidden.iterdir()} if hidden.exists() else set()
 
     @contextmanager
-    def started(self, script: str, *arguments: str, token: uuid.UUID) -> Iterator[subprocess.Popen[bytes]]:
-        """Let `script` run meanwhile."""
+    def agent(self) -> Iterator["LoginAgent"]:
+        """Let an agent wait for its request meanwhile."""
         user = pwd.getpwnam(USER)
         environment = {
             "HOME": str(self.home), "TMPDIR": str(self.temporary), "PATH": "/usr/bin:/bin",
             "SLURM_CONF": str(self.cluster.conf),
         }  # fmt: skip
-        line = shell.script_line(script, ["/usr/bin", *arguments], {}, shell.marker(token))
+        marker = shell.marker(uuid.uuid4())
         with subprocess.Popen(
-            ["/bin/sh", "-c", line], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ["/bin/sh", "-c", Setting("/usr/bin").command(marker)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=environment, user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd=self.home,
         ) as process:  # fmt: skip
-            yield process
+            agent = LoginAgent(process, marker)
+            agent.begin()
+            yield agent
 
-    @contextmanager
-    def waiting(self, token: uuid.UUID, at_once: str = "") -> Iterator[subprocess.Popen[bytes]]:
-        """Let the script of a submission wait for its input meanwhile."""
-        with self.started(scripts.SUBMIT, "20", at_once, token=token) as process:
-            eventually(lambda: token.hex in self.traces(), "its directory is made in advance", seconds=10)
-            yield process
+    def asked(self, request: Request) -> list[str]:
+        """Return what the commands of `request` print."""
+        with self.agent() as agent:
+            return agent.asked(request)
 
-    def submitted(self, process: subprocess.Popen[bytes], token: uuid.UUID, *, known: bool = True) -> list[str]:
-        """Hand the job to the script that waits, and return what its commands print."""
-        said = scripts.submission("", HELD, shell.marker(token)) + (b"known\n" if known else b"")
-        out, _err = process.communicate(said, timeout=40)
-        answer = shell.after_marker(out, shell.marker(token)) or b""
-        return [section.text.strip() for section in shell.sections(answer, shell.marker(token))]
+    def submitted(self, token: uuid.UUID, describe: str = "") -> list[str]:
+        """Submit, and return what is told of it: nothing, sbatch's output, and perhaps more."""
+        return self.asked(submission(token, describe))
+
+    def settled(self, *tokens: uuid.UUID, prepared: str = "") -> None:
+        """Say that the outcome of submissions is kept."""
+        self.asked(Request("settle", ("", ",".join(token.hex for token in tokens), prepared)))
 
     def looked_up(self, token: uuid.UUID) -> object:
         """Return what the search for a lost submission finds at once."""
-        with self.started(scripts.LOOKUP, "3600", USER, token=(asking := uuid.uuid4())) as process:
-            out, _err = process.communicate(f"{token.hex}\n".encode(), timeout=40)
-        answer = shell.after_marker(out, shell.marker(asking)) or b""
-        found = shell.sections(answer, shell.marker(asking))
+        with self.agent() as agent:
+            found = agent.sections(Request("look_up", (3600, USER), token.hex))
         return sbatch.parse_lookup([token.hex], found, sbatch_is_over=False).get(token.hex)
 
     def command(self, job: str) -> str:
         """Return the command line of a job, as SLURM remembers it."""
         return self.cluster.slurm("squeue", "-h", "-j", job, "-o", "%o").strip()
+
+
+@dataclass
+class LoginAgent:
+    """An agent that runs, for one request."""
+
+    process: subprocess.Popen[bytes]
+    marker: str
+
+    def begin(self) -> None:
+        """Have it read its program, and wait until it has told its marker."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{remote.program()}{self.marker}\n".encode())
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == f"{self.marker}\n".encode()
+
+    def sections(self, request: Request) -> list[shell.Section]:
+        """Return the sections of its answer."""
+        out, _err = self.process.communicate(request.framed(self.marker), timeout=40)
+        assert out.endswith(b" end\n")
+        return shell.sections(out, self.marker)
+
+    def asked(self, request: Request) -> list[str]:
+        """Return what its commands print."""
+        return [section.text.strip() for section in self.sections(request)]
+
+
+def submission(token: uuid.UUID, describe: str = "") -> Request:
+    return Request("submit", (token.hex, 20, describe), "", HELD)
 
 
 @pytest.fixture
@@ -96,32 +128,40 @@ def token() -> uuid.UUID:
     return uuid.uuid4()
 
 
-def test_a_script_that_waits_has_its_directory_and_takes_it_away_when_it_is_not_needed(
-    node: LoginNode, token: uuid.UUID
-) -> None:
-    with node.waiting(token) as process:
-        process.communicate(timeout=10)
-    assert process.returncode == 65
-    assert node.traces() == set()
-
-
 def test_a_submission_goes_by_its_token_and_leaves_nothing(node: LoginNode, token: uuid.UUID) -> None:
-    with node.waiting(token) as process:
-        _cd, job, told = node.submitted(process, token)
-    assert node.command(job) == f"{node.home}/{scripts.DIRECTORY}/{token.hex}/job.sh"
-    assert f"JobId={job} " in told
+    _begun, job = node.submitted(token)
+    assert node.command(job) == f"{node.home}/{remote.DIRECTORY}/{token.hex}/job.sh"
+    node.settled(token)
     assert node.traces() == set()
+    assert not list(node.temporary.iterdir())
 
 
-@pytest.mark.parametrize("at_once", ["", "at once"])
-def test_traces_stay_until_the_answer_is_known_and_the_job_is_described_then_unless_at_once(
-    node: LoginNode, token: uuid.UUID, at_once: str
+def test_a_prepared_directory_is_the_next_submissions(node: LoginNode, token: uuid.UUID) -> None:
+    node.submitted(token)
+    node.settled(token, prepared=(new := uuid.uuid4()).hex)
+    assert node.traces() == {new.hex}
+    _begun, job = node.submitted(new)
+    assert node.command(job) == f"{node.home}/{remote.DIRECTORY}/{new.hex}/job.sh"
+
+
+@pytest.mark.parametrize("describe", ["", "yes"])
+def test_traces_stay_until_the_outcome_is_kept_and_the_job_is_described_at_once_where_that_is_asked_for(
+    node: LoginNode, token: uuid.UUID, describe: str
 ) -> None:
-    with node.waiting(token, at_once) as process:
-        _cd, job, *told = node.submitted(process, token, known=False)
-    assert [f"JobId={job} " in text for text in told] == ([True] if at_once else [])
+    _begun, job, *told = node.submitted(token, describe)
+    assert [f"JobId={job} " in text for text in told] == ([False, True] if describe else [])
     assert node.traces() == {token.hex}
     assert node.looked_up(token) == sbatch.Accepted(int(job))
+
+
+def test_jobs_are_described_together(node: LoginNode, token: uuid.UUID) -> None:
+    jobs = [node.submitted(each)[1] for each in (token, uuid.uuid4())]
+    with node.agent() as agent:
+        found = agent.sections(Request("settle", (",".join([jobs[0], "4000000", jobs[1]]), "", "")))
+    told = [sbatch.parse_new_job(int(job), found) for job in (*jobs, "4000000")]
+    assert [new.stdout_path if new else None for new in told] == [
+        *(f"{node.home}/slurm-{job}.out" for job in jobs), None
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("started_before", [True, False])
@@ -130,48 +170,50 @@ def test_what_was_found_missing_cannot_be_submitted_any_more(
 ) -> None:
     if not started_before:
         assert node.looked_up(token) == sbatch.NotSubmitted()
-    with node.waiting(token) as process:
+    with node.agent() as agent:
         if started_before:
             assert node.looked_up(token) == sbatch.NotSubmitted()
-        assert node.submitted(process, token) == [], "no section says that sbatch began"
-    assert process.returncode == 75
+        [refused] = agent.sections(submission(token))
+    assert refused.status == 75
     assert token.hex not in node.cluster.slurm("squeue", "-h", "-u", USER, "-o", "%o")
     assert node.looked_up(token) == sbatch.NotSubmitted()
 
 
-def test_a_directory_that_vanishes_while_the_script_waits_is_made_again(node: LoginNode, token: uuid.UUID) -> None:
-    with node.waiting(token) as process:
-        shutil.rmtree(node.home / scripts.DIRECTORY / token.hex)
-        _cd, job, _told = node.submitted(process, token)
-    assert node.command(job) == f"{node.home}/{scripts.DIRECTORY}/{token.hex}/job.sh"
-    assert node.traces() == set()
+def test_a_directory_that_vanishes_is_made_again(node: LoginNode, token: uuid.UUID) -> None:
+    node.submitted(first := uuid.uuid4())
+    node.settled(first, prepared=token.hex)
+    shutil.rmtree(node.home / remote.DIRECTORY / token.hex)
+    _begun, job = node.submitted(token)
+    assert node.command(job) == f"{node.home}/{remote.DIRECTORY}/{token.hex}/job.sh"
 
 
 def test_a_full_home_leaves_the_token_with_slurm_and_nothing_behind(node: LoginNode, token: uuid.UUID) -> None:
-    with over_quota(node.home, USER), node.waiting(token) as process:
-        _cd, job, _told = node.submitted(process, token)
+    with over_quota(node.home, USER):
+        _begun, job = node.submitted(token)
         assert node.command(job) == f"{node.temporary}/{token.hex}/job.sh"
         assert node.looked_up(token) == sbatch.Accepted(int(job))
+        node.settled(token)
+        assert node.traces() == set()
     assert not list(node.temporary.iterdir())
 
 
 def test_without_room_anywhere_the_script_comes_on_standard_input(node: LoginNode, token: uuid.UUID) -> None:
-    with over_quota(node.home, USER), over_quota(node.temporary, USER), node.waiting(token) as process:
-        _cd, job, _told = node.submitted(process, token)
+    with over_quota(node.home, USER), over_quota(node.temporary, USER):
+        _begun, job, *_told = node.submitted(token)
     assert node.cluster.slurm("squeue", "-h", "-j", job, "-o", "%T").strip() == "PENDING"
 
 
-@pytest.mark.parametrize(("number", "left"), [(10, 10), (100, 0)])
+@pytest.mark.parametrize(("number", "left"), [(10, 10), (300, 0)])
 def test_where_directories_become_many_the_old_ones_go(
     node: LoginNode, token: uuid.UUID, number: int, left: int
 ) -> None:
-    hidden = node.home / scripts.DIRECTORY
+    hidden = node.home / remote.DIRECTORY
     hidden.mkdir(mode=0o700)
     for name in ("young", *(f"old{n}" for n in range(number))):
         (hidden / name).mkdir()
         if name != "young":
             os.utime(hidden / name, (0, 0))
     run(["chown", "-R", USER, hidden])
-    with node.waiting(token) as process:
-        node.submitted(process, token)
+    node.submitted(token)
+    node.settled(token)
     assert node.traces() == {"young"} | {f"old{n}" for n in range(left)}
