@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import paramiko
 import pytest
@@ -50,7 +50,6 @@ class Channel:
     marker: bytes = b""
     exit_status: int = -1
     closed: bool = False
-    eof_received: bool = False
     status_event: threading.Event = field(default_factory=threading.Event)
 
     def set_combine_stderr(self, combined: bool) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -224,7 +225,6 @@ VERBS: dict[str, Callable[[Answering], object]] = {
 MARKER = b"<marker>"
 pieces = st.sampled_from(
     [b"\n" + MARKER + b" 0\n"] * 20
-    + [b"\n" + MARKER + b" 0 end\n", b"\n" + MARKER + b" 3 end\n", b"\n" + MARKER + b"  end\n"] * 3
     + [MARKER + b"\n", b"\n" + MARKER + b" 1\n", b"\n" + MARKER + b" 124\n"]
     + [b"\n" + MARKER + b" " + status + b"\n" for status in (b"", b"x", b"9" * 5_000, "٣".encode(), b"-1", b"0 0")]
     + [b"12\n", b"12;zeus\n", b"9" * 5_000 + b"\n", b"0\n", "٣\n".encode(), b"\0", b"\xff\n", b"fenced\n", b"claimed\n"]
