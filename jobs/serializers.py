@@ -8,7 +8,9 @@ from rest_framework import serializers
 
 from clusters.models import Cluster
 from clusters.remote import LONGEST_DIRECTORY
+from jobs import hosts
 from jobs.errors import ClusterClosed
+from jobs.hosts import Host
 from jobs.models import Event, Job, Source
 from jobs.states import Status
 
@@ -89,13 +91,13 @@ class OrderSerializer(ClosedSerializer):
         form={"pattern": r"^([^\p{C}\p{Z}]| )+$", "minLength": 1, "maxLength": 255},
     )
 
-    def validate_host(self, value: str) -> Cluster:
+    def validate_host(self, value: str) -> Host:
         """Return the enabled cluster of that name or alias. Raises ClusterClosed where operators have said why not."""
-        cluster = Cluster.named(value)
-        if cluster and cluster.enabled:
-            return cluster
-        if cluster and cluster.disabled_message:
-            raise ClusterClosed(cluster.name, cluster.disabled_message)
+        host = hosts.named(value)
+        if host and host.cluster.enabled:
+            return host
+        if host and host.cluster.disabled_message:
+            raise ClusterClosed(host.cluster.name, host.cluster.disabled_message)
         names = ", ".join(cluster.name for cluster in Cluster.objects.filter(enabled=True)) or "none"
         raise serializers.ValidationError(f"unknown host; known hosts: {names}")
 

@@ -1,5 +1,6 @@
 """From an order to a job, exactly once: the row first, then the cluster, then the outcome; whatever dies in between."""
 
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,17 +13,38 @@ from clusters import submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.submitting import NoDirectory, Place
-from jobs import placement, schedule
+from jobs import hosts, placement, schedule, statements
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
+from jobs.hosts import Host
 from jobs.models import Job, Submission
 from jobs.placement import Outcome
 from jobs.states import Status
 
-# Every caller waits for it; the ORM's compiler would double what it takes.
+# One statement where the ORM would need two or, with a key, five; its compiler would double what each takes.
+# A conflict is asked for and not caused: PostgreSQL would write the whole row into its log as an error.
+_REGISTER = """
+    WITH host AS (
+        SELECT id FROM clusters_cluster WHERE ctid = %(place)s::tid AND xmin = %(writer)s::xid AND id = %(cluster)s
+    ), registered AS (
+        INSERT INTO jobs_job (
+            id, cluster_id, account, owner_dn, tag, working_directory, created_at, idempotency_key, request_digest,
+            submission, settled, job_id, recycled, status, slurm_state, reason, is_array, stdout, stderr, confirmed
+        )
+        SELECT
+            %(id)s::uuid, id, %(account)s::text, %(owner_dn)s::text, %(tag)s::text, %(directory)s::text,
+            %(created_at)s::timestamptz, %(key)s::text, %(digest)s::text,
+            'PENDING', false, '', false, 'QUEUED', '', '', false, '', '', false
+        FROM host
+        ON CONFLICT (account, idempotency_key) DO NOTHING
+        RETURNING id
+    )
+    SELECT EXISTS (SELECT FROM host), EXISTS (SELECT FROM registered)
+"""
 _ACCEPTED = """
     UPDATE jobs_job SET submission = 'SUBMITTED', cluster_id = %s, slurm_id = %s, job_id = %s, checked_at = %s
     WHERE id = %s AND submission IN ('PENDING', 'FAILED')
 """
+_ANSWERED = "UPDATE jobs_job SET answer = %s::jsonb WHERE id = %s"
 
 _DESCRIPTION = ("stdout_path", "stderr_path", "is_array", "submitted_at")
 # One statement for all that were settled together. A poll may have told the time before.
@@ -50,12 +72,13 @@ class Order:
     digest: str = ""
 
 
-def submit(place: Place, owner_dn: str, order: Order) -> tuple[Job, bool]:
-    """Run sbatch at `place`; return the registered job, and whether an earlier request had made it.
+def submit(place: Place, host: Host, owner_dn: str, order: Order) -> tuple[Job, bool]:
+    """Run sbatch at `place`, which is at `host`; return the registered job, and whether an earlier request had made it.
 
     The row, whose id is the place's token, is committed before the cluster is asked, and no transaction is open
     meanwhile: whatever dies, the row stays, and jobs.recovery finishes it. Raises SubmissionRefused, Unreachable or
-    Refused (there is no job), OutcomeUnknown (there may be one), KeyReused, StillInFlight.
+    Refused (there is no job), OutcomeUnknown (there may be one), KeyReused, StillInFlight; and hosts.Changed, before
+    anything was done.
     """
     values = {
         "id": place.token,
@@ -68,7 +91,7 @@ def submit(place: Place, owner_dn: str, order: Order) -> tuple[Job, bool]:
         "request_digest": order.digest,
     }
     job = Job(**values)
-    if not _register(job):
+    if not _register(job, host):
         return _replay(place.account, order), True
     _ask(place, job, order)
     return job, False
@@ -87,22 +110,30 @@ def first_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
     if job.idempotency_key is None:
         return answer
     if job.answer is None:
-        Job.objects.filter(pk=job.pk).update(answer=answer)
+        with statements.prepared() as cursor:
+            cursor.execute(_ANSWERED, [json.dumps(answer), job.pk])
         return answer
     first: dict[str, Any] = job.answer
     return first
 
 
-def _register(job: Job) -> bool:
+def _register(job: Job, host: Host) -> bool:
     """Commit the row of a new submission; return False where its Idempotency-Key has one already.
 
-    A conflict is asked for and not caused: PostgreSQL would write the whole row into its log as an error.
+    Raises hosts.Changed where the cluster's row is not the one that the caller's order was looked at with.
     """
-    if job.idempotency_key is None:
-        job.save(force_insert=True)
-        return True
-    Job.objects.bulk_create([job], ignore_conflicts=True)
-    return Job.objects.filter(pk=job.pk).exists()
+    values: dict[str, Any] = {
+        "place": host.place, "writer": host.writer, "cluster": host.cluster.pk, "id": job.id, "account": job.account,
+        "owner_dn": job.owner_dn, "tag": job.tag, "directory": job.working_directory, "created_at": job.created_at,
+        "key": job.idempotency_key, "digest": job.request_digest,
+    }  # fmt: skip
+    with statements.prepared() as cursor:
+        cursor.execute(_REGISTER, values)
+        is_current, is_registered = cursor.fetchone()
+    if not is_current:
+        hosts.forget(host)
+        raise hosts.Changed(host.cluster.name)
+    return bool(is_registered)
 
 
 def _ask(place: Place, job: Job, order: Order) -> None:
@@ -178,7 +209,7 @@ def _accept(job: Job, slurm_id: int) -> bool:
 
 def _write_accepted(job: Job) -> bool:
     """Write that there is a job, over no outcome or the belief that there is none."""
-    with connection.cursor() as cursor:
+    with statements.prepared() as cursor:
         cursor.execute(_ACCEPTED, [job.cluster_id, job.slurm_id, job.job_id, job.checked_at, job.pk])
         return bool(cursor.rowcount == 1)
 

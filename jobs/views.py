@@ -17,10 +17,10 @@ from rest_framework.viewsets import ViewSet
 
 from clusters import submitting
 from clusters.database import release_connection
-from clusters.submitting import Place
 from jobs import (
     auditing,
     clientsocket,
+    hosts,
     listing,
     lookup,
     output,
@@ -117,21 +117,13 @@ class JobViewSet(ClosedQuery, ViewSet):
     @reference.CREATE
     def create(self, request: Request) -> Response:
         """Run sbatch on `host` as the caller's account, and register the job."""
-        form = OrderSerializer(data=request.data)
-        form.is_valid(raise_exception=True)
-        values, caller = form.validated_data, _caller(request)
-        cluster = values["host"]
-        order = Order(
-            values["script"],
-            values.get("working_directory", ""),
-            values["tag"],
-            idempotency_key(request),
-            digest(cast("dict[str, Any]", request.data)),
-        )
-        values.clear()  # as in `_forget`
-        place = submitting.reserve(cluster, caller.account)
-        self.submission, self.host = place.token, cluster.name
-        job, replayed = self._submitted(place, caller.dn, order)
+        while True:
+            try:
+                job, replayed = self._submitted(request)
+            except hosts.Changed:  # since this process has read its row: it may be closed now
+                self.submission, self.host = None, ""
+            else:
+                break
         self.submission, self.subject = job.id, job
         answer = written(Row.of(submission.as_submitted(job)), Home.of(job.cluster), _jobs_url(request))
         answer = submission.first_answer(job, answer)
@@ -192,10 +184,16 @@ class JobViewSet(ClosedQuery, ViewSet):
         job = self._job(request, job_id)
         return output.stream(request, job, job.stderr, _caller(request).expires)
 
-    def _submitted(self, place: Place, dn: str, order: Order) -> tuple[Job, bool]:
-        """Submit. Where the order's key was known, the place's own token names no submission."""
+    def _submitted(self, request: Request) -> tuple[Job, bool]:
+        """Submit what the body asks for. Where its key was known, the place's own token names no submission."""
+        form = OrderSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        host, order = form.validated_data["host"], _order(request, form.validated_data)
+        caller = _caller(request)
+        place = submitting.reserve(host.cluster, caller.account)
+        self.submission, self.host = place.token, host.cluster.name
         try:
-            return submission.submit(place, dn, order)
+            return submission.submit(place, host, caller.dn, order)
         except (RefusedBefore, StillInFlight) as exc:
             self.submission = exc.first
             raise
@@ -252,6 +250,19 @@ class SubmissionViewSet(ClosedQuery, ViewSet):
         except (ValueError, Job.DoesNotExist) as exc:
             raise SubmissionNotFound(submission_id) from exc
         return Response(SubmissionSerializer(job).data)
+
+
+def _order(request: Request, values: dict[str, Any]) -> Order:
+    """Return what the caller wants to run, and let go of `values`, which say so: as in `_forget`."""
+    order = Order(
+        values["script"],
+        values.get("working_directory", ""),
+        values["tag"],
+        idempotency_key(request),
+        digest(cast("dict[str, Any]", request.data)),
+    )
+    values.clear()
+    return order
 
 
 def _is_news(request: Request, row: Row, home: Home) -> bool:

@@ -7,11 +7,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from redis.connection import AbstractConnection
 
+from audit import ledger
+from audit.models import Entry
 from clusters.models import Cluster
 from jobs.models import Job
-from tests.api.conftest import Cast
+from tests.api.conftest import Cast, FakeGateway
 
 PATH = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
+ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\n"}
 
 
 @pytest.fixture
@@ -58,3 +61,26 @@ def test_who_is_refused_costs_no_query(cast: Cast, exchanges: list[str], zeus: C
     with CaptureQueriesContext(connection) as asked:
         assert cast.nobody("GET", PATH, HTTP_PROXY="garbage").status_code == 401
     assert (len(exchanges), len(asked)) == (2, 0)
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
+    """Lines of the audit log that are stored behind the answer's back, many at a time."""
+    found: list[Entry] = []
+    monkeypatch.setattr(ledger, "later", found.append)
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("zeus")
+@pytest.mark.parametrize(("headers", "queries"), [({}, 3), ({"HTTP_IDEMPOTENCY_KEY": "a-key"}, 4)])
+def test_a_submission_is_one_statement_for_its_row_one_for_its_outcome_and_one_for_what_slurm_says_of_it(
+    cast: Cast, fake: FakeGateway, exchanges: list[str], lines: list[Entry], headers: dict[str, str], queries: int
+) -> None:
+    assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
+    exchanges.clear()
+    with CaptureQueriesContext(connection) as asked:
+        assert cast.alice("POST", "/api/jobs", ORDER, **headers).status_code == 201
+    assert len(exchanges) == 1, exchanges
+    assert len(asked) == queries, [query["sql"] for query in asked]
+    assert (fake.calls.count("submit"), len(lines)) == (2, 2)

@@ -19,6 +19,7 @@ from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachab
 from clusters.models import Cluster
 from clusters.sbatch import Accepted, Rejected
 from clusters.submitting import NoDirectory
+from jobs import statements
 from jobs.models import Job, Submission
 from jobs.serializers import OrderSerializer
 from tests.api.conftest import Cast, FakeGateway
@@ -284,10 +285,10 @@ def test_half_a_surrogate_is_422_in_valid_json(cast: Cast, fake: FakeGateway, bo
 
 
 def test_a_database_that_is_away_is_503(cast: Cast, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_args: Any, **_values: Any) -> Job:
+    def away() -> None:
         raise OperationalError("the database restarts")
 
-    monkeypatch.setattr(Job, "save", away)
+    monkeypatch.setattr(statements, "prepared", away)
     answer = cast.alice("POST", "/api/jobs", ORDER)
     assert (answer.status_code, answer.has_header("Retry-After")) == (503, True)
     assert "restarts" not in answer.json()["error_message"]

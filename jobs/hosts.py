@@ -1,0 +1,59 @@
+"""The clusters by the names that callers give: remembered, and known to be current where a submission is registered.
+
+Each submission names one, and clusters change about once a month. So a row is not read for each of them, which took a
+POST half a millisecond: the statement that registers a submission looks whether the row is still the one that was read.
+"""
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+from clusters.models import Cluster
+
+_MOST = 256  # names; a caller may write one in many ways, as in ZEUS and Zeus
+_VERSIONS = "SELECT id, ctid::text, xmin::text FROM clusters_cluster"
+
+
+class Changed(Exception):
+    """The row of a cluster is another one now, or has gone; it is no longer remembered."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A cluster as its row was, and which version of it (PostgreSQL's manual, 5.5 System Columns).
+
+    `place` and `writer` together mean one version: each change of a row makes a new one at another place, and what is
+    written there later has another transaction's number.
+    """
+
+    cluster: Cluster
+    place: str
+    writer: str
+
+
+_known: dict[str, Host] = {}
+
+
+def named(name: str) -> Host | None:
+    """Return the cluster of that name or alias, in any case. It may have changed since; where there is none, None."""
+    if host := _known.get(name):
+        return host
+    with connection.cursor() as cursor:
+        cursor.execute(_VERSIONS)  # first: a version that is too old is noticed, one that is too new would not be
+        versions = {pk: version for pk, *version in cursor.fetchall()}
+    cluster = Cluster.named(name)
+    if cluster is None or cluster.pk not in versions:
+        return None
+    host = Host(cluster, *versions[cluster.pk])
+    if cluster.enabled:  # nothing is registered for another one, and so nobody would notice that it is enabled again
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[name] = host
+    return host
+
+
+def forget(host: Host) -> None:
+    """Have the row of `host` read again when it is asked for next, under whatever name."""
+    for name, known in [*_known.items()]:
+        if known.cluster.pk == host.cluster.pk:
+            _known.pop(name, None)
