@@ -5,6 +5,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -19,6 +20,17 @@ log = structlog.get_logger(__name__)
 _BATCH = 200
 _MOST = 10_000  # lines of a process that wait for the database; each takes a few KB at most
 _PATIENCE = 5.0  # seconds that the end of a process waits for lines that are not stored yet
+_COLUMNS = (
+    "at", "account", "dn", "operator", "address", "action", "cluster", "submission", "subject", "outcome", "code",
+    "detail", "request_id",
+)  # fmt: skip
+# The ORM opens a transaction for it, which is two ways more to PostgreSQL and back, and takes 0.2 ms to write it.
+_STORE = """
+    INSERT INTO audit_entry (at, account, dn, operator, address, action, cluster, submission, subject, outcome, code,
+                             detail, request_id)
+    VALUES {rows} ON CONFLICT DO NOTHING
+"""
+_ROW = f"({', '.join(['%s'] * len(_COLUMNS))})"
 
 
 def entry(action: str, outcome: str, **fields: Any) -> Entry:
@@ -37,8 +49,9 @@ def store(lines: Iterable[Entry]) -> bool:
     """
     lines = list(lines)
     try:
-        with transaction.atomic():
-            Entry.objects.bulk_create(lines, ignore_conflicts=True)
+        with transaction.atomic() if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
+            values = [getattr(line, column) for line in lines for column in _COLUMNS]
+            cursor.execute(_STORE.format(rows=", ".join([_ROW] * len(lines))), values)
     except (DatabaseError, ValueError) as exc:  # the latter for a NUL
         if len(lines) > 1 and not isinstance(exc, OperationalError | InterfaceError):
             stored = [store([line]) for line in lines]

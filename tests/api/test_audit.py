@@ -218,10 +218,7 @@ def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: C
 def test_a_line_that_cannot_be_stored_goes_to_the_log_and_changes_no_answer(
     cast: Cast, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away(*_: Any, **__: Any) -> None:
-        raise DatabaseError("no space left")
-
-    monkeypatch.setattr(type(Entry.objects), "bulk_create", away)
+    monkeypatch.setattr(ledger, "_STORE", "SELECT 'no space left'::int -- {rows}")
     assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
     assert fake.calls
     assert "audit-line-not-stored" in caplog.text

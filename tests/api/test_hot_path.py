@@ -12,6 +12,7 @@ from audit.models import Entry
 from clusters.models import Cluster
 from jobs.models import Job
 from tests.api.conftest import Cast, FakeGateway
+from tests.api.test_end import record
 
 PATH = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\n"}
@@ -84,3 +85,20 @@ def test_a_submission_is_one_statement_for_its_row_one_for_its_outcome_and_one_f
     assert len(exchanges) == 1, exchanges
     assert len(asked) == queries, [query["sql"] for query in asked]
     assert (fake.calls.count("submit"), len(lines)) == (2, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_abort_is_one_statement_to_find_the_job_one_to_move_it_and_one_for_the_audit_log(
+    cast: Cast, fake: FakeGateway, exchanges: list[str], job: Job
+) -> None:
+    fake.queued = [record("CANCELLED", job=7)]
+    assert cast.alice("GET", PATH).status_code == 200
+    exchanges.clear()
+    with CaptureQueriesContext(connection) as asked:
+        assert cast.alice("PUT", PATH, {"action": "abort"}).status_code == 204
+    assert len(exchanges) == 1, exchanges
+    assert len(asked) == 3, [query["sql"] for query in asked]
+    job.refresh_from_db()
+    assert (job.status, job.slurm_state, fake.cancelled) == ("ABORTED", "CANCELLED", [7])
+    assert [*job.events.values_list("status", "slurm_state", "source")] == [("ABORTED", "CANCELLED", "user")]
+    assert [*Entry.objects.values_list("action", "outcome", "subject")] == [("abort", "done", job.job_id)]
