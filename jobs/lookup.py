@@ -1,4 +1,4 @@
-"""One of a caller's jobs, by its id: what clients ask most. Django compiles the question once, not each time."""
+"""One of a caller's jobs, by its id: what clients ask most. Django compiles it once, and PostgreSQL plans it once."""
 
 from functools import cache
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.db import connection
 
 from clusters.models import Cluster
+from jobs import statements
 from jobs.models import Job
 from jobs.written import COLUMNS, HOME, Home, Row, reads_quickly
 
@@ -29,7 +30,7 @@ def find(account: str, job_id: str) -> Job | None:
         return None
     statement, marked, converters, columns = _compiled()
     given = {_ACCOUNT: account, _JOB_ID: job_id}
-    with connection.cursor() as cursor:
+    with statements.prepared() as cursor:
         cursor.execute(statement, [given.get(value, value) for value in marked])
         row = cursor.fetchone()
     if row is None:
