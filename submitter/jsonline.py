@@ -20,6 +20,8 @@ def line(event: Mapping[str, Any]) -> str:
 
 def _plain(value: Any, depth: int) -> Any:
     """Return `value` in the types that JSON has."""
+    if type(value) is str:
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -54,6 +56,8 @@ def _members(value: Any, depth: int) -> Iterator[Any]:
 
 def _text(value: Any) -> str:
     """Return a text that UTF-8 can spell."""
+    if type(value) is str and len(value) <= _LONGEST_TEXT and value.isascii():  # as almost all are
+        return value
     try:
         text = value if isinstance(value, str) else repr(value)
     except Exception as exc:  # noqa: BLE001 - as above
