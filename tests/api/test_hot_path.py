@@ -102,3 +102,27 @@ def test_an_abort_is_one_statement_to_find_the_job_one_to_move_it_and_one_for_th
     assert (job.status, job.slurm_state, fake.cancelled) == ("ABORTED", "CANCELLED", [7])
     assert [*job.events.values_list("status", "slurm_state", "source")] == [("ABORTED", "CANCELLED", "user")]
     assert [*Entry.objects.values_list("action", "outcome", "subject")] == [("abort", "done", job.job_id)]
+
+
+PAGES = [
+    "django.contrib.auth.middleware.AuthenticationMiddleware.process_request",
+    "django.contrib.messages.middleware.MessageMiddleware.process_request",
+]
+
+
+@pytest.mark.usefixtures("zeus")
+@pytest.mark.parametrize("middleware", PAGES)
+def test_a_call_of_the_api_passes_by_what_pages_need(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, middleware: str
+) -> None:
+    asked: list[str] = []
+
+    def broken(*_given: Any) -> None:
+        asked.append(middleware)
+        raise ValueError("on purpose")
+
+    monkeypatch.setattr(middleware, broken)
+    assert [caller("GET", "/api/jobs").status_code for caller in (cast.alice, cast.nobody)] == [200, 401]
+    assert asked == []
+    assert [cast.alice("GET", page).status_code for page in ("/admin/", "/api/docs")] == [500, 500]
+    assert asked == [middleware] * 2

@@ -199,7 +199,7 @@ def test_a_fault_in_a_middleware_has_the_contract_s_body_and_one_traceback(
     def broken(*_given: Any) -> HttpResponse:
         raise ValueError("on purpose")
 
-    monkeypatch.setattr("django.contrib.sessions.middleware.SessionMiddleware.process_request", broken)
+    monkeypatch.setattr("django.middleware.common.CommonMiddleware.process_request", broken)
     status, body = call(cast.alice._headers)
     assert (status, set(body)) == (500, ERROR)
     assert tracebacks(caplog) == 1
