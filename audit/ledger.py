@@ -18,6 +18,7 @@ from audit.models import Entry
 log = structlog.get_logger(__name__)
 
 _BATCH = 200
+_GATHERING = 0.05  # seconds: each statement costs more than its lines do, in this process and in PostgreSQL
 _MOST = 10_000  # lines of a process that wait for the database; each takes a few KB at most
 _PATIENCE = 5.0  # seconds that the end of a process waits for lines that are not stored yet
 _COLUMNS = (
@@ -77,6 +78,7 @@ class Ledger:
         self._thread: threading.Thread | None = None
         self._left = 0
         self._empty = threading.Condition()
+        self._hurried = threading.Event()
 
     def later(self, line: Entry) -> None:
         """Have `line` stored within moments; nobody waits for it. It goes to the log where too many lines wait."""
@@ -92,8 +94,12 @@ class Ledger:
 
     def flush(self, timeout: float = _PATIENCE) -> bool:
         """Wait until every line is stored, or `timeout` seconds; say whether every one is."""
-        with self._empty:
-            return self._empty.wait_for(lambda: not self._left, timeout)
+        self._hurried.set()
+        try:
+            with self._empty:
+                return self._empty.wait_for(lambda: not self._left, timeout)
+        finally:
+            self._hurried.clear()
 
     def _start(self) -> None:
         with self._lock:
@@ -104,6 +110,8 @@ class Ledger:
     def _work(self) -> None:
         while True:
             lines = [self._waiting.get()]
+            if self._waiting.qsize() < _BATCH:
+                self._hurried.wait(_GATHERING)
             while len(lines) < _BATCH and not self._waiting.empty():
                 lines.append(self._waiting.get())
             try:

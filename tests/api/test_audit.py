@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -254,6 +255,18 @@ def test_no_more_lines_wait_for_the_database_than_there_is_room_for(
     assert stored == [f"{number}.x" for number in range(5)]
     logged = [line.message for line in caplog.records if "too many lines wait" in line.message]
     assert ["5.x" in logged[0], "6.x" in logged[1], "7.x" in logged[2], len(logged)] == [True, True, True, 3]
+
+
+def test_lines_that_come_one_after_another_are_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = list[list[str]]()
+    monkeypatch.setattr(ledger, "store", lambda lines: stored.append([line.subject for line in lines]))
+    monkeypatch.setattr(ledger, "_GATHERING", 30, raising=False)
+    waiting = ledger.Ledger()
+    for number in range(3):
+        waiting.later(ledger.entry("submit", "done", subject=f"{number}.x"))
+        time.sleep(0.2)
+    assert waiting.flush(20)
+    assert stored == [["0.x", "1.x", "2.x"]]
 
 
 @pytest.mark.django_db(transaction=True)
