@@ -7,6 +7,7 @@ that is to stop (SIGTERM) ends waits at once, and downloads and uploads soon: un
 
 import ctypes
 import errno
+import gc
 import json
 import re
 import selectors
@@ -129,12 +130,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """Load the application. gunicorn would print the error once more, beside the log."""
+        """Load the application. gunicorn would print the error once more, beside the log.
+
+        What it has loaded stays: Python's collector of garbage need not look at it again. Each full look took 80 ms, in
+        which no thread went on, and was a twentieth of what a POST took.
+        """
         try:
             super().load_wsgi()
         except Exception:
             log.exception("application-not-loaded")
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        gc.collect()
+        gc.freeze()
 
     def is_parent_alive(self) -> bool:
         """Say whether gunicorn's master is there; without it this worker stops, as if it had been told to."""

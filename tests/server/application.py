@@ -1,6 +1,7 @@
 """A small WSGI application for the tests of the web server: what it does is in the path."""
 
 import errno
+import gc
 import json
 import os
 import threading
@@ -143,7 +144,14 @@ def _crash(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byt
     raise RuntimeError(f"on purpose, with {len(environ)} variables and {start_response is not None}")
 
 
+def _frozen(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """How many objects Python's collector of garbage does not look at."""
+    del environ
+    return _json(start_response, gc.get_freeze_count())
+
+
 _WORK = {
+    "/frozen": _frozen,
     "/read": _read,
     "/large": _large,
     "/open": _open,

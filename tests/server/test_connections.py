@@ -273,3 +273,7 @@ def test_a_stop_waits_for_requests_and_for_nothing_else(tmp_path: Path) -> None:
         server.process.terminate()
         assert server.process.wait(20) == 0
         assert [everything(client) for client in [*waiting, kept]] == [b"", b"", b""]
+
+
+def test_what_was_loaded_is_not_looked_at_for_garbage(patient: Server) -> None:
+    assert patient.ask("/frozen").json() > 10_000
