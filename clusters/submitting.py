@@ -1,8 +1,9 @@
 """Submissions, as the login node knows them: made, settled, and found again. Each verb is one request to an agent."""
 
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +27,8 @@ _LONGEST_COMPLAINT = 8_192  # characters; cd names the directory
 _DESCRIBED = 64 * 1024  # bytes of what scontrol prints of a job
 _FIRST_LOOK, _LONGEST_PAUSE = 0.5, 4.0  # seconds after which it is asked whether a running sbatch has told its job
 _MOST_SETTLED = 32  # submissions in one request
-_A_MOMENT = 0.1  # seconds
+_A_MOMENT, _LATEST = 0.1, 1.0  # seconds after which a new job is described
+_CLEARED_AFTER = 3.0  # seconds
 _NOT_BEGUN = "nothing was submitted: the login node ended the submission with {}"
 _NO_DIRECTORY = 1  # how the agent tells that a directory cannot be entered
 
@@ -61,18 +63,51 @@ class Submitted:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What is told of a submission whose outcome is kept: its new job, or that its traces are cleared away."""
+
+    place: Place
+    new: NewJob | None = None
+    cleared: bool = False
+
+
+Tell = Callable[[Sequence[Told]], None]
+
+
+@dataclass(frozen=True)
 class Settled:
     """A submission whose outcome is kept: its traces can go, and `accepted` is its job, if it has one.
 
-    `tell` is called with what is told of this job, and of those that are settled with it.
+    `tell` is called with what is told of it, and of those that are settled with it.
     """
 
     place: Place
     accepted: Accepted | None
-    tell: "Tell"
+    tell: Tell
 
 
-Tell = Callable[[Sequence[tuple[Place, NewJob | None]]], None]
+class _UnderWay:
+    """Counts the submissions of this process that are under way. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+
+    @property
+    def some(self) -> bool:
+        """Whether there are any."""
+        return self._number > 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._number += 1
+
+    def __exit__(self, *_exc: object) -> None:
+        with self._lock:
+            self._number -= 1
+
+
+_under_way = _UnderWay()
 
 
 def reserve(cluster: Cluster, account: str) -> Place:
@@ -87,7 +122,7 @@ def submit(place: Place, directory: str, script: str) -> Submitted:
     Refused (nothing was submitted), TimedOut, Interrupted or Malformed (a job may exist); ValueError for a directory
     that no system call takes.
     """
-    with call(place.cluster, "submit"), asking.agent(place.cluster, place.account) as agent:
+    with call(place.cluster, "submit"), _under_way, asking.agent(place.cluster, place.account) as agent:
         return _submit(agent, place, directory, script)
 
 
@@ -177,39 +212,55 @@ def _running(place: Place, said: bytes) -> Submitted | None:
 
 
 def settle(place: Place, accepted: Accepted | None, tell: Tell) -> None:
-    """Once the outcome of a submission is kept: have its traces removed in the background, and its job described.
+    """Once the outcome of a submission is kept: have its job described in the background, and its traces removed.
 
     Those of one account are settled together; `tell` may be called in another thread. Where the cluster cannot be
     asked, the traces stay for a day, and `tell` is not called.
     """
-    _settling.add((place.cluster.pk, place.account), Settled(place, accepted, tell))
+    login, settled = (place.cluster.pk, place.account), Settled(place, accepted, tell)
+    if accepted:
+        _describing.add(login, settled)
+    _clearing.add(login, settled)
 
 
-def _settle_later(settled: list[Settled]) -> None:
+def _later(work: Callable[[list[Settled]], None], settled: list[Settled]) -> None:
     place = settled[0].place
     for start in range(0, len(settled), _MOST_SETTLED):
         some = settled[start : start + _MOST_SETTLED]
-        pool.current().later((place.cluster.endpoint, place.account), partial(_settle, some))
+        pool.current().later((place.cluster.endpoint, place.account), partial(_logged, work, some))
 
 
-_settling = Collected(_settle_later, seconds=_A_MOMENT)
-
-
-def _settle(settled: list[Settled]) -> None:
-    cluster, account = settled[0].place.cluster, settled[0].place.account
-    jobs = [each.accepted.job for each in settled if each.accepted and not each.accepted.cluster]
-    tokens = [each.place.token.hex for each in settled]
-    prepared = [uuid.uuid4() for _ in settled]
-    fields = (_listed(jobs), _listed(tokens), _listed([token.hex for token in prepared]))
+def _logged(work: Callable[[list[Settled]], None], settled: list[Settled]) -> None:
     try:
-        with call(cluster, "settle"):
-            found = asking.ask(cluster, account, Request("settle", fields), limit=len(settled) * _DESCRIBED).sections
-        pool.current().prepared(cluster.endpoint, account, prepared)
-        told = [(each.place, _told_of(each, found)) for each in settled]
+        with call(settled[0].place.cluster, "settle"):
+            work(settled)
     except ClusterError as exc:
         log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}", submissions=len(settled))
-        return
-    settled[0].tell(told)
+
+
+def _describe(settled: list[Settled]) -> None:
+    place = settled[0].place
+    jobs = [each.accepted.job for each in settled if each.accepted and not each.accepted.cluster]
+    asked, limit = Request("settle", (_listed(jobs), "", "")), len(settled) * _DESCRIBED
+    found = asking.ask(place.cluster, place.account, asked, limit=limit).sections if jobs else []
+    settled[0].tell([Told(each.place, _told_of(each, found)) for each in settled])
+
+
+def _clear(settled: list[Settled]) -> None:
+    """Remove what these submissions have left, and make as many directories for others."""
+    place = settled[0].place
+    tokens, prepared = [each.place.token for each in settled], [uuid.uuid4() for _ in settled]
+    asked = Request("settle", ("", _listed(token.hex for token in tokens), _listed(token.hex for token in prepared)))
+    asking.ask(place.cluster, place.account, asked)
+    pool.current().prepared(place.cluster.endpoint, place.account, prepared)
+    settled[0].tell([Told(each.place, cleared=True) for each in settled])
+
+
+# While others wait for sbatch, what nobody waits for would only take the processor from it.
+_describing = Collected[Settled](
+    partial(_later, _describe), seconds=_A_MOMENT, most=_LATEST, gives_way=lambda: _under_way.some
+)
+_clearing = Collected[Settled](partial(_later, _clear), seconds=_CLEARED_AFTER)
 
 
 def _told_of(settled: Settled, found: Sequence[Section]) -> NewJob | None:
@@ -220,7 +271,7 @@ def _told_of(settled: Settled, found: Sequence[Section]) -> NewJob | None:
     return _described(accepted.job, _description(place.cluster, place.account, accepted) if accepted.cluster else found)
 
 
-def _listed(items: Sequence[object]) -> str:
+def _listed(items: Iterable[object]) -> str:
     return ",".join(str(item) for item in items)
 
 

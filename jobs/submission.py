@@ -12,7 +12,7 @@ from django.utils import timezone
 from clusters import submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
 from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from clusters.submitting import NoDirectory, Place
+from clusters.submitting import NoDirectory, Place, Told
 from jobs import hosts, placement, schedule, statements
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
 from jobs.hosts import Host
@@ -49,11 +49,11 @@ _ANSWERED = "UPDATE jobs_job SET answer = %s::jsonb WHERE id = %s"
 _DESCRIPTION = ("stdout_path", "stderr_path", "is_array", "submitted_at")
 # One statement for all that were settled together. A poll may have told the time before.
 _SETTLED = """
-    UPDATE jobs_job SET settled = true, stdout = coalesce(told.stdout, jobs_job.stdout),
+    UPDATE jobs_job SET settled = jobs_job.settled OR told.cleared, stdout = coalesce(told.stdout, jobs_job.stdout),
         stderr = coalesce(told.stderr, jobs_job.stderr), is_array = coalesce(told.is_array, jobs_job.is_array),
         submitted_at = coalesce(told.submitted_at, jobs_job.submitted_at)
-    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[])
-        AS told(id, stdout, stderr, is_array, submitted_at)
+    FROM unnest(%s::uuid[], %s::boolean[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[])
+        AS told(id, cleared, stdout, stderr, is_array, submitted_at)
     WHERE jobs_job.id = told.id
 """
 
@@ -223,14 +223,14 @@ def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> 
     return Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values) == 1
 
 
-def _settled(told: Sequence[tuple[Place, NewJob | None]]) -> None:
-    """Write what the cluster says of new jobs of one account. Runs in a thread of the pool."""
-    columns: list[list[Any]] = [[place.token for place, _new in told]]
-    columns += [[new and getattr(new, name) for _place, new in told] for name in _DESCRIPTION]
+def _settled(told: Sequence[Told]) -> None:
+    """Write what the cluster says of submissions of one account. Runs in a thread of the pool."""
+    columns: list[list[Any]] = [[each.place.token for each in told], [each.cleared for each in told]]
+    columns += [[each.new and getattr(each.new, name) for each in told] for name in _DESCRIPTION]
     with connection.cursor() as cursor:
         cursor.execute(_SETTLED, columns)
-    place, _new = told[0]
-    if any(new for _place, new in told):
+    place = told[0].place
+    if any(each.new for each in told):
         schedule.wake(place.cluster, place.account)
 
 

@@ -46,6 +46,11 @@ js_unsteered "$2"
 # Runs the program $1 of SLURM's with the arguments after it, without the variables that steer. Times are told as
 # epochs, since SLURM's own carry no zone; the numbers of an array's pending tasks are not cut to 64 characters.
 js_ask() (
+    js_become "$@"
+)
+
+# The same in the place of this shell: in `$(...)`, which is a process of its own already.
+js_become() {
     # shellcheck disable=SC2086 # names between blanks
     unset -v $js_unset
     SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0
@@ -53,7 +58,7 @@ js_ask() (
     js_program=$1
     shift
     exec "$js_bin/$js_program" "$@"
-)
+}
 
 # Runs a command whose output, with its errors, is one section of the answer.
 js_section() {

@@ -1,8 +1,11 @@
 # Questions about jobs, and orders to SLURM about them. IDS is a list with commas, SINCE the number of seconds before now
 # in which the jobs were submitted. --noconvert: 2048 nodes are not `2K`.
 
+# $1: js_ask or js_become.
 js_squeue() {
-    js_ask squeue -h -t all --noconvert -o '%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r' "$@"
+    js_how=$1
+    shift
+    "$js_how" squeue -h -t all --noconvert -o '%i|%u|%T|%V|%S|%e|%M|%D|%C|%N|%r' "$@"
 }
 
 js_sacct() {
@@ -13,8 +16,8 @@ js_sacct() {
 # queue ACCOUNT: what the controller holds of an account's jobs, or with `-` of everybody's; then squeue's errors.
 verb_queue() {
     case $1 in
-    -) js_apart js_squeue ;;
-    *) js_apart js_squeue -u "$1" ;;
+    -) js_apart js_squeue js_become ;;
+    *) js_apart js_squeue js_become -u "$1" ;;
     esac
 }
 
@@ -56,8 +59,8 @@ verb_cancel() {
 # would say something else, so the agent ends.
 js_of() {
     case $3 in
-    *,*) js_rows=$(js_squeue -u "$2" -j "$3" 2>&1 </dev/null) ;;
-    *) js_rows=$(js_squeue -j "$3" 2>&1 </dev/null) ;;
+    *,*) js_rows=$(js_squeue js_become -u "$2" -j "$3" 2>&1 </dev/null) ;;
+    *) js_rows=$(js_squeue js_become -j "$3" 2>&1 </dev/null) ;;
     esac
     js_status=$?
     js_unknown=

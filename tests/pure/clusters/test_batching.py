@@ -276,3 +276,48 @@ def test_where_no_thread_can_be_started_what_was_added_is_handed_over_all_the_sa
     collected.add("plgalice", 1)
     assert handed == [[1]]
     assert collected._items == {}
+
+
+def test_what_is_collected_gives_way_for_so_long_and_no_longer() -> None:
+    handed: list[list[int]] = []
+    over = threading.Event()
+    asked = []
+
+    def gives_way() -> bool:
+        asked.append(len(handed))
+        return True
+
+    def take(items: list[int]) -> None:
+        handed.append(items)
+        over.set()
+
+    collected = Collected[int](take, seconds=0.01, most=0.2, gives_way=gives_way)
+    collected.add("plgalice", 1)
+    while len(asked) < 3:
+        time.sleep(0.001)
+    collected.add("plgalice", 2)
+    assert over.wait(LONG)
+    assert handed == [[1, 2]]
+    assert set(asked) == {0}
+
+
+def test_where_there_was_company_the_last_time_it_is_waited_for() -> None:
+    batches: list[list[int]] = []
+    may_go_on = threading.Event()
+
+    def work(items: list[int]) -> list[int]:
+        batches.append(list(items))
+        may_go_on.wait(LONG)
+        return items
+
+    together = Together[int, int](work, most=32)
+    together._company["plgalice"] = 3
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(together.ask, "plgalice", number, LONG) for number in range(3)]
+        may_go_on.set()
+        assert [one.result(LONG) for one in asked] == [0, 1, 2]
+    assert len(batches[0]) > 1 or len(batches) == 1
+    may_go_on.set()
+    together.ask("plgalice", 4, LONG)
+    assert batches[-1] == [4]
+    assert together._company == {}

@@ -14,7 +14,7 @@ from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed
 from clusters.gateway import _Subject
 from clusters.sbatch import Accepted, NewJob, Rejected
-from clusters.submitting import Settled, Submitted
+from clusters.submitting import Settled, Submitted, Told
 from tests.pure.clusters.logins import CLUSTER, KILLED, Answering, Printed, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -116,29 +116,39 @@ def test_jobs_that_have_no_room_in_one_answer_are_asked_about_alone() -> None:
     assert len(asked.channels) == 5
 
 
-def test_what_is_settled_is_told_together_and_leaves_directories_for_submissions_to_come() -> None:
+def test_new_jobs_are_described_together() -> None:
     told: list[object] = []
-    one, other, refused = place(), place(), place()
-    settled = [Settled(one, Accepted(12), told.extend), Settled(other, Accepted(13), told.extend)]
+    one, other = place(), place()
     with answering(printed(b"JobId=12 JobName=x\n   StdErr=/e\n   StdOut=/o\n")) as asked:
-        submitting._settle([*settled, Settled(refused, None, told.extend)])
-    assert told == [(one, NewJob("/o", "/e", None, is_array=False)), (other, None), (refused, None)]
+        submitting._describe([Settled(one, Accepted(12), told.extend), Settled(other, Accepted(13), told.extend)])
+    assert told == [Told(one, NewJob("/o", "/e", None, is_array=False)), Told(other)]
+    assert [channel.sent[-1].decode() for channel in asked.channels] == ["settle 12,13 - -\n"]
+
+
+def test_traces_are_cleared_together_and_leave_directories_for_submissions_to_come() -> None:
+    told: list[object] = []
+    places = [place(), place(), place()]
+    with answering(printed(b"")) as asked:
+        submitting._clear([Settled(each, None, told.extend) for each in places])
+    assert told == [Told(each, cleared=True) for each in places]
     assert len(set(asked.tokens)) == 3
-    [request] = [channel.sent[-1].decode() for channel in asked.channels]
-    tokens = [",".join(token.hex for token in some) for some in ([one.token, other.token, refused.token], asked.tokens)]
-    assert request == f"settle 12,13 {tokens[0]} {tokens[1]}\n"
+    tokens = [",".join(token.hex for token in some) for some in ([each.token for each in places], asked.tokens)]
+    assert [channel.sent[-1].decode() for channel in asked.channels] == [f"settle - {tokens[0]} {tokens[1]}\n"]
 
 
-def test_where_the_cluster_cannot_be_asked_nothing_is_told_and_no_directory_is_expected() -> None:
+@pytest.mark.parametrize("work", [submitting._describe, submitting._clear])
+def test_where_the_cluster_cannot_be_asked_nothing_is_told_and_no_directory_is_expected(
+    work: Callable[[list[Settled]], None],
+) -> None:
     told: list[object] = []
     with answering(lambda _marker: (b"", 1)) as asked:
-        submitting._settle([Settled(place(), Accepted(12), told.extend)])
+        submitting._logged(work, [Settled(place(), Accepted(12), told.extend)])
     assert (told, asked.tokens) == ([], [])
 
 
 def test_at_most_so_many_are_settled_in_one_request() -> None:
     with answering(printed(b"")) as asked:
-        submitting._settle_later([Settled(place(), None, _nobody) for _ in range(40)])
+        submitting._later(submitting._clear, [Settled(place(), None, _nobody) for _ in range(40)])
     assert [channel.sent[-1].split()[2].count(b",") + 1 for channel in asked.channels] == [32, 8]
 
 
@@ -203,7 +213,9 @@ def _nobody(_told: object) -> None:
 
 
 def settle() -> None:
-    submitting._settle([Settled(place(uuid.UUID(TOKEN)), Accepted(12, cluster), _nobody) for cluster in ("", "athena")])
+    settled = [Settled(place(uuid.UUID(TOKEN)), Accepted(12, cluster), _nobody) for cluster in ("", "athena")]
+    submitting._describe(settled)
+    submitting._clear(settled)
 
 
 VERBS: dict[str, Callable[[Answering], object]] = {
