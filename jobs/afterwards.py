@@ -6,6 +6,8 @@ from contextvars import copy_context
 
 from django.core.signals import request_finished, request_started
 
+from clusters.database import release_connection
+
 
 class _Request(threading.local):
     """What the request that this thread answers has left to be done; None outside of one."""
@@ -37,6 +39,10 @@ def _end(**_signal: object) -> None:
     work, _request.work = _request.work or [], None
     for each in work:
         each()
+    if work:
+        # Django has given this thread's connection back before: one that was taken since would be kept until the
+        # thread's next request, and as many idle threads as the pool has connections would leave it empty.
+        release_connection()
 
 
 request_started.connect(_begin)

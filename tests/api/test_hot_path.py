@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.signals import request_finished, request_started
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from redis.connection import AbstractConnection
@@ -10,6 +11,7 @@ from redis.connection import AbstractConnection
 from audit import ledger
 from audit.models import Entry
 from clusters.models import Cluster
+from jobs import afterwards
 from jobs.models import Job
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_end import record
@@ -126,3 +128,11 @@ def test_a_call_of_the_api_passes_by_what_pages_need(
     assert asked == []
     assert [cast.alice("GET", page).status_code for page in ("/admin/", "/api/docs")] == [500, 500]
     assert asked == [middleware] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_done_once_the_answer_is_out_leaves_no_connection_with_the_thread() -> None:
+    request_started.send(None)
+    afterwards.do(Job.objects.exists)
+    request_finished.send(None)
+    assert connection.connection is None
