@@ -5,11 +5,14 @@
 # once, after their answers: one process of each kind.
 verb_settle() {
     js_last js_show_all "${1#-}"
-    js_split "${2#-}"
-    # shellcheck disable=SC2086 # tokens between blanks
+    js_clear_up "${2#-}" "${3#-}" </dev/null >/dev/null
+}
+
+# shellcheck disable=SC2086 # tokens between blanks
+js_clear_up() {
+    js_split "$1"
     js_remove $js_list
-    js_split "${3#-}"
-    # shellcheck disable=SC2086 # as above
+    js_split "$2"
     js_prepare $js_list
 }
 

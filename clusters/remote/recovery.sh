@@ -6,8 +6,10 @@
 # controller has forgotten is known from the token's directory.
 verb_look_up() {
     IFS= read -r js_tokens || exit 65
-    [ -d "$js_home" ] || mkdir -m 700 "$js_home"
-    js_remove_old
+    {
+        [ -d "$js_home" ] || mkdir -m 700 "$js_home"
+        js_remove_old
+    } </dev/null >/dev/null
     for js_token in $js_tokens; do
         js_section js_fate "$js_home/$js_token"
         js_section js_head "$js_home/$js_token/error"
@@ -20,7 +22,7 @@ verb_look_up() {
 # `claimed`: it has gone on to sbatch. `nowhere`: the home takes no file, which leaves it open.
 js_fate() {
     js_at=$1
-    mkdir -m 700 "$js_at" 2>/dev/null
+    mkdir -m 700 "$js_at" >/dev/null 2>&1
     set -C
     { printf '' >"$js_at/job.sh" && printf '' >"$js_at/fenced"; } 2>/dev/null
     set +C

@@ -86,12 +86,13 @@ js_script() {
 }
 
 # Runs sbatch, and writes what it prints into `answer` as it comes, at most a hundred lines: a job's id is written down
-# before it is told, and also while a user's `#SBATCH --wait` keeps sbatch from ending. The pipe has a name, since one
-# without would take another process; a file in its place, where no pipe can be made, has no bound. Leaves the first line
-# in js_id, and something in js_more if that was not all.
+# before it is told, and also while a user's `#SBATCH --wait` keeps sbatch from ending. What is more is taken all the
+# same: a wrapper that cannot print would fail, with a job. The pipe has a name, since one without would take another
+# process; a file in its place, where no pipe can be made, has no bound. Leaves the first line in js_id, and something in
+# js_more if that was not all.
 js_sbatch() {
     js_id='' js_more='' js_count=''
-    if ! js_make_pipe; then
+    if ! js_make_pipe >/dev/null; then
         js_more='more'
         timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$js_at/job.sh" >"$js_at/answer" 2>"$js_at/error" </dev/null
         return
@@ -114,11 +115,13 @@ js_note() {
     done
     printf %s "$js_more"
     js_more=$js_more$js_count
+    [ "${#js_count}" -lt 99 ] || cat >/dev/null
 }
 
 # Makes the pipe of this agent, unless it is there.
 js_make_pipe() {
-    [ -n "$js_pipe" ] && [ -p "$js_pipe" ] && return
+    # shellcheck disable=SC3067 # as in verb_progress
+    [ -p "$js_pipe" ] && [ -O "$js_pipe" ] && return
     js_pipe=${TMPDIR:-/tmp}/job-submitter$js_marker
     mkfifo -m 600 "$js_pipe" || {
         js_pipe=$js_home/pipe$js_marker
@@ -140,7 +143,7 @@ js_sbatch_ended() {
         js_said=$(head -c 24576 "$js_at/answer" && echo .)
         js_said=${js_said%.}
         js_errors=$(head -c 24576 "$js_at/error")
-        printf '%s\n' "--$js_token-- $1" >>"$js_at/answer"
+        printf '\n%s\n' "--$js_token-- $1" >>"$js_at/answer"
     else
         js_errors=
     fi

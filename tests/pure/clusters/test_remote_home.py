@@ -214,6 +214,23 @@ def test_accounting_is_asked_for_command_lines_unless_it_has_none(login: LoginNo
 
 
 @every_shell
+def test_what_programs_print_that_should_not_is_in_no_answer(login: LoginNode, name: str) -> None:
+    (login.root / "tools").mkdir()
+    for tool in ("rm", "mkdir", "find", "mkfifo"):
+        (login.root / "tools" / tool).write_text(f'#!/bin/sh\necho odd\nexec /usr/bin/{tool} "$@"\n')
+        (login.root / "tools" / tool).chmod(0o755)
+    (login.traces / "many").mkdir(parents=True)
+    for number in range(256):
+        (login.traces / f"many{number}").mkdir()
+    with login.agent(name, {"PATH": f"{login.root}/tools:{login.path}"}) as agent:
+        assert agent.submit(SCRIPT)[1:] == [("77", 0)]
+        assert agent.told("settle", "", TOKEN.hex, NEW.hex) == [("", 0)]
+        assert agent.told("look_up", 60, "plgalice", line=OTHER.hex)[:2] == [("fenced", 0), ("", 1)]
+        assert agent.told("describe", 12, "") == [("scontrol show job 12", 0)]
+        assert agent.agent.usable
+
+
+@every_shell
 def test_a_search_removes_what_is_older_than_a_day(login: LoginNode, name: str) -> None:
     (login.traces / "old").mkdir(parents=True)
     os.utime(login.traces / "old", (0, 0))

@@ -324,6 +324,25 @@ def test_of_much_that_sbatch_prints_the_beginning_is_told(login: LoginNode, name
 
 
 @every_shell
+def test_an_sbatch_that_prints_very_much_is_not_made_to_fail_by_that(login: LoginNode, name: str) -> None:
+    login.has(sbatch="seq 100000 | sed s,^,line, || exit 1; echo 77")
+    with login.agent(name) as agent:
+        [_begun, (said, status), _errors, *listings] = agent.submit(SCRIPT)
+    assert (said.startswith("line1\nline2\n"), status, len(listings)) == (True, 0, 2)
+    kept = (login.traces / TOKEN.hex / "answer").read_text().split("\n")
+    assert (kept[:100], kept[-2:]) == ([f"line{n}" for n in range(1, 101)], [f"--{TOKEN.hex}-- 0", ""])
+    assert len(kept) < 110
+
+
+@every_shell
+@pytest.mark.parametrize("number", [1, 99, 100])
+def test_an_id_is_found_among_many_lines(login: LoginNode, name: str, number: int) -> None:
+    login.has(sbatch=f"seq {number - 1} | sed s,^,line,; echo 77; echo end")
+    with login.agent(name) as agent:
+        assert agent.submit(SCRIPT)[-1] == ("scontrol show job 77", 0)
+
+
+@every_shell
 def test_an_sbatch_that_does_not_end_is_ended(login: LoginNode, name: str) -> None:
     login.has(sbatch="echo $$ > $JS_OUT/process; echo waiting >&2; exec sleep 1000")
     with login.agent(name) as agent:
@@ -335,8 +354,8 @@ def test_an_sbatch_that_does_not_end_is_ended(login: LoginNode, name: str) -> No
 def test_what_sbatch_says_is_kept_with_its_end_unless_it_is_an_id_alone(login: LoginNode, name: str) -> None:
     kept = login.traces / TOKEN.hex
     for answer, status, end in (
-        *(("77\n", 0, ""), ("", 3, f"--{TOKEN.hex}-- 3\n")),
-        *(("77\n", 3, f"--{TOKEN.hex}-- 3\n"), ("", 0, f"--{TOKEN.hex}-- 0\n")),
+        *(("77\n", 0, ""), ("", 3, f"\n--{TOKEN.hex}-- 3\n"), ("oops", 3, f"\n--{TOKEN.hex}-- 3\n")),
+        *(("77\n", 3, f"\n--{TOKEN.hex}-- 3\n"), ("", 0, f"\n--{TOKEN.hex}-- 0\n")),
     ):
         (login.out / "answer").write_text(answer)
         (login.out / "status").write_text(str(status))
