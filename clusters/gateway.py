@@ -85,7 +85,8 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation
     became of it.
     """
     subject = _Subject(cluster, account, job, since)
-    return _cancelling.ask((cluster.pk, account), subject, cluster.command_timeout)
+    with asking.caller(cluster, account):
+        return _cancelling.ask((cluster.pk, account), subject, cluster.command_timeout)
 
 
 def _cancel(subjects: Sequence[_Subject]) -> list[Cancellation]:
@@ -111,7 +112,8 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
     `since` and what is raised: as in `cancel`.
     """
     subject = _Subject(cluster, account, job, since)
-    return _inspecting.ask((cluster.pk, account), subject, cluster.command_timeout)
+    with asking.caller(cluster, account):
+        return _inspecting.ask((cluster.pk, account), subject, cluster.command_timeout)
 
 
 def _inspect(subjects: Sequence[_Subject]) -> list[list[Record]]:
@@ -148,7 +150,7 @@ def _about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]
     limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
     jobs = _joined(sorted({subject.job for subject in subjects}))
     asked = Request(verb, (max(subject.since for subject in subjects), account, jobs))
-    answer = asking.ask(cluster, account, asked, limit=limit)
+    answer = asking.ask(cluster, account, asked, limit=limit, counted=True)
     if answer.truncated:
         raise Malformed(f"what was printed of the jobs {jobs} is more than {limit} bytes")
     return answer.exactly(least + (len(answer.sections) > least))

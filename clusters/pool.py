@@ -42,14 +42,28 @@ class Pool:
         self._background = Background(threads=8, share=2)
 
     @contextmanager
+    def caller(self, endpoint: Endpoint, account: str) -> Iterator[None]:
+        """Count a caller who may share the request of another one. Raises Busy where there are too many."""
+        with self._entered(endpoint, account):
+            yield
+
+    @contextmanager
     def agent(
-        self, endpoint: Endpoint, account: str, setting: Setting, *, timeout: float, patience: float | None = None
+        self,
+        endpoint: Endpoint,
+        account: str,
+        setting: Setting,
+        *,
+        timeout: float,
+        patience: float | None = None,
+        counted: bool = False,
     ) -> Iterator[Agent]:
         """Lend an agent of a warm connection, waiting up to `timeout` seconds for one.
 
-        Where all channels are in use, up to `patience` seconds. Raises Unreachable or Refused: nothing was asked.
+        Where all channels are in use, up to `patience` seconds. `counted`: for a `caller`. Raises Unreachable or
+        Refused: nothing was asked.
         """
-        with self._entered(endpoint, account) as session:
+        with self._entered(endpoint, account, counted=counted) as session:
             with session.agent(setting, timeout, patience) as agent:
                 yield agent
             if session.wants_renewal():
@@ -111,7 +125,12 @@ class Pool:
             session.close()
 
     @contextmanager
-    def _entered(self, endpoint: Endpoint, account: str) -> Iterator[Session]:
+    def _entered(self, endpoint: Endpoint, account: str, *, counted: bool = False) -> Iterator[Session]:
+        with self._lock:
+            present = self._sessions.get((endpoint, account))
+        if counted and present:  # as long as its caller is counted
+            yield present
+            return
         session = self._enter(endpoint, account)
         try:
             yield session

@@ -38,8 +38,8 @@ class Remote:
         return [request for request in self.requests if request.verb == verb]
 
     @contextmanager
-    def _agent(self, _cluster: Cluster, account: str, *, patience: float | None = None) -> Iterator["_Agent"]:
-        assert patience is None
+    def _agent(self, _cluster: Cluster, account: str, *, patience: float | None, counted: bool) -> Iterator["_Agent"]:
+        assert (patience, counted) == (None, False)
         yield _Agent(self, account)
 
     def answer(self, account: str, request: Request) -> Reply:

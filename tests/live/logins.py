@@ -85,6 +85,7 @@ class Programs:
         """Return zeus, as it is registered, with these programs."""
         return Cluster(
             pk=1, name="zeus", address=endpoint.address, port=endpoint.port, host_keys=list(endpoint.host_keys),
+            callers_per_account=endpoint.callers_per_account,
             channels=endpoint.channels, slurm_bin=str(self.directory), command_timeout=20,
         )  # fmt: skip
 

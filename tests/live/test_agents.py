@@ -380,3 +380,20 @@ def test_cancels_of_many_callers_at_once_start_few_scancels(programs: Programs) 
     runs = programs.runs("scancel")
     assert sorted(int(job) for run in runs for job in run.split()[1:]) == list(range(1, 9))
     assert len(runs) <= 4
+
+
+def test_callers_who_share_requests_are_bounded_as_all_others(pool: Pool, programs: Programs) -> None:
+    """Else whoever waits for their turn on a slow cluster would take every thread of the service."""
+    programs.write("scancel", f"until [ -e {programs.directory}/go ]; do sleep 0.05; done")
+    programs.write("squeue", "exit 0")
+    programs.write("sacct", "exit 0")
+    cluster = programs.cluster(zeus(callers_per_account=2))
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(gateway.cancel, cluster, ACCOUNT, job, 60) for job in (1, 2)]
+        eventually(lambda: pool.stats().callers == 2, "both are counted", seconds=10)
+        for ask_for in (gateway.cancel, gateway.inspect):
+            with pytest.raises(Busy, match="under way already"):
+                ask_for(cluster, ACCOUNT, 3, 60)
+        (programs.directory / "go").touch()
+        assert [future.result(LONG).records for future in waiting] == [[], []]
+    assert pool.stats().callers == 0
