@@ -126,16 +126,18 @@ class Pool:
 
     @contextmanager
     def _entered(self, endpoint: Endpoint, account: str, *, counted: bool = False) -> Iterator[Session]:
-        with self._lock:
-            present = self._sessions.get((endpoint, account))
-        if counted and present:  # as long as its caller is counted
-            yield present
+        if counted and (present := self._present(endpoint, account)):
+            yield present  # it is kept as long as its caller is counted
             return
         session = self._enter(endpoint, account)
         try:
             yield session
         finally:
             self._leave(session)
+
+    def _present(self, endpoint: Endpoint, account: str) -> Session | None:
+        with self._lock:
+            return self._sessions.get((endpoint, account))
 
     def _enter(self, endpoint: Endpoint, account: str) -> Session:
         """Count a caller in. Raises Busy where there are too many."""

@@ -14,7 +14,7 @@ from clusters.pool import Pool
 from clusters.remote import Request
 from clusters.session import Limits, Session
 from clusters.ssh import Endpoint
-from tests.pure.clusters.logins import Channel, agent, printed
+from tests.pure.clusters.logins import KILLED, Channel, agent, printed
 
 NODE = Endpoint("login.example.org", 22, (), channels=2)
 NAME = Request("name")
@@ -109,15 +109,16 @@ def test_where_no_agent_begins_nothing_was_asked_and_that_is_certain(
     assert is_empty(session)
 
 
-def test_a_login_shell_that_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("status", "how"), [(7, "ended with 7"), (KILLED, "was ended by a signal")])
+def test_a_login_shell_that_ends_is_refused(monkeypatch: pytest.MonkeyPatch, status: int, how: str) -> None:
     def ended() -> Channel:
         channel = Channel(printed(b""), lambda _marker: b"closed today")
-        channel.exit_status = 7
+        channel.exit_status = status
         channel.status_event.set()
         return channel
 
     session = Login(ended).session(monkeypatch)
-    with pytest.raises(Refused, match=r"ended with 7 before it ran a command.*'closed today'"):
+    with pytest.raises(Refused, match=f"the account's shell {how} before it ran a command.*'closed today'"):
         ask(session)
     assert is_empty(session)
 
