@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import paramiko
 
 from clusters import remote, shell
-from clusters.errors import Interrupted, Malformed, Silent, TimedOut
+from clusters.errors import Interrupted, Malformed, TimedOut
 from clusters.remote import Request
 from clusters.shell import Section
 from clusters.stream import Stream
@@ -16,7 +16,6 @@ LIMIT = 64 * 1024  # bytes of an answer that are kept, unless somebody says othe
 _MOST_REQUESTS = 300  # after which another agent is started: a shell need not live for ever
 _MOST_WASTE = 4 * 1024 * 1024  # bytes beyond the limit; who prints more prints without end
 _END = b" end"
-_SILENCE = 3.0  # seconds without an answer after which it is asked whether the connection is still there
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Agent:
     def ask(self, request: Request, *, timeout: float, limit: int = LIMIT) -> Reply:
         """Send a request, and return the answer, of which at most `limit` bytes are kept.
 
-        Raises TimedOut (with what had come), Silent or Interrupted, and Malformed where it answers without end.
+        Raises TimedOut (with what had come) or Interrupted, and Malformed where it answers without end.
         """
         self.send(request, timeout=timeout, limit=limit)
         return self.reply(time.monotonic() + timeout, timeout)
@@ -113,8 +112,6 @@ class Agent:
         `timeout`: what an error says of the time.
         """
         try:
-            if not self.has_replied(min(_SILENCE, deadline - time.monotonic())) and not self._stream.is_connected():
-                raise Silent("the login node has fallen silent")
             while not self._answer.whole and self._take(deadline, timeout):
                 pass
         except TimedOut as exc:
@@ -126,6 +123,10 @@ class Agent:
             return answer.reply()
         status = self._stream.exit_status(max(0.0, deadline - time.monotonic()))
         return answer.reply(ended="a signal" if status is None else str(status))
+
+    def is_connected(self) -> bool:
+        """Say whether the login node still answers on the connection, whatever this agent does."""
+        return self._stream.is_connected()
 
     def close(self) -> None:
         """End it."""

@@ -1,13 +1,20 @@
 """How a login node is asked: one request to an agent of the account, on a warm connection."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from clusters import pool
 from clusters.agent import LIMIT, Agent, Reply, Setting
-from clusters.errors import Interrupted, Silent
+from clusters.errors import Interrupted, Malformed, Silent
 from clusters.models import Cluster
 from clusters.remote import Request
+
+log = structlog.get_logger(__name__)
+
+_SILENCE = 5.0  # seconds without an answer, after which the connection has to show that it is alive
 
 
 def setting(cluster: Cluster) -> Setting:
@@ -51,21 +58,31 @@ def ask(
 ) -> Reply:
     """Have an agent of `account` answer `request`, whose whole answer is at most `limit` bytes, or is cut.
 
-    `patience` and `counted`: as for `agent`. Where the connection turns out to be dead, or the agent ends, the request
-    is made once more: only requests that may be made twice come here. Raises Unreachable, Refused, TimedOut,
-    Interrupted, Malformed.
+    Every verb but `submit` may be asked twice, and is, where the connection was lost or the agent was ended: that may
+    have happened before, unseen. `patience` and `counted`: as for `agent`. Raises Unreachable, Refused, TimedOut,
+    Interrupted; Malformed where the agent ends instead.
     """
     try:
-        return _asked(cluster, account, request, limit, patience, counted=counted)
-    except (Silent, Interrupted):
-        return _asked(cluster, account, request, limit, patience, counted=counted)
+        return _asked(cluster, account, request, limit, patience=patience, counted=counted)
+    except (Interrupted, Silent, _Ended) as exc:
+        log.info("asked-again", verb=request.verb, cluster=cluster.name, account=account, error=str(exc))
+    return _asked(cluster, account, request, limit, patience=patience, counted=counted)
+
+
+class _Ended(Malformed):
+    """The agent was ended before it had answered."""
 
 
 def _asked(
-    cluster: Cluster, account: str, request: Request, limit: int, patience: float | None, *, counted: bool
+    cluster: Cluster, account: str, request: Request, limit: int, *, patience: float | None, counted: bool
 ) -> Reply:
+    timeout = cluster.command_timeout
     with agent(cluster, account, patience=patience, counted=counted) as lent:
-        reply = lent.ask(request, timeout=cluster.command_timeout, limit=limit)
+        deadline = time.monotonic() + timeout
+        lent.send(request, timeout=timeout, limit=limit)
+        if not lent.has_replied(min(_SILENCE, timeout)) and not lent.is_connected():
+            raise Silent(f"the login node has said nothing for {_SILENCE:g} s, and does not answer")
+        reply = lent.reply(deadline, timeout)
     if reply.ended:
-        raise Interrupted(f"the agent on the login node was ended by {reply.ended} before it had answered")
+        raise _Ended(f"the agent on the login node was ended by {reply.ended} before it had answered")
     return reply

@@ -57,12 +57,12 @@ class TimedOut(ClusterError):
         self.stdout = stdout
 
 
-class Silent(TimedOut):
-    """The login node says nothing any more on a connection that nobody has closed."""
-
-
 class Interrupted(TimedOut):
     """The connection was lost while the command ran: as open as a time-out, only sooner."""
+
+
+class Silent(TimedOut):
+    """The connection says nothing any more, on any channel: as open as a time-out, and it is not used again."""
 
 
 class Malformed(ClusterError):

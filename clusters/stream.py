@@ -100,20 +100,6 @@ class Stream:
             raise Interrupted("the connection was lost while the command ran: no exit status")
         return None
 
-    def close(self) -> None:
-        """Close the channel; a dead connection has none to close."""
-        with suppress(paramiko.SSHException, OSError, EOFError):
-            self._channel.close()
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._channel.sendall(data)
-        except TimeoutError:
-            raise
-        except OSError:
-            if not self._channel.closed or self._expired:
-                raise
-
     def is_connected(self) -> bool:
         """Say whether the login node still answers on the connection.
 
@@ -127,6 +113,20 @@ class Stream:
         except (paramiko.SSHException, OSError, EOFError):
             return False
         return True
+
+    def close(self) -> None:
+        """Close the channel; a dead connection has none to close."""
+        with suppress(paramiko.SSHException, OSError, EOFError):
+            self._channel.close()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            if not self._channel.closed or self._expired:
+                raise
 
     @contextmanager
     def _within(self, timeout: float, *, writing: bool = False) -> Iterator[None]:

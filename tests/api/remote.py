@@ -64,12 +64,20 @@ class _Agent:
 
     remote: Remote
     account: str
+    sent: Request = field(init=False)
 
-    def ask(self, request: Request, *, timeout: float, limit: int) -> Reply:
+    def send(self, request: Request, *, timeout: float, limit: int) -> None:
         assert timeout > 0
         assert limit > 0
         request.framed("--marker--")  # raises for what no agent could be sent
-        return self.remote.answer(self.account, request)
+        self.sent = request
+
+    def has_replied(self, within: float) -> bool:
+        return within > 0
+
+    def reply(self, deadline: float, timeout: float) -> Reply:
+        assert deadline > timeout
+        return self.remote.answer(self.account, self.sent)
 
 
 def _reply(*outputs: Sequence[str]) -> Reply:

@@ -1,6 +1,7 @@
 """Agents on a real login node: what they cost, when one is replaced, and what is known of a request that broke off."""
 
 import os
+import queue
 import signal
 import threading
 import time
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from clusters import agent as agents
-from clusters import gateway, poolmetrics, submitting
+from clusters import asking, gateway, poolmetrics, submitting
 from clusters import pool as pools
+from clusters import stream as streams
 from clusters.agent import Reply, Setting
 from clusters.errors import Busy, Interrupted, Malformed, TimedOut
 from clusters.pool import Pool
@@ -113,6 +115,27 @@ def test_a_connection_on_which_no_answer_came_in_time_is_used_no_more(pool: Pool
     assert answered_by(pool, programs) != first
     assert silent not in connections(pool)
     assert not silent.alive, "nobody used it any more"
+
+
+def test_a_question_on_a_connection_that_fell_silent_is_late_and_does_not_fail(
+    pool: Pool, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_SILENCE", 0.5)
+    monkeypatch.setattr(streams, "_PROOF", 0.5)
+    programs.write("scontrol", "echo ClusterName = zeus")
+    cluster = programs.cluster(zeus())
+    assert gateway.slurm_name(cluster, ACCOUNT) == "zeus"
+    [silent] = connections(pool)
+    [held] = [held for session in pool._sessions.values() for held in session._waiting]
+    status = Path(f"/proc/{agent_process(held.agent.marker)}/stat").read_text()
+    sshd = int(status.rpartition(")")[2].split()[1])
+    os.kill(sshd, signal.SIGSTOP)
+    try:
+        assert gateway.slurm_name(cluster, ACCOUNT) == "zeus"
+        assert silent not in connections(pool)
+        assert not silent.usable
+    finally:
+        os.kill(sshd, signal.SIGCONT)
 
 
 def test_a_time_out_tells_what_had_been_printed(pool: Pool, programs: Programs) -> None:
@@ -276,7 +299,7 @@ def place(programs: Programs) -> Iterator[Place]:
     """A place for a submission, whose traces are removed."""
     place = Place(programs.cluster(zeus()), ACCOUNT, uuid.uuid4())
     yield place
-    submitting._settle([Settled(place, None, _nobody)])
+    submitting._clear([Settled(place, None, _nobody)])
 
 
 def in_the_background(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
@@ -341,30 +364,27 @@ def test_submissions_that_take_long_in_all_channels_do_not_wait_for_each_other(p
     with ThreadPoolExecutor(2) as threads:
         made = [threads.submit(submitting.submit, place, "", "#!/bin/sh\n") for place in places]
         assert [future.result(LONG).outcome for future in made] == [Accepted(int(JOB))] * 2
-    submitting._settle([Settled(place, None, _nobody) for place in places])
+    submitting._clear([Settled(place, None, _nobody) for place in places])
 
 
-def test_settling_many_submissions_is_one_request_and_prepares_the_next_ones(
+def test_settling_many_submissions_is_two_requests_and_prepares_the_next_ones(
     pool: Pool, programs: Programs, traffic: Traffic
 ) -> None:
     cluster = programs.cluster(zeus())
     answered_by(pool, programs)
     traffic.forget()
-    told: list[object] = []
-    done = threading.Event()
-
-    def tell(some: object) -> None:
-        told.append(some)
-        done.set()
-
-    settled = [Settled(Place(cluster, ACCOUNT, uuid.uuid4()), Accepted(number), tell) for number in range(1, 21)]
-    submitting._settle_later(settled)
-    assert done.wait(LONG)
-    assert (len(told), traffic.messages, len(programs.runs("scontrol"))) == (1, 1, 2)
+    told: queue.Queue[object] = queue.Queue()
+    settled = [Settled(Place(cluster, ACCOUNT, uuid.uuid4()), Accepted(number), told.put) for number in range(1, 21)]
+    submitting._later(submitting._describe, settled)
+    told.get(timeout=LONG)
+    assert (traffic.messages, len(programs.runs("scontrol"))) == (1, 2)
+    submitting._later(submitting._clear, settled)
+    told.get(timeout=LONG)
+    assert (told.empty(), traffic.messages) == (True, 2)
     tokens = [pool.token(cluster.endpoint, ACCOUNT) for _ in settled]
     prepared = [Path("/home", ACCOUNT, DIRECTORY, token.hex) for token in tokens]
     eventually(lambda: all(path.is_dir() for path in prepared), "they are made, after the answer", seconds=10)
-    submitting._settle([Settled(Place(cluster, ACCOUNT, token), None, _nobody) for token in tokens])
+    submitting._clear([Settled(Place(cluster, ACCOUNT, token), None, _nobody) for token in tokens])
     eventually(lambda: not any(path.exists() for path in prepared), "they are removed", seconds=10)
 
 

@@ -47,6 +47,7 @@ class Channel:
     piece: int = 1 << 16
     out: bytes = b""
     sent: list[bytes] = field(default_factory=list)
+    lost: bool = False
     marker: bytes = b""
     exit_status: int = -1
     closed: bool = False
@@ -93,6 +94,8 @@ class Channel:
     def open_session(self, timeout: float) -> "Channel":
         """Prove that the connection is alive."""
         assert timeout > 0
+        if self.lost:
+            raise paramiko.SSHException("Timeout opening channel.")
         return Channel(self.prints)
 
     def close(self) -> None:
@@ -111,10 +114,11 @@ class Pool:
     prints: Answering
     channels: list[Channel] = field(default_factory=list)
     tokens: list[uuid.UUID] = field(default_factory=list)
+    lost: int = 0  # how many of the first channels are on connections that are lost
 
     @contextmanager
     def agent(self, _endpoint: object, _account: str, setting: Setting, **_options: object) -> Iterator[Agent]:
-        self.channels.append(Channel(self.prints))
+        self.channels.append(Channel(self.prints, lost=len(self.channels) < self.lost))
         yield agent(self.channels[-1], setting)
 
     @contextmanager

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters import gateway, submitting
-from clusters.errors import ClusterError, Interrupted, Malformed
+from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedOut
 from clusters.gateway import _Subject
 from clusters.sbatch import Accepted, NewJob, Rejected
 from clusters.submitting import Settled, Submitted, Told
-from tests.pure.clusters.logins import CLUSTER, KILLED, Answering, Printed, answering, place, printed
+from tests.pure.clusters.logins import CLUSTER, KILLED, Answering, Pool, Printed, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 LINE = b"12|plgalice|RUNNING|1795518919|1795518919|N/A|0:01|1|1|n1|None\n"
@@ -71,6 +71,55 @@ def test_what_is_told_of_one_job_has_the_room_of_an_account() -> None:
     ):
         with answering(prints), pytest.raises(Malformed, match="more than 1048576 bytes"):
             ask()
+
+
+Login = Callable[[Pool, bytes], Printed]
+
+
+def on_the_second(first: Printed) -> Login:
+    """Have the first agent print this, and the next one what it should."""
+    return lambda pool, marker: first if len(pool.channels) == 1 else printed(b"ClusterName = zeus")(marker)
+
+
+def name_of(login: Login, lost: int = 0) -> tuple[str | Exception, int]:
+    """Return what comes of a question, and how many agents were asked; the first connections are `lost`."""
+    with answering(lambda marker: login(asked, marker)) as asked:
+        asked.lost = lost
+        try:
+            return gateway.slurm_name(CLUSTER, "plgalice"), len(asked.channels)
+        except ClusterError as exc:
+            return exc, len(asked.channels)
+
+
+@pytest.mark.parametrize(
+    ("first", "lost"),
+    [((b"", None), 1), ((b"half", None), 1), ((b"", KILLED), 1), ((b"", KILLED), 0), ((b"x", 137), 0)],
+)
+def test_a_question_is_asked_once_more_where_the_connection_or_the_agent_was_lost(first: Printed, lost: int) -> None:
+    assert name_of(on_the_second(first), lost) == ("zeus", 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "lost", "kind"),
+    [((b"", None), 2, Silent), ((b"", KILLED), 2, Interrupted), ((b"", 137), 0, Malformed)],
+)
+def test_a_question_is_asked_no_third_time(first: Printed, lost: int, kind: type[ClusterError]) -> None:
+    told, asked = name_of(lambda _pool, _marker: first, lost)
+    assert (isinstance(told, kind), asked) == (True, 2)
+
+
+def test_a_question_that_takes_too_long_on_a_connection_that_is_alive_is_not_asked_again() -> None:
+    told, asked = name_of(on_the_second((b"half", None)))
+    assert (type(told), asked) == (TimedOut, 1)
+
+
+@pytest.mark.parametrize(("first", "lost"), [((b"", None), 1), ((b"", KILLED), 1)])
+def test_a_submission_is_never_made_again(first: Printed, lost: int) -> None:
+    with answering(lambda _marker: first) as asked:
+        asked.lost = lost
+        with pytest.raises(TimedOut):
+            submitting.submit(place(), "", "#!/bin/sh\n")
+    assert [channel.sent[-1].split()[0] for channel in asked.channels].count(b"submit") == 1
 
 
 def subjects(*jobs: int) -> list[_Subject]:

@@ -9,7 +9,7 @@ import pytest
 from clusters import session as sessions
 from clusters import ssh
 from clusters.agent import Setting
-from clusters.errors import ClusterError, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
+from clusters.errors import ClusterError, NoRoom, Refused, Silent, TimedOut, Unreachable, Unresponsive
 from clusters.pool import Pool
 from clusters.remote import Request
 from clusters.session import Limits, Session
@@ -299,3 +299,13 @@ def test_a_login_that_comes_to_no_command_is_unresponsive(
     monkeypatch.setattr(ssh, "_log_in", lambda *_: None)
     with pytest.raises(Unresponsive, match="the login of plgalice runs no command"):
         ssh.Connection(NODE, "plgalice")
+
+
+def test_a_connection_that_shows_no_life_is_used_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = Login()
+    session = login.session(monkeypatch)
+    ask(session)
+    with pytest.raises(Silent), session.agent(Setting(), 1):
+        raise Silent("nothing for 5 s")
+    ask(session)
+    assert (len(login.connections), login.connections[0].closed) == (2, True)
