@@ -112,10 +112,14 @@ class Channel:
         except ConnectionResetError:
             return b""
 
-    def wait(self, timeout: float) -> None:
-        """Wait for its end."""
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end; return whether that came."""
         assert self._process
-        self._process.wait(timeout)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     @property
     def exit_status(self) -> int:

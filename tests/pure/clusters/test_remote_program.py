@@ -153,10 +153,7 @@ def test_what_start_up_files_print_before_the_marker_is_noise(node: LoginNode, n
 
 def test_a_login_that_never_comes_to_the_marker_is_refused_in_its_words(node: LoginNode) -> None:
     with (
-        pytest.raises(
-            Refused,
-            match=r"ended before it ran a command, .* and the words 'This account is currently not available\.'",
-        ),
+        pytest.raises(Refused, match=r"ended with 1 before .*: 'This account is currently not available\.'"),
         node.agent("false", noise=b"This account is currently not available.\n"),
     ):
         pass
