@@ -187,7 +187,6 @@ def main() -> None:
     at = Recorder(given.directory, given.user, given.operator)
     account = at.say("id -un").strip()
     at.record("ping", *at.ask(Request("ping")))
-    submissions(at)
     begin(at, given.node, given.urgent)
     (given.directory / "jobs.json").write_text(json.dumps(at.jobs, indent=1) + "\n")
     at.look("look_early", "")
@@ -199,6 +198,7 @@ def main() -> None:
     at.record("settle", *at.ask(Request("settle", (many, "", ""))))
     for name in ("begins_later", "to_cancel", "array_waiting", "parts_running", "finished"):
         at.record(f"cancel_{name}", *at.ask(Request("cancel", (SINCE, account, at.jobs[name]))))
+    submissions(at)  # whose jobs are no part of a look
     end(at)
     at.look("look_end", account)
     at.record("inspect_forgotten", *at.ask(Request("inspect", (SINCE, account, at.jobs["finished"]))))
