@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from clusters.errors import TimedOut
+from clusters.errors import Interrupted, TimedOut
 
 _COMPANY = 0.01  # seconds; about half of what a cancel takes
 
@@ -32,7 +32,11 @@ class _Batch(Generic[Item, Result]):
             self.results = work(self.items)
         except Exception as exc:  # noqa: BLE001 - each caller of the batch raises it
             self.error = exc
-        self.over.set()
+        except BaseException:
+            self.error = Interrupted("the thread that asked for several callers was ended")
+            raise
+        finally:
+            self.over.set()
 
     def result(self, number: int) -> Result:
         """Return what came of one item. Raises what came instead."""

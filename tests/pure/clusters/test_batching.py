@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from clusters.batching import Collected, Together
-from clusters.errors import Failed, TimedOut, Unreachable
+from clusters.batching import Collected, Together, _Line
+from clusters.errors import Failed, Interrupted, TimedOut, Unreachable
 
 LONG = 30.0  # seconds; no test waits for it
 
@@ -153,6 +153,26 @@ def test_who_share_a_request_that_is_under_way_wait_for_its_answer(requests: Req
         others[0].result(1.5)
     requests.may_end.release()
     assert [other.result(LONG) for other in others] == [10 * item for item in range(2, 10)]
+
+
+def test_who_shares_a_request_whose_thread_is_ended_is_told_so(threads: ThreadPoolExecutor) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work(_items: Sequence[int]) -> list[int | Exception]:
+        begun.set()
+        assert may_end.wait(LONG)
+        raise SystemExit
+
+    together = Together[int, int](work, most=32)
+    line = together._lines.setdefault("plgalice", _Line(callers=1))
+    line.turn.acquire()
+    both = [threads.submit(together.ask, "plgalice", item, 0.5) for item in (1, 2)]
+    while line.callers < 3:
+        pass
+    line.turn.release()
+    assert begun.wait(LONG)
+    may_end.set()
+    assert {type(future.exception(LONG)) for future in both} == {SystemExit, Interrupted}
 
 
 def test_another_login_waits_for_nobody(requests: Requests, call: Call) -> None:
