@@ -22,7 +22,7 @@ from clusters.models import Cluster
 from clusters.sbatch import Accepted, NewJob
 from clusters.slurm import Listing, Record
 from clusters.starts import Starts
-from clusters.submitting import Place, Submitted, Tell
+from clusters.submitting import Place, Submitted, Tell, Told
 from jobs import locks, waiting
 from jobs.shares import Shares
 from submitter import sharing
@@ -128,7 +128,9 @@ class FakeGateway:
 
     def settle(self, place: Place, accepted: Accepted | None, tell: Tell) -> None:
         self.calls.append("settle")
-        tell([(place, described(place.account, accepted.job) if accepted else None)])
+        if accepted:
+            tell([Told(place, described(place.account, accepted.job))])
+        tell([Told(place, cleared=True)])
 
     def lookup(self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool) -> Any:
         found = {token: self.lost[token] for token in tokens if token in self.lost}
