@@ -32,7 +32,12 @@ class Background:
                 self._waiting[owner].append(lambda: context.run(_logged, work))
                 return
             self._under_way[owner] += 1
-        self._executor.submit(self._run, owner, lambda: context.run(_logged, work))
+        try:
+            self._executor.submit(self._run, owner, lambda: context.run(_logged, work))
+        except RuntimeError:  # no further thread can be started
+            with self._lock:
+                self._count_out(owner)
+            raise
 
     def _run(self, owner: Hashable, work: Work) -> None:
         """Do one piece, and put the owner's next one behind what others have ordered meanwhile."""
@@ -40,12 +45,16 @@ class Background:
         with self._lock:
             following = self._waiting[owner].popleft() if self._waiting[owner] else None
             if following is None:
-                del self._waiting[owner]
-                self._under_way[owner] -= 1
-                if not self._under_way[owner]:
-                    del self._under_way[owner]
+                self._count_out(owner)
         if following:
             self._executor.submit(self._run, owner, following)
+
+    def _count_out(self, owner: Hashable) -> None:
+        """Count one piece of `owner` less as under way. The caller holds the lock."""
+        self._waiting.pop(owner, None)
+        self._under_way[owner] -= 1
+        if not self._under_way[owner]:
+            del self._under_way[owner]
 
 
 def _logged(work: Work) -> None:

@@ -19,8 +19,9 @@ from clusters.shell import Section
 from clusters.shownpaths import Filled, Shown
 from clusters.slurm import checked
 
-# How `timeout` ends what took too long (coreutils: 124, and 128 + SIGKILL where that was needed; 256 + that in ksh).
-_ENDED_BY_US = {124, 137, 265}
+_TIMED_OUT = 124  # coreutils' timeout, timeout(1)
+_LAST_STATUS = 128  # of a command; a signal's number is added to it, in ksh to twice as much
+_LISTINGS = 2  # of jobs: the login node's own cluster's, and everybody's
 # Errors of the way to the controller, which leave open whether it got the job (slurm_errno.h, "communication layer").
 _UNSURE = (
     "timed out", "unable to contact", "connect failure", "zero bytes", "connection refused", "communication",
@@ -94,23 +95,30 @@ def parse_submission(token: str, found: list[Section]) -> Accepted | Rejected:
     words = rest[0].text if rest else ""
     if len(jobs) == 1 and len(rest) > 1 and token in rest[1].text:
         return jobs[0]  # whatever sbatch says, SLURM has a job of this token
-    if sbatch.status == 0 and not may_name_a_job(sbatch.text):
-        return _without_id(token, sbatch.text, words, rest[1:])
-    if not jobs and sbatch.status not in _ENDED_BY_US and sbatch.status != 0 and not _unsure(sbatch.text + words):
+    if (sbatch.status == 0 and not may_name_a_job(sbatch.text)) or (len(rest) == 1 + _LISTINGS and not jobs):
+        return _without_id(token, sbatch, words, rest[1:])
+    if not jobs and sbatch.status != 0 and not _was_ended(sbatch.status) and not _unsure(sbatch.text + words):
         return Rejected(sbatch.status, *_streams(sbatch.text, words))
     raise Malformed(f"sbatch ended with {sbatch.status} and printed {sbatch.text[:300]!r}, {words[:300]!r}")
 
 
-def _without_id(token: str, output: str, words: str, listings: list[Section]) -> Accepted | Rejected:
-    """Tell what became of a submission of which sbatch told no id, though it ended well: the controllers know."""
-    if len(listings) != 2 or any(listing.status != 0 for listing in listings):  # noqa: PLR2004 - own, everybody's
+def _without_id(token: str, sbatch: Section, words: str, listings: list[Section]) -> Accepted | Rejected:
+    """Tell what became of a submission of which sbatch told neither an id nor an error: the controllers know."""
+    if len(listings) != _LISTINGS or any(listing.status != 0 for listing in listings):
         raise Malformed(f"sbatch told no id, and the controllers did not answer: {words[:300]!r}")
     own, of_all = listings
     if jobs := _remembered([token], own.text):
         return Accepted(jobs[token])
     if elsewhere := _remembered_by_clusters([token], _by_cluster(of_all.text)):
         return elsewhere[token]
-    return Rejected(0, *_streams(output, words), _NO_JOB)
+    if _was_ended(sbatch.status):
+        raise Malformed(f"sbatch was ended with {sbatch.status}, and may have reached the controller")
+    return Rejected(sbatch.status, *_streams(sbatch.text, words), _NO_JOB)
+
+
+def _was_ended(status: int) -> bool:
+    """Return whether `timeout`, or a signal, has ended a command: it may have done its work, and could not say so."""
+    return status == _TIMED_OUT or status > _LAST_STATUS
 
 
 def accepted(output: str) -> list[Accepted]:
@@ -325,7 +333,7 @@ def _traced(token: str, trace: str, error: str, *, sbatch_is_over: bool) -> Acce
     status = _noted_status(token, trace)
     if len(answered) == 1 and status in {0, None}:
         return answered[0]
-    if status and not answered and status not in _ENDED_BY_US and not _unsure(error):
+    if status and not answered and error and not _was_ended(status) and not _unsure(error):
         return Rejected(status, "", error)
     if not sbatch_is_over:
         return None

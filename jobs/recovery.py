@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from django.db import connection
-from django.db.models import Q
+from django.db.models import DateTimeField, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, Value
 from django.utils import timezone
 
 from clusters import submitting
@@ -25,10 +25,11 @@ log = structlog.get_logger(__name__)
 
 ORDERED_FOR = timedelta(seconds=30)  # an order that nobody has carried out by then is given again
 
-# A request whose submission is younger is probably still at work on it.
+# A request whose submission is younger is probably still at work on it: it has its cluster's `command_timeout`.
+_AT_WORK_LONGER = timedelta(seconds=15)
 _STILL_AT_WORK = timedelta(seconds=45)
 # By then every sbatch has been ended, and SLURM has had the time to list the job.
-_CERTAINTY = timedelta(minutes=3)
+_CERTAINTY = timedelta(minutes=2)  # and twice the cluster's `command_timeout`: for a channel, and for sbatch
 _TOKENS = 20  # submissions in one search: the answer holds up to 48 KiB for each
 _ATTEMPT = 60.0  # seconds after which an attempt leaves the rest to the next one
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 15.0, 1.5, 300.0  # seconds between attempts that fail
@@ -104,10 +105,16 @@ def accounts_to_recover() -> list[tuple[int, str]]:
 
 
 def untidy_accounts() -> list[tuple[int, str]]:
-    """Return where submissions of two days ago may have left traces: those that were recovered or abandoned."""
+    """Return where submissions of two days ago may have left traces: those that were recovered or abandoned.
+
+    Not where one is still looked for: its traces may be all that is known of it.
+    """
     now = timezone.now()
+    pending = Job.objects.filter(
+        submission=Submission.PENDING, cluster=OuterRef("cluster"), account=OuterRef("account")
+    )
     jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
-    return list(jobs.order_by().values_list("cluster", "account").distinct())
+    return list(jobs.exclude(Exists(pending)).order_by().values_list("cluster", "account").distinct())
 
 
 def _undescribed(cluster: Cluster, account: str) -> JobQuerySet:
@@ -124,7 +131,9 @@ def _put_off(cluster: Cluster, account: str) -> None:
 
 
 def _lost(now: datetime) -> Q:
-    return Q(submission=Submission.PENDING, created_at__lt=now - _STILL_AT_WORK)
+    at_work = F("cluster__command_timeout") * Value(timedelta(seconds=1), DurationField())
+    since = ExpressionWrapper(Value(now - _AT_WORK_LONGER, DateTimeField()) - at_work, DateTimeField())
+    return Q(submission=Submission.PENDING, created_at__lt=since)
 
 
 def _recently(now: datetime) -> tuple[datetime, datetime]:
@@ -134,7 +143,8 @@ def _recently(now: datetime) -> tuple[datetime, datetime]:
 def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
     now = timezone.now()
     jobs = {job.id.hex: job for job in Job.objects.filter(_lost(now), cluster=cluster, account=account)}
-    certain = [token for token, job in jobs.items() if job.created_at < now - _CERTAINTY]
+    certainty = _CERTAINTY + 2 * timedelta(seconds=cluster.command_timeout)
+    certain = [token for token, job in jobs.items() if job.created_at < now - certainty]
     uncertain = [token for token in jobs if token not in certain]
     resolved = 0
     for tokens in (*_in_parts(certain), *_in_parts(uncertain)):

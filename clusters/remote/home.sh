@@ -37,7 +37,7 @@ js_remove() {
     done
     [ "$#" = 0 ] || rm -rf -- "$@"
     set -- "$js_home"/*
-    [ "$#" -lt 256 ] || js_remove_old
+    [ "$#" -lt 256 ] || js_remove_old 6
 }
 
 js_prepare() {
@@ -50,9 +50,9 @@ js_prepare() {
 
 # Removes what was left more than a day ago.
 js_remove_old() {
-    find "$js_home" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} +
+    find "$js_home" -mindepth 1 -maxdepth 1 -mtime "+$1" -exec rm -rf {} +
 }
 
 verb_tidy() {
-    js_last js_remove_old
+    js_last js_remove_old 0
 }

@@ -6,10 +6,7 @@
 # controller has forgotten is known from the token's directory.
 verb_look_up() {
     IFS= read -r js_tokens || exit 65
-    {
-        [ -d "$js_home" ] || mkdir -m 700 "$js_home"
-        js_remove_old
-    } </dev/null >/dev/null
+    [ -d "$js_home" ] || mkdir -m 700 "$js_home" >/dev/null </dev/null
     for js_token in $js_tokens; do
         js_section js_fate "$js_home/$js_token"
         js_section js_head "$js_home/$js_token/error"
@@ -22,6 +19,13 @@ verb_look_up() {
 # `claimed`: it has gone on to sbatch. `nowhere`: the home takes no file, which leaves it open.
 js_fate() {
     js_at=$1
+    # Where the home took no file, the submission may have gone on all the same.
+    # shellcheck disable=SC3067 # as in verb_progress
+    if [ -d "${TMPDIR:-/tmp}/$js_token" ] && [ -O "${TMPDIR:-/tmp}/$js_token" ]; then
+        echo claimed
+        js_head "${TMPDIR:-/tmp}/$js_token/answer"
+        return
+    fi
     mkdir -m 700 "$js_at" >/dev/null 2>&1
     set -C
     { printf '' >"$js_at/job.sh" && printf '' >"$js_at/fenced"; } 2>/dev/null

@@ -142,17 +142,19 @@ js_sbatch_ended() {
         esac
         js_said=$(head -c 24576 "$js_at/answer" && echo .)
         js_said=${js_said%.}
-        js_errors=$(head -c 24576 "$js_at/error")
+        js_errors=$(head -c 24576 "$js_at/error" && echo .)
+        js_errors=${js_errors%.}
         printf '\n%s\n' "--$js_token-- $1" >>"$js_at/answer"
     else
         js_errors=
     fi
     js_find_id
-    js_end=
-    case $js_id,$1 in ,0) ;; ,*) js_end=' end' ;; esac
+    # Without an id and without a word nothing has been refused either: SLURM is asked.
+    js_open=no js_end=
+    case $js_id,$1,$js_said$js_errors in ,0,* | ,*,) js_open=yes ;; ,*) js_end=' end' ;; esac
     printf '%s\n%s %s\n%s\n%s 0%s\n' "$js_said" "$js_marker" "$1" "$js_errors" "$js_marker" "$js_end"
-    case $js_id,$1 in
-    ,0)
+    case $js_id,$js_open in
+    ,yes)
         js_user=$(id -un)
         js_with_token '' ''
         js_with_token '-M all' ' end'

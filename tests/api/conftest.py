@@ -105,6 +105,7 @@ class FakeGateway:
     started: Starts = field(default_factory=lambda: Starts(known=False, tasks=()))
     wanted: Wanted | None = None
     lost: dict[str, Any] = field(default_factory=dict)
+    settled: list[tuple[Place, Accepted | None, Tell]] | None = None  # where a list is given, nobody is told of them
     calls: list[str] = field(default_factory=list)
     slurms_name: str = "zeus"
     states_elsewhere: list[str] = field(default_factory=lambda: ["CANCELLED"])
@@ -128,6 +129,9 @@ class FakeGateway:
 
     def settle(self, place: Place, accepted: Accepted | None, tell: Tell) -> None:
         self.calls.append("settle")
+        if self.settled is not None:
+            self.settled.append((place, accepted, tell))
+            return
         if accepted:
             tell([Told(place, described(place.account, accepted.job))])
         tell([Told(place, cleared=True)])

@@ -11,9 +11,10 @@ from redis.connection import AbstractConnection
 from audit import ledger
 from audit.models import Entry
 from clusters.models import Cluster
+from clusters.submitting import Told
 from jobs import afterwards
 from jobs.models import Job
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast, FakeGateway, described
 from tests.api.test_end import record
 
 PATH = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
@@ -76,10 +77,11 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("zeus")
-@pytest.mark.parametrize(("headers", "queries"), [({}, 3), ({"HTTP_IDEMPOTENCY_KEY": "a-key"}, 4)])
-def test_a_submission_is_one_statement_for_its_row_one_for_its_outcome_and_one_for_what_slurm_says_of_it(
+@pytest.mark.parametrize(("headers", "queries"), [({}, 2), ({"HTTP_IDEMPOTENCY_KEY": "a-key"}, 3)])
+def test_a_submission_is_one_statement_for_its_row_and_one_for_its_outcome(
     cast: Cast, fake: FakeGateway, exchanges: list[str], lines: list[Entry], headers: dict[str, str], queries: int
 ) -> None:
+    fake.settled = []
     assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
     exchanges.clear()
     with CaptureQueriesContext(connection) as asked:
@@ -87,6 +89,26 @@ def test_a_submission_is_one_statement_for_its_row_one_for_its_outcome_and_one_f
     assert len(exchanges) == 1, exchanges
     assert len(asked) == queries, [query["sql"] for query in asked]
     assert (fake.calls.count("submit"), len(lines)) == (2, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("zeus")
+@pytest.mark.parametrize("number", [1, 5])
+def test_what_slurm_says_of_many_new_jobs_is_two_statements(cast: Cast, fake: FakeGateway, number: int) -> None:
+    fake.settled = []
+    for _ in range(number):
+        assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
+    places = [place for place, _accepted, _tell in fake.settled]
+    tell = fake.settled[0][2]
+    with CaptureQueriesContext(connection) as asked:
+        tell([Told(place, described(place.account, number)) for number, place in enumerate(places)])
+    assert len(asked) == 2, "one for the rows, one for the next poll"
+    with CaptureQueriesContext(connection) as asked:
+        tell([Told(place, cleared=True) for place in places])
+    assert len(asked) == 1
+    rows = Job.objects.filter(pk__in=[place.token for place in places])
+    assert rows.count() == number
+    assert all(job.stdout and job.settled for job in rows)
 
 
 @pytest.mark.django_db(transaction=True)

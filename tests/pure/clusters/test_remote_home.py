@@ -231,10 +231,15 @@ def test_what_programs_print_that_should_not_is_in_no_answer(login: LoginNode, n
 
 
 @every_shell
-def test_a_search_removes_what_is_older_than_a_day(login: LoginNode, name: str) -> None:
-    (login.traces / "old").mkdir(parents=True)
-    os.utime(login.traces / "old", (0, 0))
+def test_a_search_leaves_what_may_be_looked_for_however_old_it_is(login: LoginNode, name: str) -> None:
+    old = login.traces / TOKEN.hex
+    old.mkdir(parents=True)
+    (old / "job.sh").touch()
+    (old / "answer").write_text("77\n")
+    os.utime(old, (0, 0))
     with login.agent(name) as agent:
-        agent.told("look_up", 60, "plgalice", line=TOKEN.hex)
+        for _ in range(2):
+            [(fate, _status), *_rest] = agent.told("look_up", 60, "plgalice", line=TOKEN.hex)
+            assert fate.split() == ["claimed", "77"]
     assert traces(login) == {TOKEN.hex}
     assert login.traces.name == remote.DIRECTORY
