@@ -20,7 +20,8 @@ from clusters.shownpaths import Filled, Shown
 from clusters.slurm import checked
 
 _TIMED_OUT = 124  # coreutils' timeout, timeout(1)
-_LAST_STATUS = 128  # of a command; a signal's number is added to it, in ksh to twice as much
+# 128 and the number of a signal (signal(7)), in ksh 256 and that. sbatch itself ends with up to 255.
+_BY_A_SIGNAL = (range(129, 193), range(257, 321))
 _LISTINGS = 2  # of jobs: the login node's own cluster's, and everybody's
 # Errors of the way to the controller, which leave open whether it got the job (slurm_errno.h, "communication layer").
 _UNSURE = (
@@ -118,7 +119,7 @@ def _without_id(token: str, sbatch: Section, words: str, listings: list[Section]
 
 def _was_ended(status: int) -> bool:
     """Return whether `timeout`, or a signal, has ended a command: it may have done its work, and could not say so."""
-    return status == _TIMED_OUT or status > _LAST_STATUS
+    return status == _TIMED_OUT or any(status in numbers for numbers in _BY_A_SIGNAL)
 
 
 def accepted(output: str) -> list[Accepted]:

@@ -7,6 +7,7 @@ import pytest
 
 from clusters import sbatch
 from clusters.errors import Failed, Malformed
+from clusters.sbatch import Accepted, Rejected
 from clusters.shell import Section
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "slurm-22.05"
@@ -253,3 +254,26 @@ def test_missing_is_not_believed_unless_squeue_and_sacct_both_answered(broken: i
         sbatch.parse_lookup([TOKEN], found, sbatch_is_over=True)
     with pytest.raises(Failed):
         sbatch.parse_lookup([TOKEN], found[:broken], sbatch_is_over=True)
+
+
+@pytest.mark.parametrize("status", [124, 129, 130, 137, 139, 143, 192, 257, 265, 271])
+def test_an_sbatch_that_was_ended_may_have_reached_the_controller(status: int) -> None:
+    with pytest.raises(Malformed):
+        sbatch.parse_submission(TOKEN, [Section(b"", status), Section(b"slurmstepd: gone\n", 0)])
+
+
+@pytest.mark.parametrize("status", [1, 2, 126, 127, 255])
+def test_an_sbatch_that_ends_with_an_error_is_a_refusal(status: int) -> None:
+    outcome = sbatch.parse_submission(TOKEN, [Section(b"", status), Section(b"sbatch: error: no\n", 0)])
+    assert outcome == Rejected(status, "", "sbatch: error: no\n")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_an_sbatch_that_says_nothing_is_asked_of_slurm(status: int) -> None:
+    """`#SBATCH --quiet` tells no id, and with `--wait` sbatch ends as the job does."""
+    job = f"77|/home/x/.job-submitter/{TOKEN}/job.sh\n".encode()
+    said = [Section(b"", status), Section(b"", 0)]
+    assert sbatch.parse_submission(TOKEN, [*said, Section(job, 0), Section(b"", 0)]) == Accepted(77)
+    assert isinstance(sbatch.parse_submission(TOKEN, [*said, Section(b"", 0), Section(b"", 0)]), Rejected)
+    with pytest.raises(Malformed):
+        sbatch.parse_submission(TOKEN, [*said, Section(b"", 1), Section(b"", 1)])
