@@ -84,9 +84,7 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation
     once is one request. Raises Unreachable, Refused, TimedOut, Malformed, and Failed where SLURM does not say what
     became of it.
     """
-    subject = _Subject(cluster, account, job, since)
-    with asking.caller(cluster, account):
-        return _cancelling.ask((cluster.pk, account), subject, cluster.command_timeout)
+    return _with_others(_cancelling, _Subject(cluster, account, job, since))
 
 
 def _cancel(subjects: Sequence[_Subject]) -> list[Cancellation]:
@@ -111,13 +109,18 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
 
     `since` and what is raised: as in `cancel`.
     """
-    subject = _Subject(cluster, account, job, since)
-    with asking.caller(cluster, account):
-        return _inspecting.ask((cluster.pk, account), subject, cluster.command_timeout)
+    return _with_others(_inspecting, _Subject(cluster, account, job, since))
 
 
 def _inspect(subjects: Sequence[_Subject]) -> list[list[Record]]:
     return _sorted(subjects, _about("inspect", subjects, least=1))
+
+
+def _with_others(asked: Together[_Subject, Told], subject: _Subject) -> Told:
+    """Ask about a job, in one request with others of its account that are asked about now."""
+    cluster, account = subject.cluster, subject.account
+    with asking.caller(cluster, account):
+        return asked.ask((cluster.pk, account), subject, cluster.command_timeout)
 
 
 def _or_alone(
