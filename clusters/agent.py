@@ -61,6 +61,7 @@ class Agent:
         self.marker = shell.marker(uuid.uuid4())
         self._stream = Stream(channel, self.marker)
         self._requests = 0
+        self._last_used = time.monotonic()
         self._answer = _Answer(self.marker, 0)
         deadline = time.monotonic() + timeout
         self._stream.start(setting.command(self.marker), timeout)
@@ -71,6 +72,11 @@ class Agent:
     def usable(self) -> bool:
         """Whether it waits for a request, has printed nothing that nobody asked for, and is not worn out."""
         return self._idle and self._stream.alive and not self._stream.has_more and self._requests < _MOST_REQUESTS
+
+    @property
+    def idle_for(self) -> float:
+        """Seconds since it began, or last answered."""
+        return time.monotonic() - self._last_used
 
     def ask(self, request: Request, *, timeout: float, limit: int = LIMIT) -> Reply:
         """Send a request, and return the answer, of which at most `limit` bytes are kept.
@@ -119,7 +125,7 @@ class Agent:
             raise
         answer, self._answer = self._answer, _Answer(self.marker, 0)  # a long one is not kept until the next request
         if answer.whole:
-            self._idle = not answer.overran
+            self._idle, self._last_used = not answer.overran, time.monotonic()
             return answer.reply()
         status = self._stream.exit_status(max(0.0, deadline - time.monotonic()))
         return answer.reply(ended="a signal" if status is None else str(status))

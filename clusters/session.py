@@ -29,6 +29,7 @@ from clusters.ssh import Connection, Endpoint
 
 # Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.1
+_SPARE = 60.0  # seconds without a request, after which an agent ends
 _FRESH = 3600.0  # seconds
 _WORN = 0.75  # of its lifetime, after which a connection in use is replaced in the background
 
@@ -203,8 +204,8 @@ class Session:
             self._give_back(self._started(setting, time.monotonic() + self._endpoint.connect_timeout))
 
     def drop_old(self) -> None:
-        """Close what is older than a connection may be and waits for nobody."""
-        self._close_waiting(lambda held: not self._is_good(held))
+        """Close what is older than a connection may be and waits for nobody, and agents that a crowd has left over."""
+        self._close_waiting(lambda held: not self._is_good(held) or held.agent.idle_for > _SPARE)
         with self._changed:
             old = self._connection
             if old is None or old.age <= self._limits.lifetime:

@@ -309,3 +309,16 @@ def test_a_connection_that_shows_no_life_is_used_no_more(monkeypatch: pytest.Mon
         raise Silent("nothing for 5 s")
     ask(session)
     assert (len(login.connections), login.connections[0].closed) == (2, True)
+
+
+def test_agents_that_a_crowd_has_left_over_end_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Login(lambda: Channel(printed(b"ClusterName = zeus\n"))).session(monkeypatch)
+    with session.agent(Setting(), 1), session.agent(Setting(), 1):
+        pass
+    assert session.standby == 2
+    session.drop_old()
+    assert session.standby == 2
+    session._waiting[0].agent._last_used -= 61
+    session.drop_old()
+    assert session.standby == 1
+    assert is_empty(session)
