@@ -4,13 +4,11 @@ import base64
 import ipaddress
 import re
 import zoneinfo
-from collections.abc import Collection
-from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import connection, models
+from django.db import models
 from django.db.models.functions import Lower
 
 from clusters.errors import Refused
@@ -28,10 +26,6 @@ _host_name = RegexValidator(
 _NAMED = """
     SELECT * FROM clusters_cluster
     WHERE lower(name) = lower(%s) OR EXISTS (SELECT FROM unnest(aliases) AS alias WHERE lower(alias) = lower(%s))
-"""
-_TIMES = """
-    SELECT cluster_id, account, succeeded_at FROM clusters_poll
-    WHERE account = ANY(%s) AND succeeded_at IS NOT NULL
 """
 _seconds = [MinValueValidator(1), MaxValueValidator(600)]
 
@@ -254,15 +248,6 @@ class Poll(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster} as {self.account}"
-
-    @classmethod
-    def times(cls, accounts: Collection[str]) -> dict[tuple[int, str], datetime]:
-        """Return when each cluster (key) was last asked with success as each of `accounts`."""
-        if not accounts:
-            return {}
-        with connection.cursor() as cursor:
-            cursor.execute(_TIMES, [list(accounts)])
-            return {(pk, account): time for pk, account, time in cursor.fetchall()}
 
 
 class Login(models.Model):

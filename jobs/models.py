@@ -204,11 +204,6 @@ class Job(models.Model):
         """Whether nobody will know how it ended: its owner has deleted it, and SLURM never said."""
         return bool(self.deleted_at and self.status in ACTIVE and self.deleted_at < timezone.now() - FOLLOWED_FOR)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether SLURM is still asked about this job."""
-        return self.status in ACTIVE or not self.confirmed
-
     def move_to(self, new: Status, source: "Source", *, by: str = "", **changes: Any) -> bool:
         """Move this row to `new` and write `changes`; False, and nothing written, if another worker moved it first.
 
