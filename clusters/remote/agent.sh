@@ -105,8 +105,9 @@ js_read_text() {
     esac
 }
 
+# TMOUT ends a user's idle shell: bash takes it for `read` as well.
 js_serve() {
-    while cd / && IFS=' ' read -r js_verb js_1 js_2 js_3 js_4; do
+    while cd / && IFS=' ' TMOUT=0 read -r js_verb js_1 js_2 js_3 js_4; do
         command -v "verb_$js_verb" >/dev/null || exit 64
         "verb_$js_verb" "$js_1" "$js_2" "$js_3" "$js_4"
     done

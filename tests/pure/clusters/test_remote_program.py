@@ -1,6 +1,7 @@
 """The agent's program as a whole: how it gets to the login node, what frames its answers, what it costs."""
 
 import re
+import time
 import uuid
 
 import pytest
@@ -41,7 +42,7 @@ def test_its_variables_are_its_own() -> None:
         re.findall(r"for (\w+)", program)
     )
     assert {name for name in assigned if not name.startswith("js_")} == {
-        *("IFS", "LC_ALL", "GREP_OPTIONS"),  # for one command each
+        *("IFS", "LC_ALL", "GREP_OPTIONS", "TMOUT"),  # for one command each
         *("SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN"),  # in a subshell
     }
 
@@ -232,3 +233,13 @@ def test_many_submissions_are_settled_by_one_process_of_each_kind(noting: LoginN
         agent.told("settle", ",".join(map(str, range(1, 33))), *lists)
         agent.told("progress", new[0].hex)
         assert started(noting) == [*["scontrol"] * 33, "rm", "mkdir", "head"], "32 jobs, and the end"
+
+
+@pytest.mark.parametrize("name", [name for name in SHELLS if name != "ksh93"])
+def test_the_time_after_which_a_users_idle_shell_ends_is_not_for_an_agent(node: LoginNode, name: str) -> None:
+    """bash takes TMOUT for `read` as well; the jobs keep it. In ksh93 an agent ends by it, and another one is started."""
+    node.has(sbatch='echo "$TMOUT" > "$JS_OUT/timeout"; echo 77')
+    with node.agent(name, {"TMOUT": "1"}) as agent:
+        time.sleep(1.5)
+        assert agent.submit(SCRIPT) == [("", 0), ("77", 0)]
+    assert (node.out / "timeout").read_text() == "1\n"
