@@ -237,7 +237,7 @@ def test_many_submissions_are_settled_by_one_process_of_each_kind(noting: LoginN
 
 @pytest.mark.parametrize("name", [name for name in SHELLS if name != "ksh93"])
 def test_the_time_after_which_a_users_idle_shell_ends_is_not_for_an_agent(node: LoginNode, name: str) -> None:
-    """bash takes TMOUT for `read` as well; the jobs keep it. In ksh93 an agent ends by it, and another one is started."""
+    """Bash takes TMOUT for `read` as well; the jobs keep it. In ksh93 an agent ends by it, and another one begins."""
     node.has(sbatch='echo "$TMOUT" > "$JS_OUT/timeout"; echo 77')
     with node.agent(name, {"TMOUT": "1"}) as agent:
         time.sleep(1.5)
