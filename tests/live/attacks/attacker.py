@@ -64,16 +64,23 @@ class Attacker:
 
     @contextmanager
     def starting_up(self, text: str) -> Iterator[None]:
-        """Have every shell of the account run `text` first meanwhile, and leave none of its processes."""
+        """Have every shell of the account run `text` first meanwhile, and leave none of its processes.
+
+        Agents that run have read what was there before: they end.
+        """
         file = self.account.home / ".bashrc"
         saved = file.read_text()
         self.account.write("strikes", "")
         self.account.write(".bashrc", text + saved)
+        self._end_processes()
         try:
             yield
         finally:
             self.account.write(".bashrc", saved)
-            processes.end(processes.of_account(pwd.getpwnam(self.account.name).pw_uid), grace=1)
+            self._end_processes()
+
+    def _end_processes(self) -> None:
+        processes.end(processes.of_account(pwd.getpwnam(self.account.name).pw_uid), grace=1)
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:
@@ -83,8 +90,3 @@ class Attacker:
             yield path
         finally:
             shutil.rmtree(path)
-
-
-def sleeps_upon(pattern: str) -> str:
-    """Return a start-up file that sleeps where the command holds `pattern` (a shell's), and is quick otherwise."""
-    return f"case $BASH_EXECUTION_STRING in {pattern}) {STRIKE}; exec sleep 600;; esac\n"

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tests.live.attacks.attacker import STRIKE, Attacker
 from tests.live.faults.lane import SLURM, Lane
@@ -12,10 +12,10 @@ _GENTLY = "ulimit -v 1000000; renice -n 15 $$ > /dev/null"  # the login node is 
 
 
 @contextmanager
-def forged(attacker: Attacker, lane: Lane, **bodies: str) -> Iterator[None]:
-    """Let `bodies` (shell scripts; `$real` is SLURM's own command) be the commands of `lane` for the attacker alone.
+def forged(attacker: Attacker, *lanes: Lane, **bodies: str) -> Iterator[None]:
+    """Let `bodies` (shell scripts; `$real` is SLURM's own command) be the commands of `lanes` for the attacker alone.
 
-    A start-up file runs the service's own script, its marker included, with other commands.
+    A start-up file runs the service's own agent, its marker included, with other commands.
     """
     folder = attacker.account.directory("forged")
     for command in _COMMANDS:
@@ -25,14 +25,21 @@ def forged(attacker: Attacker, lane: Lane, **bodies: str) -> Iterator[None]:
             file.chmod(0o755)
         else:
             (folder / command).symlink_to(SLURM / command)
-    text = f"""_from={lane.bin}
-case $BASH_EXECUTION_STRING in *"$_from"*) eval "${{BASH_EXECUTION_STRING//"$_from"/{folder}}}"; exit;; esac
+    places = " ".join(str(lane.bin) for lane in lanes)
+    text = f"""for _from in {places}; do case $BASH_EXECUTION_STRING in
+*"$_from"*) eval "${{BASH_EXECUTION_STRING//"$_from"/{folder}}}"; exit;;
+esac; done
 """
     try:
         with attacker.starting_up(text):
             yield
     finally:
         shutil.rmtree(folder)
+
+
+def sleeping(attacker: Attacker, *lanes: Lane, upon: str) -> AbstractContextManager[None]:
+    """Have each login sleep when the command `upon` is to run, and be quick otherwise."""
+    return forged(attacker, *lanes, **{upon: "exec sleep 600"})
 
 
 def in_turn(bodies: Sequence[str]) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.live.attacks.attacker import Attacker, sleeps_upon
+from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.conftest import TakeLane
+from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -17,7 +18,7 @@ def lost_submissions(instance: Instance, attacker: Attacker, lanes: Sequence[Lan
     lost = [attacker.client.lose(lane) for lane in lanes]
     for lane in lanes:
         lane.restore()
-    with attacker.starting_up(sleeps_upon("*squeue*")):
+    with sleeping(attacker, *lanes, upon="squeue"):
         instance.registry.age([posted.tag for posted in lost])
         instance.send("jobs.tasks.recover_submissions")
         eventually(lambda: attacker.strikes, "a login sleeps over the search")

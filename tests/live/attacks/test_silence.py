@@ -3,12 +3,13 @@
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.live.attacks.attacker import STRIKE, Attacker, sleeps_upon
+from tests.live.attacks.attacker import STRIKE, Attacker
 from tests.live.attacks.crowd import Crowd
+from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -16,11 +17,11 @@ from tests.live.faults.waiting import eventually
 
 
 @contextmanager
-def silence(instance: Instance, attacker: Attacker, lane: Lane, text: str) -> Iterator[None]:
-    """Have jobs of which SLURM has to be asked, more of them all the time, and let each login do as `text` does."""
+def silence(instance: Instance, attacker: Attacker, lane: Lane, logins: AbstractContextManager[None]) -> Iterator[None]:
+    """Have jobs of which SLURM has to be asked, more of them all the time, while the attacker's `logins` misbehave."""
     jobs = [attacker.hold(lane) for _ in range(3)]
     requests = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs] + [attacker.order(lane)]
-    with attacker.starting_up(text), Crowd(instance.port, requests, 4):
+    with logins, Crowd(instance.port, requests, 4):
         eventually(lambda: attacker.strikes, "a login is silent")
         yield
 
@@ -34,16 +35,17 @@ def hanging_home(attacker: Attacker) -> str:
     return f"{STRIKE}; . ~/gone\n"
 
 
-@pytest.mark.parametrize("pattern", ["*squeue*", "*"], ids=["upon the poll", "always"])
+@pytest.mark.parametrize("always", [False, True], ids=["upon the poll", "always"])
 def test_login_that_sleeps_delays_nobody_elses_statuses(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, pattern: str
+    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, *, always: bool
 ) -> None:
-    with silence(instance, attacker, lane, sleeps_upon(pattern)):
+    asleep = attacker.starting_up(f"{STRIKE}; exec sleep 600\n") if always else sleeping(attacker, lane, upon="squeue")
+    with silence(instance, attacker, lane, asleep):
         victim.watch()
 
 
 def test_home_directory_that_hangs_delays_nobody_elses_statuses(
     instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
 ) -> None:
-    with silence(instance, attacker, lane, hanging_home(attacker)):
+    with silence(instance, attacker, lane, attacker.starting_up(hanging_home(attacker))):
         victim.watch()

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.live.attacks.attacker import Attacker, sleeps_upon
+from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd, Reading
+from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -38,7 +39,7 @@ def calls_that_wait(instance: Instance, attacker: Attacker, lane: Lane, method: 
     requests = [
         attacker.request(method, f"/api/jobs/{job}{refresh}", b"" if method == "DELETE" else body) for job in jobs
     ]
-    with attacker.starting_up(sleeps_upon("*squeue*")), Crowd(instance.port, requests, _MANY) as crowd:
+    with sleeping(attacker, lane, upon="squeue"), Crowd(instance.port, requests, _MANY) as crowd:
         eventually(lambda: attacker.strikes, "a call waits")
         yield crowd
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.live.attacks.attacker import Attacker, sleeps_upon
+from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.conftest import TakeLane
 from tests.live.attacks.crowd import Crowd
+from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
@@ -27,7 +28,7 @@ def waiters(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[Crow
 def submissions_that_wait(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[Crowd]:
     """Have many connections submit jobs, on each of `lanes`, while the login sleeps over it."""
     orders = [attacker.order(lane) for lane in lanes]
-    with attacker.starting_up(sleeps_upon("*sbatch*")), Crowd(instance.port, orders, _MANY) as crowd:
+    with sleeping(attacker, *lanes, upon="sbatch"), Crowd(instance.port, orders, _MANY) as crowd:
         eventually(lambda: attacker.strikes, "a login sleeps over a submission")
         yield crowd
 
