@@ -149,9 +149,13 @@ js_sbatch_ended() {
         js_errors=
     fi
     js_find_id
-    # Without an id and without a word nothing has been refused either: SLURM is asked.
+    # Without an id and without a word nothing has been refused either: SLURM is asked. Not where `timeout` or a signal has
+    # ended sbatch, as when the controller does not answer: recovery asks later.
     js_open=no js_end=
-    case $js_id,$1,$js_said$js_errors in ,0,* | ,*,) js_open=yes ;; ,*) js_end=' end' ;; esac
+    case $js_id,$1,$js_said$js_errors in
+    ,0,* | ,?, | ,??, | ,10?, | ,11?, | ,12[0-3], | ,12[5-8], | ,255,) js_open=yes ;;
+    ,*) js_end=' end' ;;
+    esac
     printf '%s\n%s %s\n%s\n%s 0%s\n' "$js_said" "$js_marker" "$1" "$js_errors" "$js_marker" "$js_end"
     case $js_id,$js_open in
     ,yes)
