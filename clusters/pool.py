@@ -14,9 +14,10 @@ from django.conf import settings
 from clusters import poolmetrics
 from clusters.agent import Agent, Setting
 from clusters.background import Background
+from clusters.connecting import Logins
 from clusters.errors import Busy, ClusterError
 from clusters.logins import SharedLogins
-from clusters.session import Leased, Limits, Logins, Session
+from clusters.session import Leased, Limits, Session
 from clusters.ssh import Connection, Endpoint
 
 

@@ -2,35 +2,33 @@
 
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
-from uuid import UUID, uuid4
+from typing import TypeVar
 
 import paramiko
 
 from clusters import poolmetrics
 from clusters.agent import Agent, Setting
+from clusters.connecting import Logins, connect
 from clusters.errors import (
-    BrokenOff,
     Busy,
     ClusterError,
     Interrupted,
     Malformed,
     NoRoom,
-    Refused,
     TimedOut,
     Unreachable,
     Unresponsive,
 )
 from clusters.ssh import Connection, Endpoint
+from clusters.tokens import Prepared
 
 # Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.
 _PAUSE, _LONGEST_PAUSE = 0.005, 0.1
 _SPARE = 60.0  # seconds without a request, after which an agent ends
-_FRESH = 3600.0  # seconds
 _WORN = 0.75  # of its lifetime, after which a connection in use is replaced in the background
 
 NewConnection = TypeVar("NewConnection", Connection, None)
@@ -42,34 +40,6 @@ class Limits:
 
     idle: float = 120.0
     lifetime: float = 240.0
-
-
-class Attempt(Protocol):
-    """A login that is being tried; its methods are called with what came of it.
-
-    `is_suspect`: the last one was refused.
-    """
-
-    is_suspect: bool
-
-    def accepted(self) -> None:
-        """The account was let in; `refused` may still follow, where the service itself does not use it."""
-
-    def broken_off(self) -> None:
-        """The login was broken off, and is tried once more."""
-
-    def refused(self, message: str) -> None:
-        """It was not, and `message` says why."""
-
-    def unfinished(self) -> None:
-        """The login node could not be reached, or did not answer."""
-
-
-class Logins(Protocol):
-    """Decides which logins are tried: login nodes penalise an address from which too many fail."""
-
-    def attempt(self, endpoint: Endpoint, account: str, patience: float) -> Attempt:
-        """Return an attempt, after at most `patience` seconds. Raises Refused or Busy where none may be made now."""
 
 
 @dataclass(frozen=True)
@@ -86,28 +56,6 @@ class _Held:
 
     agent: Agent
     connection: Connection
-
-
-class Prepared:
-    """Tokens of submissions to come whose directories are there.
-
-    After an hour they are not used: on the login node directories are removed a day after they were made.
-    """
-
-    def __init__(self) -> None:
-        self._tokens: deque[tuple[float, UUID]] = deque()
-
-    def add(self, tokens: Iterable[UUID]) -> None:
-        """Keep `tokens`."""
-        self._tokens.extend((time.monotonic(), token) for token in tokens)
-
-    def token(self) -> UUID:
-        """Return one of them, or a new one."""
-        while self._tokens:
-            made_at, token = self._tokens.popleft()
-            if time.monotonic() - made_at < _FRESH:
-                return token
-        return uuid4()
 
 
 class Session:
@@ -191,7 +139,7 @@ class Session:
             with self._changed:
                 if not self._is_worn():
                     return
-            self._adopt(self._connect())
+            self._adopt(connect(self._endpoint, self._account, self._logins))
         except ClusterError:
             self._renewed = None
             raise
@@ -367,7 +315,7 @@ class Session:
             if connection := self._leased():
                 return connection
             self._adopt(None)
-            return self._adopt(self._connect(), leases=1)
+            return self._adopt(connect(self._endpoint, self._account, self._logins), leases=1)
         finally:
             self._connecting.release()
 
@@ -404,30 +352,6 @@ class Session:
 
     def _is_worn(self) -> bool:
         return self._connection is not None and self._connection.age > _WORN * self._limits.lifetime
-
-    def _connect(self) -> Connection:
-        """Log in; once more where the login was broken off without a word, as it also is where the network was cut."""
-        try:
-            return self._log_in(again=True)
-        except BrokenOff as exc:
-            if exc.explained:
-                raise
-        return self._log_in()
-
-    def _log_in(self, *, again: bool = False) -> Connection:
-        """Try one login and report what came of it; `again`: one that was broken off without a word is tried again."""
-        attempt = self._logins.attempt(self._endpoint, self._account, self._endpoint.connect_timeout)
-        try:
-            return Connection(self._endpoint, self._account, attempt.accepted)
-        except Refused as exc:
-            if again and isinstance(exc, BrokenOff) and not (exc.explained or attempt.is_suspect):
-                attempt.broken_off()
-            else:
-                attempt.refused(str(exc))
-            raise
-        except BaseException:
-            attempt.unfinished()
-            raise
 
 
 def _retire(connection: Connection, exc: BaseException) -> None:

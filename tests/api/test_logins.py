@@ -8,11 +8,10 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from clusters import logins, session
+from clusters import connecting, logins
 from clusters.errors import BrokenOff, Busy, Refused, Unreachable
 from clusters.logins import SharedAttempt, SharedLogins
 from clusters.models import Login, LoginNode
-from clusters.session import Limits, Session
 from clusters.ssh import Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -170,14 +169,14 @@ def logs_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             accepted()
             return object()
 
-        monkeypatch.setattr(session, "Connection", connect)
+        monkeypatch.setattr(connecting, "Connection", connect)
         return tried
 
     return come_to
 
 
 def connect() -> object:
-    return Session(NODE, "plgalice", Limits(), SharedLogins())._connect()
+    return connecting.connect(NODE, "plgalice", SharedLogins())
 
 
 def broken_off(reason: str = "") -> BrokenOff:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from clusters import session as sessions
-from clusters import ssh
+from clusters import connecting, ssh
 from clusters.agent import Setting
 from clusters.errors import ClusterError, NoRoom, Refused, Silent, TimedOut, Unreachable, Unresponsive
 from clusters.pool import Pool
@@ -72,7 +71,7 @@ class Login:
         return self.connections[-1]
 
     def session(self, monkeypatch: pytest.MonkeyPatch, lifetime: float = 240.0) -> Session:
-        monkeypatch.setattr(sessions, "Connection", self.connect)
+        monkeypatch.setattr(connecting, "Connection", self.connect)
         return Session(NODE, "plgalice", Limits(lifetime=lifetime), self)
 
 
@@ -261,7 +260,7 @@ def test_a_connection_that_fell_silent_is_used_no_more(monkeypatch: pytest.Monke
 
 def test_a_session_that_was_closed_while_it_was_renewed_leaves_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login()
-    monkeypatch.setattr(sessions, "Connection", login.connect)
+    monkeypatch.setattr(connecting, "Connection", login.connect)
     pool = Pool(Limits(lifetime=100), login)
     with pool.agent(NODE, "plgalice", Setting(), timeout=1) as lent:
         lent.ask(NAME, timeout=5)
