@@ -130,9 +130,9 @@ js_make_pipe() {
 }
 
 # What sbatch has said, and how it ended ($1). In the common case that is one line and the whole answer.
-# Otherwise there follow: its errors; if it told an id, what scontrol says of that job; if it told none and ended well,
-# what squeue tells of jobs with this token, on the login node's own cluster and on all of them: `--test-only` has
-# submitted nothing, but `--quiet` says nothing of a job either.
+# Otherwise there follow: its errors; if it told an id, what scontrol says of that job; if it told none and ended well, or
+# without a word, what squeue tells of jobs with this token, on the login node's own cluster and on all of them:
+# `--test-only` has submitted nothing, but `--quiet` says nothing of a job either.
 js_sbatch_ended() {
     if [ -n "$js_at" ]; then
         case $1,$js_describe,$js_more,$js_id in 0,-,,[0-9]*)
