@@ -192,12 +192,21 @@ def test_the_broker_holds_no_trace() -> None:
 def test_the_databases_own_files_hold_no_trace() -> None:
     """What was deleted or never committed is still in the files: PostgreSQL's, and those of SLURM's accounting."""
     pieces = [run.encode() for user in ("ALICE", "BOB", "CAROL") for run in pieces_of(proxy(user))]
-    roots = [Path(os.environ["SANDBOX_LOGS"]).parent / "data"]
-    files = [file for root in roots for file in root.rglob("*") if file.is_file() and file.stat().st_size < 2**28]
-    assert len(files) > 100
-    for file in files:
-        content = file.read_bytes()
+    data = Path(os.environ["SANDBOX_LOGS"]).parent / "data"
+    read = 0
+    for file in data.rglob("*"):
+        content = content_of(file)
         assert not any(piece in content for piece in pieces), file
+        read += content != b""
+    assert read > 100
+
+
+def content_of(file: Path) -> bytes:
+    """Return what a file holds: nothing where it is none, is too long to be ours, or a server has just removed it."""
+    try:
+        return file.read_bytes() if file.is_file() and file.stat().st_size < 2**28 else b""
+    except FileNotFoundError:
+        return b""
 
 
 def pieces_of(pem: bytes) -> list[str]:
