@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SANDBOX := sandbox/bootstrap.sh
 BIN := .local/venv/bin
-PYTHON_SOURCES := .ci/dependencies.py manage.py submitter jobs clusters proxyauth audit sandbox tests
+PYTHON_SOURCES := .ci/dependencies.py manage.py submitter jobs clusters proxyauth audit adminkit sandbox tests
 SHELL_SOURCES := $(wildcard deploy/*.sh sandbox/*.sh tests/recorded/*.sh)
 # One program (clusters/remote/__init__.py): what one of its files defines, another uses.
 AGENT_SOURCES := $(wildcard clusters/remote/*.sh)

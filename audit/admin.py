@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
+from adminkit.pagination import BoundedPaginator
+from adminkit.readonly import ReadOnly
 from audit.models import Entry
-from audit.paging import BoundedPaginator
-from audit.readonly import ReadOnly
 
 _KINDS = ("job", "cluster", "user", "group", "command")  # with which subjects of operators' lines begin
 

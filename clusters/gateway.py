@@ -9,20 +9,22 @@ from typing import TypeVar
 import structlog
 from django.conf import settings
 
-from clusters import asking, files, sbatch, slurm, ssh
-from clusters.agent import Reply
-from clusters.batching import Together
-from clusters.calls import call, remote
+from clusters.calls import asking
+from clusters.calls.batching import Together
+from clusters.calls.counted import call, remote
+from clusters.calls.transfer import Transfer
 from clusters.errors import Failed, Malformed, TooMuch
-from clusters.files import OutputFile, Wanted
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.sbatch import Accepted
-from clusters.shell import Section
-from clusters.slurm import Listing, Record
-from clusters.starts import Starts
-from clusters.starts import parse as parse_starts
-from clusters.transfer import Transfer
+from clusters.slurm import listings, sbatch
+from clusters.slurm.listings import Listing, Record
+from clusters.slurm.sbatch import Accepted
+from clusters.slurm.shell import Section
+from clusters.slurm.starts import Starts
+from clusters.slurm.starts import parse as parse_starts
+from clusters.ssh import connection, output_files
+from clusters.ssh.agent import Reply
+from clusters.ssh.output_files import OutputFile, Wanted
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +73,7 @@ def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list
     scancel, squeue = asking.ask(cluster, account, asked).exactly(2)
     if squeue.status == 0:
         return squeue.text.split()
-    if slurm.UNKNOWN_JOB in squeue.text:
+    if listings.UNKNOWN_JOB in squeue.text:
         return []
     raise Failed(f"scancel ended with {scancel.status}, squeue with {squeue.status}: {squeue.text.strip()[:500]}")
 
@@ -162,11 +164,11 @@ def _about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]
 def _sorted(subjects: Sequence[_Subject], found: Sequence[Section]) -> list[list[Record]]:
     """Read what squeue, and sacct where that was asked, say of these jobs, and return each one's records."""
     squeue, *sacct = found
-    if squeue.status != 0 and slurm.UNKNOWN_JOB not in squeue.text:
+    if squeue.status != 0 and listings.UNKNOWN_JOB not in squeue.text:
         raise Failed(f"squeue ended with {squeue.status}: {squeue.text.strip()[:500]}")
-    records = _read(slurm.parse_queue(squeue.text)) if squeue.status == 0 else []
+    records = _read(listings.parse_queue(squeue.text)) if squeue.status == 0 else []
     if sacct:
-        records += _read(slurm.parse_history(slurm.checked(sacct, "sacct")))
+        records += _read(listings.parse_history(listings.checked(sacct, "sacct")))
     return [[record for record in records if record.job == subject.job] for subject in subjects]
 
 
@@ -211,7 +213,7 @@ class Look:
         one.
         """
         rows, errors = self._whole(self._asked(Request("queue", (self._whose,))), "squeue").exactly(2)
-        return slurm.parse_queue(slurm.checked([rows], "squeue", errors.output))
+        return listings.parse_queue(listings.checked([rows], "squeue", errors.output))
 
     def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
         """Return what accounting holds of `jobs`, submitted at most `since` seconds ago, every record of an id.
@@ -221,9 +223,9 @@ class Look:
         """
         asked = Request("history", (since,), text=f"{_joined(ended)}\n{_joined(jobs)}")
         answer = self._asked(asked)
-        self.wait_statuses = slurm.parse_exit_codes(answer.sections[:1])
+        self.wait_statuses = listings.parse_exit_codes(answer.sections[:1])
         _codes, rows, errors = self._whole(answer, "sacct").exactly(3)
-        return slurm.parse_history(slurm.checked([rows], "sacct", errors.output))
+        return listings.parse_history(listings.checked([rows], "sacct", errors.output))
 
     def _asked(self, request: Request) -> Reply:
         return asking.ask(self._cluster, self._account, request, limit=self._limit)
@@ -253,13 +255,13 @@ def _joined(ids: Sequence[int]) -> str:
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     """Return SLURM's version and what its controller answers. Raises Unreachable, Refused, TimedOut, Failed."""
     found = asking.ask(cluster, account, Request("ping")).sections
-    return slurm.checked(found, "sbatch").strip(), slurm.checked(found[1:], "scontrol ping").strip()
+    return listings.checked(found, "sbatch").strip(), listings.checked(found[1:], "scontrol ping").strip()
 
 
 @remote
 def greet(cluster: Cluster) -> str:
     """Connect and compare the host key, without logging in; return how the server names itself. Raises Unreachable."""
-    return ssh.greet(cluster.endpoint)
+    return connection.greet(cluster.endpoint)
 
 
 @contextmanager
@@ -273,6 +275,6 @@ def open_file(cluster: Cluster, account: str, wanted: Wanted) -> Iterator[Output
     with (
         call(cluster, "open_file"),
         Transfer(cluster.endpoint, account, cluster.command_timeout) as transfer,
-        files.opened(transfer.current(), wanted, transfer.current) as file,
+        output_files.opened(transfer.current(), wanted, transfer.current) as file,
     ):
         yield file

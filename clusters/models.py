@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from clusters.errors import Refused
-from clusters.ssh import Endpoint, check_account
+from clusters.ssh.connection import Endpoint, check_account
 
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})\Z")
 _KEY_PARTS = {"ssh-ed25519": 2, "ssh-rsa": 3}  # strings and integers of its blob, the type first; of ECDSA's also three
@@ -271,7 +271,7 @@ class Login(models.Model):
 
 
 class LoginNode(models.Model):
-    """What a login node holds against this service for logins that failed; see clusters.logins."""
+    """What a login node holds against this service for logins that failed; see clusters.calls.login_limits."""
 
     address = models.CharField(max_length=253)
     port = models.PositiveIntegerField()

@@ -10,15 +10,16 @@ from functools import partial
 import structlog
 from django.conf import settings
 
-from clusters import asking, pool, sbatch
-from clusters.agent import Agent, Reply
-from clusters.batching import Collected
-from clusters.calls import call, remote
+from clusters.calls import asking, pool
+from clusters.calls.batching import Collected
+from clusters.calls.counted import call, remote
 from clusters.errors import ClusterError, Interrupted, Malformed, TimedOut
 from clusters.models import Cluster
 from clusters.remote import LONGEST_DIRECTORY, Request
-from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from clusters.shell import Section, decoded
+from clusters.slurm import sbatch
+from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.slurm.shell import Section, decoded
+from clusters.ssh.agent import Agent, Reply
 
 log = structlog.get_logger(__name__)
 

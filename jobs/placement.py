@@ -9,7 +9,7 @@ import structlog
 from clusters import gateway
 from clusters.errors import Failed
 from clusters.models import Cluster
-from clusters.sbatch import Accepted, NotSubmitted, Rejected
+from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.submitting import NoDirectory
 from jobs.models import Job
 from jobs.states import status_of

@@ -17,9 +17,9 @@ from clusters import submitting
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from jobs import locks, placement, submission
-from jobs.absorbing import CLOCK_SLACK
 from jobs.models import Job, JobQuerySet, RecoveryAttempt, Submission
 from jobs.states import ACTIVE
+from jobs.sync.reconcile import CLOCK_SLACK
 
 log = structlog.get_logger(__name__)
 

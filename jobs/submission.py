@@ -9,11 +9,11 @@ from typing import Any
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from clusters import submitting
+from clusters import schedule, submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
-from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.submitting import NoDirectory, Place, Told
-from jobs import hosts, placement, schedule, statements
+from jobs import hosts, placement, statements
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
 from jobs.hosts import Host
 from jobs.models import Job, Submission

@@ -10,10 +10,12 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from clusters import submitting
+from clusters import schedule, submitting
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from jobs import auditing, errands, locks, polling, recovery, schedule
+from jobs import bulk_operations, locks, recovery
+from jobs.api import audit
+from jobs.sync import polling
 
 log = structlog.get_logger(__name__)
 
@@ -84,19 +86,19 @@ def tidy_home(pk: int, account: str) -> None:
 @shared_task
 def run_errand(pk: str) -> None:
     """Do a slice of an operator's errand, and order the next one."""
-    if errands.work(UUID(pk)):
+    if bulk_operations.work(UUID(pk)):
         run_errand.delay(pk)
 
 
 @shared_task(expires=60)
 def resume_errands() -> None:
     """Take up the errands on which nobody is working: an order to Celery may be lost, its rows are not."""
-    errands.forget()
-    for pk in errands.unfinished():
+    bulk_operations.forget()
+    for pk in bulk_operations.unfinished():
         run_errand.delay(str(pk))
 
 
 @shared_task(expires=300)
 def complete_audit_log() -> None:
     """Write the lines of submissions whose process died before it could."""
-    auditing.complete()
+    audit.complete()

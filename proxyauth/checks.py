@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
 from proxyauth import conf
-from proxyauth.gate import Gate
+from proxyauth.authenticator import Gate
 
 _MIDDLEWARE = "proxyauth.middleware.ProxyMiddleware"
 

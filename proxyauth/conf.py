@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 import re2
 from django.conf import settings
 
-from proxyauth.gridmap import Pattern
 from proxyauth.policy import Kind, Need, Policy
+from proxyauth.trust.gridmap import Pattern
 
 T = TypeVar("T")
 

@@ -5,11 +5,11 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from proxyauth import certificate, possession
-from proxyauth.algorithms import check_key
-from proxyauth.certificate import Certificate
 from proxyauth.errors import Malformed
 from proxyauth.policy import Policy
+from proxyauth.validation.algorithms import check_key
+from proxyauth.x509 import certificate, possession
+from proxyauth.x509.certificate import Certificate
 
 MAX_HEADER = 32 * 1024
 MAX_CERTIFICATES = 10

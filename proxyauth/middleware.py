@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-from proxyauth import audit
-from proxyauth.gate import gate
+from proxyauth import audit_log
+from proxyauth.authenticator import gate
 from proxyauth.identity import Identity, Refusal
-from proxyauth.memory import Verdict
-from proxyauth.throttle import throttle
+from proxyauth.ratelimit.refusals import throttle
+from proxyauth.verdict_cache import Verdict
 
 # The seed's header, and its alias for sites whose front server drops `Proxy:` because of CVE-2016-5385 (httpoxy).
 HEADERS = ("HTTP_PROXY", "HTTP_X_PROXY_CERTIFICATE")
@@ -49,7 +49,7 @@ def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
     verdict = _verdict(headers, address)
     if isinstance(verdict, Refusal) and not verdict.is_forbidden and not verdict.retry_after:
         throttle().count(address)
-    audit.record(request, verdict)
+    audit_log.record(request, verdict)
     return verdict
 
 

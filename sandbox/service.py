@@ -20,7 +20,7 @@ from sandbox.programs import Program
 ADMIN = "admin"
 ADDRESS_VARIABLE = "SANDBOX_WEB_ADDRESS"
 """Set it for `up` to have the service listen elsewhere than on loopback, behind nginx: in a container, for instance."""
-SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "audit", "templates")
+SOURCES = ("manage.py", "submitter", "jobs", "clusters", "proxyauth", "audit", "adminkit", "templates")
 """What the service consists of; anything else in the checkout is not needed to run it."""
 
 
@@ -126,7 +126,7 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
     python = layout.venv / "bin"
     celery = (str(python / "celery"), "-A", "submitter", "--quiet")
     schedule = own(layout.data / "beat", SERVICE, 0o700) / "schedule"
-    gunicorn = (str(python / "gunicorn"), "--config", "python:submitter.server")
+    gunicorn = (str(python / "gunicorn"), "--config", "python:submitter.gunicorn.conf")
     commands = {
         "web": (*gunicorn, *_where(layout, ports), "submitter.wsgi"),
         "worker": (*celery, "worker", "--loglevel", "INFO"),

@@ -7,7 +7,8 @@ from celery import Celery
 from celery.loaders.app import AppLoader
 from celery.signals import worker_shutdown
 
-from submitter import celerylogs, multiprocess, taskid
+from submitter.logs import celery_logs, task_id
+from submitter.ops import metrics_dir
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
@@ -18,17 +19,17 @@ class Loader(AppLoader):
     def init_worker(self) -> None:
         """Join them before the tasks are imported, and with them the metrics."""
         if not self.worker_initialized:
-            multiprocess.join("worker")
-            celerylogs.connect()
+            metrics_dir.join("worker")
+            celery_logs.connect()
         super().init_worker()
 
 
 app = Celery("submitter", loader="submitter.celery:Loader")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-taskid.connect()
+task_id.connect()
 
 
 @worker_shutdown.connect
 def _forget(**_: Any) -> None:
-    multiprocess.forget(os.getpid())
+    metrics_dir.forget(os.getpid())

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-from submitter.frontserver import with_front_servers
+from submitter.http.forwarded import with_front_servers
 
 
 @register(Tags.security, deploy=True)

@@ -8,8 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 from redis.connection import parse_url
 
-from submitter import contentpolicy
 from submitter.environment import Environment
+from submitter.http import csp
 from submitter.trustsettings import *  # noqa: F403 - who is let in, and as whom: a part of the settings
 
 env = Environment()
@@ -60,7 +60,7 @@ DOCTOR_ACCEPTS = env.list("DOCTOR_ACCEPTS", default=[])
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 INSTALLED_APPS = [
-    "submitter.adminapp.OperatorAdminConfig",
+    "submitter.ops.admin_app.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -76,23 +76,23 @@ INSTALLED_APPS = [
     "proxyauth",
     "clusters.apps.ClustersConfig",
     "jobs",
-    "submitter.apps.SubmitterConfig",
+    "submitter.ops.apps.OpsConfig",
 ]
 
 MIDDLEWARE = [
     "proxyauth.middleware.ProxyMiddleware",  # first: takes the proxy away before anything else can see it
-    "submitter.metrics.LatencyMiddleware",
-    "submitter.api.EncryptedMiddleware",
+    "submitter.ops.metrics.LatencyMiddleware",
+    "submitter.http.exception_handler.EncryptedMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "submitter.contentpolicy.ContentPolicyMiddleware",
-    "submitter.sharing.SharingMiddleware",  # before all that takes long, or reads a body
-    "submitter.api.OneFormMiddleware",
+    "submitter.http.csp.ContentPolicyMiddleware",
+    "submitter.http.account_shares.SharingMiddleware",  # before all that takes long, or reads a body
+    "submitter.http.exception_handler.OneFormMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "submitter.pages.Operators",
-    "submitter.pages.Messages",
+    "submitter.http.page_middleware.Operators",
+    "submitter.http.page_middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it answers logins that are locked out
 ]
@@ -142,8 +142,8 @@ AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", default=10, least=1)
 AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCKOUT_MINUTES", default=15, least=1))
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # not the name: nobody locks an operator out from elsewhere
 AXES_RESET_ON_SUCCESS = True
-AXES_HANDLER = "submitter.logins.Lockouts"
-AXES_CLIENT_IP_CALLABLE = "submitter.logins.client"
+AXES_HANDLER = "submitter.ops.logins.Lockouts"
+AXES_CLIENT_IP_CALLABLE = "submitter.ops.logins.client"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
 
@@ -154,7 +154,7 @@ STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))()
 
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
-CSRF_FAILURE_VIEW = "submitter.api.without_csrf_token"
+CSRF_FAILURE_VIEW = "submitter.http.exception_handler.without_csrf_token"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # monitoring asks on loopback
@@ -163,7 +163,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", defa
 # Preloading is an entry in the browsers' own lists, for a whole domain: for its owner to ask for, not for one service.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = {"DIRECTIVES": contentpolicy.PAGES}
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.PAGES}
 
 # Behind a front server, whose X-Forwarded-For is believed: addresses, networks, or "unix" for a Unix socket.
 FRONT_SERVERS = env.list("FRONT_SERVERS", default=[])
@@ -191,13 +191,13 @@ LARGE_BODIES_PER_ACCOUNT = env.int("LARGE_BODIES_PER_ACCOUNT", default=1)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.pace.PaceThrottle"],
-    "DEFAULT_PARSER_CLASSES": ["submitter.jsonbody.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.negotiation.OneFormEach",
+    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.ratelimit.requests.PaceThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["submitter.http.json_body.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.http.negotiation.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "NON_FIELD_ERRORS_KEY": "body",  # of a body that is no object
-    "EXCEPTION_HANDLER": "submitter.api.answer_exception",
+    "EXCEPTION_HANDLER": "submitter.http.exception_handler.answer_exception",
     "URL_FORMAT_OVERRIDE": None,  # clients of the original send `format=short`
     "UNAUTHENTICATED_USER": None,
 }
@@ -233,18 +233,18 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "StatusEnum": "jobs.states.Status",
-        "SubmissionStatusEnum": "jobs.serializers.SUBMISSION_STATUSES",
+        "SubmissionStatusEnum": "jobs.api.serializers.SUBMISSION_STATUSES",
     },
-    "PREPROCESSING_HOOKS": ["submitter.apischema.without_trailing_slashes"],
+    "PREPROCESSING_HOOKS": ["submitter.http.openapi.without_trailing_slashes"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "submitter.apischema.document_errors",
-        "jobs.reference.link_submissions",
+        "submitter.http.openapi.document_errors",
+        "jobs.api.openapi.link_submissions",
     ],
 }
 
 PROXY_REFUSALS_PER_MINUTE = env.int("PROXY_REFUSALS_PER_MINUTE", default=600)  # of one address, then it is not heard
-DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.error_reporting.ProxyReporterFilter"
 
 # The clusters: how the service becomes the user there.
 SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
@@ -252,7 +252,7 @@ SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
 # is out by then.
 SSH_CONNECTION_LIFETIME = env.float("SSH_CONNECTION_LIFETIME", default=240.0)
 
-# Seconds between two looks at a cluster that has active jobs, at least; jobs.schedule tells when it is longer.
+# Seconds between two looks at a cluster that has active jobs, at least; clusters.schedule tells when it is longer.
 POLL_INTERVAL = env.float("POLL_INTERVAL", default=1.0, least=0.01)
 # Bytes that are read of a poll's answer, given in MiB: the poll account's, which has everybody's jobs (squeue prints
 # about 120 bytes a job), and that of an account which is asked about its own.
@@ -282,7 +282,7 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "note-heartbeat": {
-        "task": "submitter.tasks.note_heartbeat",
+        "task": "submitter.ops.tasks.note_heartbeat",
         "schedule": 10.0,
         "options": {"expires": 10.0},
     },

@@ -5,8 +5,8 @@ So a proxy can be judged wherever the trust directory is: there is no secret, no
 
 from django.core.exceptions import ImproperlyConfigured
 
-from submitter import logs
 from submitter.environment import Environment
+from submitter.logs import config
 
 env = Environment()
 
@@ -20,7 +20,7 @@ def ranges(name: str, default: str) -> list[tuple[int, int]]:
         raise ImproperlyConfigured(f"{name} has to be ranges of numbers such as 1000-59999,70000") from None
 
 
-LOGGING = logs.configure()
+LOGGING = config.configure()
 INSTALLED_APPS = ["proxyauth"]
 
 LANGUAGE_CODE = "en-us"

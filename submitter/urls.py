@@ -4,10 +4,11 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from rest_framework.routers import SimpleRouter
 
-from jobs.pages import front_page
-from jobs.views import JobViewSet, SubmissionViewSet
-from submitter import ops, reference
-from submitter.metrics import metrics
+from jobs.api.views import JobViewSet, SubmissionViewSet
+from jobs.web.views import front_page
+from submitter.http import openapi_views
+from submitter.ops import health_views
+from submitter.ops.metrics import metrics
 
 router = SimpleRouter()
 router.trailing_slash = "/?"  # a pattern: both forms answer, without a redirect
@@ -15,17 +16,17 @@ router.register("jobs", JobViewSet, basename="job")
 router.register("submissions", SubmissionViewSet, basename="submission")
 
 urlpatterns = [
-    re_path(r"^api/schema/?$", reference.Schema.as_view(), name="schema"),
-    re_path(r"^api/docs/?$", reference.Docs.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api/schema/?$", openapi_views.Schema.as_view(), name="schema"),
+    re_path(r"^api/docs/?$", openapi_views.Docs.as_view(url_name="schema"), name="docs"),
     path("api/", include(router.urls)),
     path("admin/", admin.site.urls),
-    path("healthz", ops.healthz, name="healthz"),
-    path("readyz", ops.readyz, name="readyz"),
+    path("healthz", health_views.healthz, name="healthz"),
+    path("readyz", health_views.readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("", front_page, name="front-page"),
 ]
 
-handler400 = "submitter.api.bad_request"
-handler403 = "submitter.api.permission_denied"
-handler404 = "submitter.api.not_found"
-handler500 = "submitter.api.server_error"
+handler400 = "submitter.http.exception_handler.bad_request"
+handler403 = "submitter.http.exception_handler.permission_denied"
+handler404 = "submitter.http.exception_handler.not_found"
+handler500 = "submitter.http.exception_handler.server_error"

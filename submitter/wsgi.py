@@ -5,10 +5,10 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-from submitter.contenttype import with_readable_content_type
-from submitter.frontserver import with_front_servers
-from submitter.lastresort import with_faults_answered
-from submitter.requestid import with_request_id
+from submitter.http.content_type import with_readable_content_type
+from submitter.http.forwarded import with_front_servers
+from submitter.http.last_resort import with_faults_answered
+from submitter.http.request_id import with_request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 

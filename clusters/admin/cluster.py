@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 
-from audit.readonly import ReadOnly
+from adminkit.readonly import ReadOnly
 from clusters.admin.forms import ClusterForm
 from clusters.admin.operate import Operations
-from clusters.condition import of
+from clusters.health import of
 from clusters.models import Cluster, Poll
 
 

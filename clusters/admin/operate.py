@@ -13,10 +13,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from audit import operators
-from clusters import hostkeys
+from clusters import host_keys
+from clusters.connectivity import ping
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from clusters.ping import ping
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ class Operations:
             if isinstance(findings_or_response, HttpResponse):
                 return findings_or_response
             findings = findings_or_response
-        pinned = [(key.split()[0], hostkeys.fingerprint(key)) for key in cluster.host_keys]
+        pinned = [(key.split()[0], host_keys.fingerprint(key)) for key in cluster.host_keys]
         context = {
             **self.admin_site.each_context(request),
             "title": f"Operate {cluster.name}",
@@ -152,25 +152,25 @@ def _switch(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
 
 def _fetch(request: HttpRequest, cluster: Cluster) -> Findings:
     try:
-        keys = hostkeys.fetch(cluster)
+        keys = host_keys.fetch(cluster)
     except ClusterError as exc:
         return Findings(fault=f"{type(exc).__name__}: {exc}")
     note(request, cluster, action="fetch-host-keys", words="Host keys fetched for comparison")
-    shown = [(key, key.split()[0], hostkeys.fingerprint(key), key in cluster.host_keys) for key in keys]
-    return Findings(shown=shown, sealed=hostkeys.seal(cluster, keys))
+    shown = [(key, key.split()[0], host_keys.fingerprint(key), key in cluster.host_keys) for key in keys]
+    return Findings(shown=shown, sealed=host_keys.seal(cluster, keys))
 
 
 def _pin(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
     """Write down the keys that a person has confirmed: of those that were shown, and in the place of all others."""
     try:
-        shown = hostkeys.unseal(cluster, request.POST.get("sealed", ""))
+        shown = host_keys.unseal(cluster, request.POST.get("sealed", ""))
     except signing.BadSignature:
         return Findings(fault="The keys are no longer those that were shown: fetch them again.")
     chosen = [key for key in shown if key in request.POST.getlist("key")]
     if not chosen or request.POST.get("compared") != "yes":
         return Findings(fault="Nothing was pinned: choose the keys, and say that you have compared them.")
     Cluster.objects.filter(pk=cluster.pk).update(host_keys=chosen)
-    words = "Host keys pinned: " + ", ".join(hostkeys.fingerprint(key) for key in chosen)
+    words = "Host keys pinned: " + ", ".join(host_keys.fingerprint(key) for key in chosen)
     note(request, cluster, action="confirm-host-keys", words=words)
     messages.success(request, f"{words}. The cluster is {cluster}.")
     return _again(cluster)

@@ -1,8 +1,8 @@
 """PURE. The agent that runs on login nodes: POSIX sh in the files of this folder, and how it gets there.
 
-The login shell runs `BOOT`, in the alphabet of `clusters.shell.quote`, which reads the program line by line from its
-standard input up to a line with the marker, and runs it. No process is needed for that, and no byte of what follows is
-read too early.
+The login shell runs `BOOT`, in the alphabet of `clusters.slurm.shell.quote`, which reads the program line by line from
+its standard input up to a line with the marker, and runs it. No process is needed for that, and no byte of what follows
+is read too early.
 """
 
 from dataclasses import dataclass

@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from audit.paging import BOUND
-from jobs import errands
+from adminkit.pagination import BOUND
+from jobs import bulk_operations
 from jobs.models import Errand, Job, Step, Submission, Verb
 from jobs.states import ACTIVE
 from jobs.tasks import run_errand
@@ -52,7 +52,7 @@ class Bulk:
     def errand(self: Any, request: HttpRequest, pk: Any) -> HttpResponse:
         """Show how far an errand is; the page itself asks again until it is over."""
         errand = _errand(self, request, pk)
-        progress = errands.progress(errand)
+        progress = bulk_operations.progress(errand)
         context = {
             **self.admin_site.each_context(request),
             "title": f"{errand.get_verb_display()} {_counted(progress.total)}",
@@ -65,7 +65,7 @@ class Bulk:
 
     def errand_progress(self: Any, request: HttpRequest, pk: Any) -> JsonResponse:
         """Return the figures of an errand."""
-        progress = errands.progress(_errand(self, request, pk))
+        progress = bulk_operations.progress(_errand(self, request, pk))
         figures = {"total": progress.total, "done": progress.done, "failed": progress.failed, "over": progress.over}
         response = JsonResponse(figures)
         response["Cache-Control"] = "no-store"
@@ -102,7 +102,7 @@ def _ask_or_order(page: Any, request: HttpRequest, verb: Verb, jobs: QuerySet[Jo
 
 
 def _order(request: HttpRequest, verb: Verb, chosen: list[Job]) -> HttpResponse:
-    errand = errands.order(verb, chosen, request.user, request.META.get("REMOTE_ADDR", ""))  # type: ignore[arg-type]
+    errand = bulk_operations.order(verb, chosen, request.user, request.META.get("REMOTE_ADDR", ""))  # type: ignore[arg-type]
     run_errand.delay(str(errand.pk))
     return HttpResponseRedirect(reverse("admin:jobs_errand", args=[errand.pk]))
 

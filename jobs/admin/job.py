@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
 from django.urls import URLPattern, path, reverse
 
+from adminkit.pagination import BoundedPaginator
+from adminkit.readonly import ReadOnly
 from audit import operators
-from audit.paging import BoundedPaginator
-from audit.readonly import ReadOnly
 from jobs.admin import export, filters, search, shown
 from jobs.admin.bulk import Bulk
 from jobs.models import Event, Job

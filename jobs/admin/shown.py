@@ -8,8 +8,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
+from jobs.api.serializers import duration
 from jobs.models import Job, Submission
-from jobs.serializers import duration
 
 _WORDS = {Submission.PENDING: "no answer yet", Submission.FAILED: "refused"}
 

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-# Of rows kept before: what is not the script's own end goes, as `jobs.reading` reads it now.
+# Of rows kept before: what is not the script's own end goes, as `jobs.sync.interpret` reads it now.
 FORGET = """
     UPDATE jobs_job SET
         exit_code = NULL,

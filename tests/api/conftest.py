@@ -16,16 +16,17 @@ from django.test import Client
 from django.utils import timezone
 
 from clusters import gateway, submitting
-from clusters.files import OutputFile, Wanted
 from clusters.gateway import Cancellation
 from clusters.models import Cluster
-from clusters.sbatch import Accepted, NewJob
-from clusters.slurm import Listing, Record
-from clusters.starts import Starts
+from clusters.slurm.listings import Listing, Record
+from clusters.slurm.sbatch import Accepted, NewJob
+from clusters.slurm.starts import Starts
+from clusters.ssh.output_files import OutputFile, Wanted
 from clusters.submitting import Place, Submitted, Tell, Told
-from jobs import locks, waiting
+from jobs import locks
 from jobs.shares import Shares
-from submitter import sharing
+from jobs.sync import notifications
+from submitter.http import account_shares
 from tests.pki import grid
 from tests.pki.mint import Form, crl
 
@@ -199,7 +200,7 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, b
 def no_listener_outlives_the_database(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - asked for its order
     """End the sessions that wait for moves, and hold locks, before the test database is dropped."""
     yield
-    waiting.moves.close()
+    notifications.moves.close()
     locks.close()
 
 
@@ -225,7 +226,7 @@ def plain_http(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def nobody_holds_anything_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that a test leaves unread is never closed, and would count for its account in the next ones."""
-    monkeypatch.setattr(sharing, "REQUESTS", Shares("requests"))
+    monkeypatch.setattr(account_shares, "REQUESTS", Shares("requests"))
 
 
 @pytest.fixture

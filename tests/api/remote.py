@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from clusters import asking
-from clusters.agent import Reply
+from clusters.calls import asking
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.shell import Section
+from clusters.slurm.shell import Section
+from clusters.ssh.agent import Reply
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Remote:
 
 @dataclass
 class _Agent:
-    """What `clusters.agent.Agent` is to whoever asks."""
+    """What `clusters.ssh.agent.Agent` is to whoever asks."""
 
     remote: Remote
     account: str

@@ -12,9 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from clusters.models import Cluster
-from jobs import listing
-from jobs.listing import Wanted
-from submitter import dashboard
+from jobs.api import listing
+from jobs.api.listing import Wanted
+from submitter.ops import dashboard
 
 ROWS = 250_000
 

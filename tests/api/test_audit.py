@@ -23,11 +23,11 @@ from audit import ledger
 from audit.models import Entry
 from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.sbatch import Rejected
+from clusters.slurm.sbatch import Rejected
 from clusters.submitting import NoDirectory
-from jobs import auditing
+from jobs.api import audit
 from jobs.models import Job, Submission
-from submitter.requestid import with_request_id
+from submitter.http.request_id import with_request_id
 from tests.api.conftest import DNS, Cast, FakeGateway
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n# a secret word: xyzzy\n", "tag": "xyzzy"}
@@ -210,8 +210,8 @@ def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: C
     Job.objects.create(**old, submission=Submission.FAILED, failure={"message": "no such directory"})
     ledger.store([ledger.entry("submit", "refused", submission=told_before.pk)])
     Job.objects.create(**(old | {"created_at": timezone.now()}))
-    assert auditing.complete() == 2
-    assert auditing.complete() == 0
+    assert audit.complete() == 2
+    assert audit.complete() == 0
     assert sorted(told()[1:]) == [("submit", "done", None, "8.x"), ("submit", "refused", None, "")]
     assert Entry.objects.latest("detail").detail.endswith("died; no such directory")
 

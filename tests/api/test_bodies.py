@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ParseError
 
-from jobs.conditional import digest
-from submitter.jsonbody import BODIES, LARGE, read
+from jobs.api.http_headers import digest
+from submitter.http.json_body import BODIES, LARGE, read
 from submitter.wsgi import application
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_follow import ORDER, in_the_background

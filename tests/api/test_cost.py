@@ -9,8 +9,9 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from clusters.models import Cluster
-from jobs import polling, tasks
+from jobs import tasks
 from jobs.models import Event, Job
+from jobs.sync import polling
 from tests.api.remote import Remote
 from tests.bench import one_cycle
 

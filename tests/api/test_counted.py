@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import get_resolver
 
 from proxyauth.middleware import OPEN
-from proxyauth.pace import Pace
-from proxyauth.throttle import Throttle
+from proxyauth.ratelimit.refusals import Throttle
+from proxyauth.ratelimit.requests import Pace
 from tests.api.conftest import Cast
 
 

@@ -18,10 +18,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from clusters import gateway
 from clusters.errors import ClusterError, Failed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.slurm import Listing
-from submitter import heartbeat, readiness
-from submitter.doctor import auditlog, clustertrial, frontdoor, machine
-from submitter.doctor.finding import Finding, Level
+from clusters.slurm.listings import Listing
+from submitter.ops import heartbeat, readiness
+from submitter.ops.doctor import audit_log, cluster_checks, host_checks, http_checks
+from submitter.ops.doctor.finding import Finding, Level
 from tests.api.conftest import Cast
 
 pytestmark = pytest.mark.usefixtures("zeus")
@@ -70,32 +70,32 @@ def test_what_is_wrong_on_this_machine_is_found(
     static: Path, settings: Any, setting: str, value: Any, name: str
 ) -> None:
     assert static
-    found = [finding.level for finding in machine.look() if finding.name == name]
+    found = [finding.level for finding in host_checks.look() if finding.name == name]
     assert found in ([], [Level.OK])
     setattr(settings, setting, value)
-    assert one(machine.look(), name).level is Level.FAIL
+    assert one(host_checks.look(), name).level is Level.FAIL
 
 
 def test_running_as_root_is_found(static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert static
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert not [finding for finding in machine.look() if "W001" in finding.name]
+    assert not [finding for finding in host_checks.look() if "W001" in finding.name]
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert one(machine.look(), "settings (submitter.W001)").level is Level.FAIL
+    assert one(host_checks.look(), "settings (submitter.W001)").level is Level.FAIL
 
 
 def test_a_pattern_needs_no_gridmap(static: Path, settings: Any) -> None:
     assert static
     settings.GRIDMAP = "/nonexistent"
     settings.PROXY_DN_PATTERN = r"/CN=(?P<account>plg\w+)"
-    assert one(machine.look(), "grid-mapfile").level is Level.OK
+    assert one(host_checks.look(), "grid-mapfile").level is Level.OK
 
 
 def test_a_missing_migration_is_found(static: Path) -> None:
     assert static
-    assert one(machine.look(), "migrations").level is Level.OK
+    assert one(host_checks.look(), "migrations").level is Level.OK
     MigrationRecorder(connection).record_unapplied("submitter", "0002_audit_log")
-    found = one(machine.look(), "migrations")
+    found = one(host_checks.look(), "migrations")
     assert (found.level, found.words) == (Level.FAIL, "submitter.0002_audit_log")
 
 
@@ -103,9 +103,9 @@ def test_an_audit_log_that_can_be_changed_is_found(static: Path) -> None:
     assert static
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER USER")
-        assert one(machine.look(), "audit-log").level is Level.OK
+        assert one(host_checks.look(), "audit-log").level is Level.OK
         cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_lines_stay")
-    assert one(machine.look(), "audit-log").level is Level.FAIL
+    assert one(host_checks.look(), "audit-log").level is Level.FAIL
 
 
 _REPLACED = "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
@@ -136,9 +136,9 @@ _OTHER = "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN R
 def test_whatever_lets_the_audit_log_be_changed_is_found_with_what_to_run(done: str, remedy: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER USER")
-        assert one(auditlog.look(), "audit-log").level is Level.OK
+        assert one(audit_log.look(), "audit-log").level is Level.OK
         cursor.execute(done)
-    found = one(auditlog.look(), "audit-log")
+    found = one(audit_log.look(), "audit-log")
     assert found.level is Level.FAIL
     assert remedy in found.remedy
 
@@ -159,7 +159,7 @@ ROLE = "pg_signal_backend"  # PostgreSQL's own, which owns nothing: a test's rol
 def test_what_the_services_role_may_do_to_the_audit_log_is_told(grant: str, words: str, remedy: str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT {grant} ON audit_entry TO {ROLE}")
-        found = one(auditlog.look(ROLE), "audit-log-role")
+        found = one(audit_log.look(ROLE), "audit-log-role")
         assert words in found.words
         if remedy is None:
             assert found.level is Level.OK
@@ -167,37 +167,37 @@ def test_what_the_services_role_may_do_to_the_audit_log_is_told(grant: str, word
         assert found.level is Level.FAIL
         assert remedy in found.remedy
         cursor.execute(found.remedy.removeprefix("as the owner: "))
-    assert one(auditlog.look(ROLE), "audit-log-role").level is Level.OK
+    assert one(audit_log.look(ROLE), "audit-log-role").level is Level.OK
 
 
 def test_what_everybody_may_do_the_services_role_may_do_as_well() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT SELECT, INSERT ON audit_entry TO {ROLE}; GRANT DELETE ON audit_entry TO PUBLIC")
-        found = one(auditlog.look(ROLE), "audit-log-role")
+        found = one(audit_log.look(ROLE), "audit-log-role")
         assert (found.level, "may DELETE" in found.words) == (Level.FAIL, True)
         cursor.execute(found.remedy.removeprefix("as the owner: "))
-    assert one(auditlog.look(ROLE), "audit-log-role").level is Level.OK
+    assert one(audit_log.look(ROLE), "audit-log-role").level is Level.OK
 
 
 def test_an_owner_and_a_superuser_are_found() -> None:
-    found = one(auditlog.look(), "audit-log-role")
+    found = one(audit_log.look(), "audit-log-role")
     assert (found.level, "is the table's owner" in found.words) == (Level.FAIL, True)
-    found = one(auditlog.look("postgres"), "audit-log-role")
+    found = one(audit_log.look("postgres"), "audit-log-role")
     assert (found.level, "is a superuser" in found.words) == (Level.FAIL, True)
 
 
 PARTS = [
-    (machine, "_messages", "settings"),
+    (host_checks, "_messages", "settings"),
     (readiness, "ssh_ca_key", "ssh-ca-key"),
     (readiness, "trust", "trust-directory"),
     (readiness, "broker", "broker"),
     (readiness, "beat", "beat"),
-    (machine, "gate", "grid-mapfile"),
-    (machine, "Path", "static-files"),
-    (machine, "MigrationExecutor", "migrations"),
-    (auditlog, "_guards", "audit-log"),
-    (frontdoor, "_ask", "front-server"),
-    (clustertrial, "ping", "cluster zeus.cyfronet.pl"),
+    (host_checks, "gate", "grid-mapfile"),
+    (host_checks, "Path", "static-files"),
+    (host_checks, "MigrationExecutor", "migrations"),
+    (audit_log, "_guards", "audit-log"),
+    (http_checks, "_ask", "front-server"),
+    (cluster_checks, "ping", "cluster zeus.cyfronet.pl"),
     (Cluster.objects, "all", "clusters"),
 ]
 
@@ -231,7 +231,7 @@ def test_without_a_database_its_line_says_so_and_the_rest_is_looked_at(
 
     monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")  # nobody listens there
-    found = list(machine.look())
+    found = list(host_checks.look())
     assert one(iter(found), "database").level is Level.FAIL
     assert one(iter(found), "trust-directory").level is Level.OK
     for name in ("migrations", "audit-log", "audit-log-role"):
@@ -252,7 +252,7 @@ def test_without_a_database_no_cluster_is_looked_for(static: Path, monkeypatch: 
 def test_a_missing_gridmap_is_not_told_as_a_number(static: Path, settings: Any) -> None:
     assert static
     settings.GRIDMAP = "/nonexistent/grid-mapfile"
-    found = one(machine.look(), "grid-mapfile")
+    found = one(host_checks.look(), "grid-mapfile")
     assert found.level is Level.FAIL
     assert found.words.startswith("/nonexistent/grid-mapfile gives nobody an account; ")
     assert "No such file" in found.words
@@ -263,14 +263,14 @@ def test_one_is_not_told_in_the_plural(static: Path, settings: Any, tmp_path: Pa
     gridmap = tmp_path / "grid-mapfile"
     gridmap.write_text('"/CN=Alice" plgalice\n')
     settings.GRIDMAP = str(gridmap)
-    found = list(machine.look())
+    found = list(host_checks.look())
     assert one(iter(found), "grid-mapfile").words == "1 name is mapped"
     assert one(iter(found), "trust-directory").words == "1 CA is trusted"
 
 
 def test_an_accepted_name_that_no_finding_has_is_noted(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(clustertrial, "look", lambda: iter(()))
-    monkeypatch.setattr(machine, "look", lambda: iter([Finding(Level.NOTE, "cluster a", "b", "c")]))
+    monkeypatch.setattr(cluster_checks, "look", lambda: iter(()))
+    monkeypatch.setattr(host_checks, "look", lambda: iter([Finding(Level.NOTE, "cluster a", "b", "c")]))
     settings.DOCTOR_ACCEPTS = ["nosuch", "audit-log-role", "security.W004", "cluster a"]
     out = io.StringIO()
     call_command("doctor", stdout=out)
@@ -323,12 +323,12 @@ def service(*dropped: str, most: int = 64 * 1024) -> Respond:
 
 def test_a_front_server_that_passes_everything_on_is_fine() -> None:
     with front(service()) as url:
-        assert [finding.level for finding in frontdoor.look(url, insecure=False)] == [Level.OK] * 3
+        assert [finding.level for finding in http_checks.look(url, insecure=False)] == [Level.OK] * 3
 
 
 def test_a_front_server_that_refuses_large_headers_is_found() -> None:
     with front(service(most=8190)) as url:
-        found = one(frontdoor.look(url, insecure=False), "header-size")
+        found = one(http_checks.look(url, insecure=False), "header-size")
     assert found.level is Level.FAIL
     assert "large_client_header_buffers" in found.remedy
     assert "400" in found.words
@@ -336,25 +336,25 @@ def test_a_front_server_that_refuses_large_headers_is_found() -> None:
 
 def test_a_front_server_that_drops_the_header_and_passes_its_alias_is_noted() -> None:
     with front(service("Proxy")) as url:
-        found = list(frontdoor.look(url, insecure=False))
+        found = list(http_checks.look(url, insecure=False))
     assert one(iter(found), "proxy-header").level is Level.NOTE
     assert one(iter(found), "header-size").level is Level.OK
 
 
 def test_a_front_server_that_drops_both_is_found() -> None:
     with front(service("Proxy", "X-Proxy-Certificate")) as url:
-        assert one(frontdoor.look(url, insecure=False), "proxy-header").level is Level.FAIL
+        assert one(http_checks.look(url, insecure=False), "proxy-header").level is Level.FAIL
 
 
 @pytest.mark.parametrize("status", [200, 301, 404, 502])
 def test_an_address_that_leads_elsewhere_is_found(status: int) -> None:
     with front(lambda _: (status, "")) as url:
-        assert one(frontdoor.look(url, insecure=False), "front-server").level is Level.FAIL
+        assert one(http_checks.look(url, insecure=False), "front-server").level is Level.FAIL
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://x", "nonsense"])
 def test_an_address_that_does_not_answer_is_found(url: str) -> None:
-    assert one(frontdoor.look(url, insecure=False), "front-server").level is Level.FAIL
+    assert one(http_checks.look(url, insecure=False), "front-server").level is Level.FAIL
 
 
 class _Look:
@@ -378,7 +378,7 @@ def test_a_cluster_that_answers_is_fine(zeus: Cluster, monkeypatch: pytest.Monke
     monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
     monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
     monkeypatch.setattr(gateway, "look", _look)
-    assert [finding.level for finding in clustertrial.look()] == [Level.OK] * 2
+    assert [finding.level for finding in cluster_checks.look()] == [Level.OK] * 2
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_a_cluster_that_does_not_answer_is_found_with_what_to_do(
         raise error
 
     monkeypatch.setattr(gateway, "ping", fail)
-    found = one(clustertrial.look(), "cluster zeus.cyfronet.pl")
+    found = one(cluster_checks.look(), "cluster zeus.cyfronet.pl")
     assert found.level is Level.FAIL
     assert told in found.remedy
     assert str(error) in found.words
@@ -412,7 +412,7 @@ def test_accounting_that_does_not_answer_is_found(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
     monkeypatch.setattr(gateway, "look", _look)
     monkeypatch.setattr(_Look, "history", fail)
-    assert [finding.level for finding in clustertrial.look()] == [Level.OK, Level.FAIL]
+    assert [finding.level for finding in cluster_checks.look()] == [Level.OK, Level.FAIL]
 
 
 @pytest.mark.parametrize(
@@ -430,16 +430,16 @@ def test_a_server_that_drops_addresses_after_failed_logins_is_noted(
 ) -> None:
     Cluster.objects.filter(pk=zeus.pk).update(poll_account="")
     monkeypatch.setattr(gateway, "greet", lambda *_: server)
-    found = list(clustertrial.look())
+    found = list(cluster_checks.look())
     assert [finding.level for finding in found] == levels
     assert ["PerSourcePenaltyExemptList" in finding.remedy for finding in found[1:]] == [True] * len(found[1:])
 
 
 def test_a_disabled_cluster_is_noted_and_none_at_all_is_found(zeus: Cluster) -> None:
     Cluster.objects.filter(pk=zeus.pk).update(enabled=False, disabled_message="until 6 pm")
-    assert one(clustertrial.look(), "cluster zeus.cyfronet.pl").level is Level.NOTE
+    assert one(cluster_checks.look(), "cluster zeus.cyfronet.pl").level is Level.NOTE
     zeus.delete()
-    assert one(clustertrial.look(), "clusters").level is Level.FAIL
+    assert one(cluster_checks.look(), "clusters").level is Level.FAIL
 
 
 @pytest.mark.parametrize(
@@ -459,8 +459,8 @@ def test_what_the_installation_declares_is_told_and_does_not_count(
         Finding(Level.FAIL, "audit-log-role", "owner", "another"),
         Finding(Level.OK, "audit-log", "fine"),
     ]
-    monkeypatch.setattr(clustertrial, "look", lambda: iter(()))
-    monkeypatch.setattr(machine, "look", lambda: iter(found))
+    monkeypatch.setattr(cluster_checks, "look", lambda: iter(()))
+    monkeypatch.setattr(host_checks, "look", lambda: iter(found))
     settings.DOCTOR_ACCEPTS = accepted
     out = io.StringIO()
     if ends:
@@ -475,16 +475,16 @@ def test_what_the_installation_declares_is_told_and_does_not_count(
 
 def test_nothing_is_accepted_where_nobody_has_declared_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCTOR_ACCEPTS", raising=False)
-    assert runpy.run_path(str(Path(machine.__file__).parents[1] / "settings.py"))["DOCTOR_ACCEPTS"] == []
+    assert runpy.run_path(str(Path(host_checks.__file__).parents[1] / "settings.py"))["DOCTOR_ACCEPTS"] == []
 
 
 def test_the_exit_code_says_whether_something_is_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     fine, note = Finding(Level.OK, "a", "b"), Finding(Level.NOTE, "c", "d", "e")
-    monkeypatch.setattr(clustertrial, "look", lambda: iter([fine]))
-    monkeypatch.setattr(machine, "look", lambda: iter([fine, note]))
+    monkeypatch.setattr(cluster_checks, "look", lambda: iter([fine]))
+    monkeypatch.setattr(host_checks, "look", lambda: iter([fine, note]))
     out = io.StringIO()
     call_command("doctor", stdout=out)
     assert out.getvalue().splitlines()[:3] == ["ok    a: b", "note  c: d", "      -> e"]
-    monkeypatch.setattr(machine, "look", lambda: iter([Finding(Level.FAIL, "a", "b", "c")]))
+    monkeypatch.setattr(host_checks, "look", lambda: iter([Finding(Level.FAIL, "a", "b", "c")]))
     with pytest.raises(CommandError, match="1 to mend"):
         call_command("doctor", stdout=out)

@@ -7,10 +7,11 @@ import pytest
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.slurm import Record
-from jobs import polling, registry
+from clusters.slurm.listings import Record
+from jobs import actions
 from jobs.models import Event, Job, Source
 from jobs.states import Status
+from jobs.sync import polling
 from tests.api.conftest import Cast, FakeGateway
 
 ABORT = {"action": "abort"}
@@ -161,7 +162,7 @@ def test_a_cluster_that_cannot_be_asked_leaves_the_job_as_it_was(
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no time pass between two looks at a job that goes on."""
-    monkeypatch.setattr(registry, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(actions, "_PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.mark.usefixtures("at_once")

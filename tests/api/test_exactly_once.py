@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit.models import Entry
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.sbatch import Accepted, NotSubmitted, Rejected
+from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.submitting import NoDirectory
 from jobs import recovery, submission, tasks
 from jobs.models import Job, Submission

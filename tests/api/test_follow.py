@@ -11,9 +11,9 @@ from django.db import connection
 
 from clusters.errors import Unreachable
 from clusters.models import Cluster
-from jobs import polling, waiting
 from jobs.models import Job
 from jobs.states import Status
+from jobs.sync import notifications, polling
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_end import record
 from tests.live.ground import eventually
@@ -139,7 +139,7 @@ def test_what_is_written_without_a_move_is_told_to_those_alone_who_say_what_they
 ) -> None:
     seen = {"HTTP_IF_NONE_MATCH": cast.alice("GET", path)["ETag"]} if has_seen else {}
     answer = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=20", **seen))
-    eventually(lambda: waiting.shares.held() == {"plgalice": 1}, "somebody waits")
+    eventually(lambda: notifications.shares.held() == {"plgalice": 1}, "somebody waits")
     fake.queued = [record("PENDING", reason="Priority")]
     polling.poll(zeus)
     if not has_seen:
@@ -159,17 +159,17 @@ def test_who_waits_in_vain_is_answered_at_the_end_of_the_time(cast: Cast, path: 
 
 
 @pytest.fixture
-def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[waiting.Moves]:
+def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[notifications.Moves]:
     """Those who wait in a process of this test's own: what is released stays so."""
-    own = waiting.Moves()
-    monkeypatch.setattr(waiting, "moves", own)
+    own = notifications.Moves()
+    monkeypatch.setattr(notifications, "moves", own)
     yield own
     own.close()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_who_waits_is_answered_when_the_process_is_about_to_stop(
-    cast: Cast, fake: FakeGateway, path: str, moves: waiting.Moves
+    cast: Cast, fake: FakeGateway, path: str, moves: notifications.Moves
 ) -> None:
     """As if the time were over, and whoever comes then does not wait."""
     assert fake
@@ -178,13 +178,13 @@ def test_who_waits_is_answered_when_the_process_is_about_to_stop(
         in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60")),
         in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60", HTTP_IF_NONE_MATCH=tag)),
     ]
-    eventually(lambda: waiting.shares.held() == {"plgalice": 2}, "two wait")
+    eventually(lambda: notifications.shares.held() == {"plgalice": 2}, "two wait")
     moves.release()
     for answer, code in zip([each.result(20) for each in answers], (200, 304), strict=True):
         assert (answer.status_code, answer["Preference-Applied"], answer["ETag"]) == (code, "wait=60", tag)
     late = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60"))
     assert late.result(20).json()["status"] == "QUEUED"
-    assert not waiting.shares.held()
+    assert not notifications.shares.held()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -209,7 +209,7 @@ def test_who_has_not_seen_the_last_change_is_answered_at_once(cast: Cast, path: 
 @pytest.mark.django_db(transaction=True)
 def test_where_too_many_wait_the_next_is_refused_at_once(cast: Cast, path: str, settings: Any) -> None:
     settings.WEB_THREADS = 2
-    with waiting.shares.take("plgbob", each=1):
+    with notifications.shares.take("plgbob", each=1):
         answer = cast.alice("GET", path, HTTP_PREFER="wait=30")
     assert (answer.status_code, answer["Retry-After"]) == (503, "1")
 

@@ -12,7 +12,7 @@ from audit import ledger
 from audit.models import Entry
 from clusters.models import Cluster
 from clusters.submitting import Told
-from jobs import afterwards
+from jobs import after_response
 from jobs.models import Job
 from tests.api.conftest import Cast, FakeGateway, described
 from tests.api.test_end import record
@@ -155,6 +155,6 @@ def test_a_call_of_the_api_passes_by_what_pages_need(
 @pytest.mark.django_db(transaction=True)
 def test_what_is_done_once_the_answer_is_out_leaves_no_connection_with_the_thread() -> None:
     request_started.send(None)
-    afterwards.do(Job.objects.exists)
+    after_response.do(Job.objects.exists)
     request_finished.send(None)
     assert connection.connection is None

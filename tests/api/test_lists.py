@@ -11,10 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from clusters.models import Cluster, Poll
-from jobs import listing
-from jobs.listing import Wanted
+from jobs.api import listing
+from jobs.api.listing import Wanted
+from jobs.api.representation import Row
 from jobs.models import Job
-from jobs.written import Row
 from tests.api.conftest import Cast
 
 LIST = "/api/jobs"

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from clusters import gateway
+from clusters import gateway, schedule
 from clusters.errors import Unreachable
 from clusters.models import Cluster, Poll
-from jobs import polling, schedule, tasks
+from jobs import tasks
 from jobs.models import Job
 from jobs.states import Status
+from jobs.sync import polling
 from tests.api.conftest import FakeGateway, FakeLook
 from tests.api.test_end import record
 from tests.api.test_polling import registered

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from clusters import clustersfile
-from clusters.clustersfile import Unusable
+from clusters import clusters_file
+from clusters.clusters_file import Unusable
 from clusters.models import Cluster
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -75,7 +75,7 @@ def test_each_field_is_told_with_its_default() -> None:
             told |= dict(zip(names.split(", "), rest.partition(" | ")[0].split(", "), strict=True))
     defaults = {
         f"`{name}`": "needed" if not field.blank and not field.has_default() else f"`{_toml(field.get_default())}`"
-        for name, field in clustersfile.fields().items()
+        for name, field in clusters_file.fields().items()
     }
     assert told == defaults | {"`host_keys`": "needed where it is enabled"}
 
@@ -150,7 +150,7 @@ def test_a_file_of_somebody_else_s_is_called_so(file: Path) -> None:
     try:
         os.seteuid(own or 65534)  # the mode stops everybody but root
         with pytest.raises(Unusable, match=r"^it cannot be read: Permission denied$"):
-            clustersfile.read(file)
+            clusters_file.read(file)
     finally:
         os.seteuid(own)
 
@@ -186,7 +186,7 @@ _NO_ACCOUNT = (
     "an account that jobs can run as: small letters, digits, dots, hyphens and _, a letter or _ first; not root"
 )
 _NO_ACCOUNTS = ("a b", "root", "Plg", "1000", "-a", "a/b", "a\\n")
-_FIELDS = ", ".join(clustersfile.fields())
+_FIELDS = ", ".join(clusters_file.fields())
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
 
-from clusters import connecting, logins
+from clusters.calls import login_limits
+from clusters.calls.login_limits import SharedAttempt, SharedLogins
 from clusters.errors import BrokenOff, Busy, Refused, Unreachable
-from clusters.logins import SharedAttempt, SharedLogins
 from clusters.models import Login, LoginNode
-from clusters.ssh import Endpoint
+from clusters.ssh import connecting
+from clusters.ssh.connection import Endpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -95,7 +96,7 @@ def test_an_account_that_the_service_itself_does_not_use_costs_the_login_node_no
 
 def test_who_waits_for_room_hears_of_a_refusal_that_comes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     first = attempt()
-    monkeypatch.setattr(logins.time, "sleep", lambda _seconds: first.refused("expired"))  # type: ignore[attr-defined]
+    monkeypatch.setattr(login_limits.time, "sleep", lambda _seconds: first.refused("expired"))  # type: ignore[attr-defined]
     with pytest.raises(Refused, match="expired"):
         attempt(patience=10)
 
@@ -133,7 +134,7 @@ def test_an_accepted_login_ends_what_was_held_against_the_account() -> None:
 
 def test_forget_has_the_next_call_try_again_for_whoever_was_refused() -> None:
     attempt().refused("expired")
-    logins.forget(NODE, "plgalice")
+    login_limits.forget(NODE, "plgalice")
     attempt().accepted()
 
 

@@ -13,14 +13,13 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters import poolmetrics
-from clusters.calls import remote
+from clusters.calls.counted import remote
 from clusters.errors import Interrupted, Refused
 from clusters.models import Cluster, Poll
-from clusters.sbatch import Rejected
-from jobs import figures
+from clusters.slurm.sbatch import Rejected
+from clusters.ssh import metrics
 from jobs.models import Job, Submission
-from submitter import heartbeat, multiprocess, scrape
+from submitter.ops import gauges, heartbeat, metrics_dir, statistics
 from tests.api.conftest import Cast, FakeGateway
 
 pytestmark = pytest.mark.usefixtures("zeus")
@@ -112,14 +111,14 @@ def test_calls_that_a_cluster_does_not_answer_are_counted_by_kind(zeus: Cluster,
 
 
 def test_sessions_are_busy_while_they_have_callers(change: Any) -> None:
-    poolmetrics.entered(5, 1)
-    poolmetrics.entered(5, 2)
+    metrics.entered(5, 1)
+    metrics.entered(5, 2)
     assert change("submitter_ssh_callers") == 2
     assert change("submitter_ssh_sessions_busy") == 1
     assert read()[key("submitter_ssh_sessions")] == 5
-    poolmetrics.left(1)
-    poolmetrics.left(0)
-    poolmetrics.SESSIONS.set(0)
+    metrics.left(1)
+    metrics.left(0)
+    metrics.SESSIONS.set(0)
     assert change("submitter_ssh_callers") == change("submitter_ssh_sessions_busy") == 0
 
 
@@ -198,7 +197,7 @@ def test_without_the_database_the_rest_is_told(monkeypatch: pytest.MonkeyPatch) 
         raise DatabaseError("gone")
 
     assert read()[key("submitter_database_up")] == 1
-    monkeypatch.setattr(figures, "active", away)
+    monkeypatch.setattr(statistics, "active", away)
     found = read()
     assert found[key("submitter_database_up")] == 0
     assert found[key("submitter_broker_up")] == 1
@@ -246,7 +245,7 @@ def test_a_scrape_takes_the_same_number_of_queries_however_many_jobs_there_are(
 
 
 def test_redis_errors_are_the_only_ones_that_are_taken_for_absence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scrape, "_redis", lambda: 1 / 0)
+    monkeypatch.setattr(gauges, "_redis", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         read()
 
@@ -256,7 +255,7 @@ def processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The directory in which a process of the web server counts."""
     own = tmp_path / "web"
     own.mkdir()
-    monkeypatch.setenv(multiprocess.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(metrics_dir.VARIABLE, str(tmp_path))
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(own))
     return own
 
@@ -270,10 +269,10 @@ def test_a_process_that_ends_while_it_is_scraped_costs_another_look(
     processes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = iter([[str(processes / "counter_1.db")], []])
-    monkeypatch.setattr(multiprocess, "files", lambda: next(seen))
+    monkeypatch.setattr(metrics_dir, "files", lambda: next(seen))
     assert read()[key("submitter_database_up")] == 1
 
 
 def test_files_that_never_are_there_are_no_success(processes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(multiprocess, "files", lambda: [str(processes / "counter_1.db")])
+    monkeypatch.setattr(metrics_dir, "files", lambda: [str(processes / "counter_1.db")])
     assert Client(raise_request_exception=False).get("/metrics").status_code == 500

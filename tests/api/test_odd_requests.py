@@ -11,9 +11,9 @@ from django.test import RequestFactory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from submitter import sharing
-from submitter.contenttype import readable
-from submitter.lastresort import with_faults_answered
+from submitter.http import account_shares
+from submitter.http.content_type import readable
+from submitter.http.last_resort import with_faults_answered
 from submitter.wsgi import application
 from tests.api.conftest import Cast
 
@@ -31,7 +31,7 @@ def call(headers: dict[str, str], method: str = "GET", path: str = "/api/jobs", 
     response: Any = application(environ, lambda *head: heads.append(head))
     content = b"".join(response)
     getattr(response, "close", lambda: None)()
-    assert sharing.REQUESTS.held() == {}
+    assert account_shares.REQUESTS.held() == {}
     is_json = ("Content-Type", "application/json") in heads[0][1]
     return int(heads[0][0].split()[0]), json.loads(content) if is_json and content else content
 
@@ -212,4 +212,4 @@ def test_an_answer_that_the_server_refuses_is_closed(cast: Cast) -> None:
     request = RequestFactory().get("/api/jobs", headers=cast.alice._headers, secure=True)
     with pytest.raises(ValueError, match="no header"):
         application(request.environ, refuse)
-    assert sharing.REQUESTS.held() == {}
+    assert account_shares.REQUESTS.held() == {}

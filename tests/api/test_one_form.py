@@ -91,7 +91,7 @@ def test_a_crash_outside_of_the_api_s_views_has_the_contract_s_body(
     def broken(*_given: Any, **_named: Any) -> None:
         raise RuntimeError("on purpose")
 
-    monkeypatch.setattr("jobs.pages.render", broken)
+    monkeypatch.setattr("jobs.web.views.render", broken)
     status, answer = call(cast.alice._headers, path="/")
     assert (status, set(answer), "X-Request-Id" in answer["error_message"]) == (500, ERROR, True)
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from clusters import gateway
+from clusters.connectivity import ping
 from clusters.errors import Failed, TimedOut
 from clusters.models import Cluster
-from clusters.ping import ping
-from clusters.sbatch import Accepted
+from clusters.slurm.sbatch import Accepted
 from jobs import recovery
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway

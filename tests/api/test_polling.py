@@ -8,9 +8,10 @@ from django.db import connection, connections
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster, Poll
-from jobs import locks, polling
+from jobs import locks
 from jobs.models import Job
 from jobs.states import Status
+from jobs.sync import polling
 from tests.api.conftest import FakeGateway, FakeLook
 from tests.api.test_end import record
 

@@ -8,8 +8,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from audit.models import Entry
 from clusters.models import Cluster
+from jobs.api.query_params import taken
 from jobs.models import Job
-from jobs.query import taken
 from tests.api.conftest import Cast, FakeGateway
 
 pytestmark = [pytest.mark.usefixtures("zeus", "fake"), pytest.mark.django_db]

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from clusters.errors import Unreachable
-from clusters.filenames import Pattern, Task
 from clusters.models import Cluster, Poll
-from clusters.starts import Starts
+from clusters.slurm.filenames import Pattern, Task
+from clusters.slurm.starts import Starts
 from jobs.models import Job, Submission
 from tests.api.conftest import Cast, FakeGateway
 

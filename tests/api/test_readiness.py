@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from clusters.models import Cluster, Poll
 from jobs.models import Job
-from submitter import heartbeat
+from submitter.ops import heartbeat
 from tests.api.conftest import Cast
 from tests.pki import grid
 from tests.pki.mint import Form, crl

@@ -12,15 +12,17 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from clusters import gateway, pool, ssh, submitting
-from clusters.calls import call
+from clusters import gateway, submitting
+from clusters.calls import pool
+from clusters.calls.counted import call
 from clusters.errors import TimedOut
-from clusters.files import Named, Wanted
 from clusters.gateway import Look
 from clusters.models import Cluster
-from clusters.sbatch import Accepted
+from clusters.slurm.sbatch import Accepted
+from clusters.ssh import connection as ssh
+from clusters.ssh.output_files import Named, Wanted
 from clusters.submitting import Place
-from jobs import errands, tasks
+from jobs import bulk_operations, tasks
 from jobs.models import Job, Verb
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_end import record
@@ -172,7 +174,7 @@ def test_a_bulk_operation_holds_no_connection_while_a_cluster_answers(
     fake: FakeGateway, zeus: Cluster, during: list[bool], verb: Verb
 ) -> None:
     operator = User.objects.create_user("operator")
-    errand = errands.order(verb, [registered(zeus)], operator, "127.0.0.1")
+    errand = bulk_operations.order(verb, [registered(zeus)], operator, "127.0.0.1")
     fake.queued = [record("COMPLETING")]
     tasks.run_errand(str(errand.pk))
     assert during == [False]

@@ -10,9 +10,11 @@ from celery.beat import Scheduler
 from django.db.models import F
 from django.utils import timezone
 
+from clusters import schedule
 from clusters.errors import Busy, Failed, Malformed, Refused, TimedOut, Unreachable, Unresponsive
 from clusters.models import Cluster, Poll
-from jobs import polling, schedule, tasks
+from jobs import tasks
+from jobs.sync import polling
 from submitter.celery import app
 from tests.api.conftest import FakeGateway
 from tests.api.test_end import record

@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from clusters import gateway
 from clusters.errors import Unreachable
-from clusters.files import OutputFile
-from jobs import waiting
+from clusters.ssh.output_files import OutputFile
 from jobs.models import Job
 from jobs.states import Status
-from submitter import sharing
-from submitter.sharing import SharingMiddleware
+from jobs.sync import notifications
+from submitter.http import account_shares
+from submitter.http.account_shares import SharingMiddleware
 from submitter.wsgi import application
 from tests.api.conftest import DNS, Caller, Cast, FakeGateway
 from tests.api.test_end import record
@@ -54,8 +54,8 @@ def path(job: Job) -> str:
 def nothing_is_kept() -> Iterator[None]:
     """Whatever a test does, every place is given back."""
     yield
-    eventually(lambda: not waiting.shares.held(), "nobody waits any more", seconds=10)
-    assert sharing.REQUESTS.held() == {}
+    eventually(lambda: not notifications.shares.held(), "nobody waits any more", seconds=10)
+    assert account_shares.REQUESTS.held() == {}
 
 
 def is_429(answer: Any) -> bool:
@@ -79,7 +79,7 @@ def test_a_wait_beyond_the_share_of_its_account_is_429_at_once(
 ) -> None:
     settings.WAITS_PER_ACCOUNT = 2
     waits = [in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=50")) for _ in range(2)]
-    eventually(lambda: waiting.shares.held() == {"plgalice": 2}, "two wait")
+    eventually(lambda: notifications.shares.held() == {"plgalice": 2}, "two wait")
     assert is_429(cast.alice("GET", path, HTTP_PREFER="wait=50"))
     assert cast.alice("GET", path).status_code == 200
     end(job, fake, cast)
@@ -91,7 +91,7 @@ def test_a_wait_beyond_half_of_the_threads_is_503_at_once(
 ) -> None:
     settings.WEB_THREADS = 4
     waits = [in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=50")) for _ in range(2)]
-    eventually(lambda: waiting.shares.held() == {"plgalice": 2}, "two wait")
+    eventually(lambda: notifications.shares.held() == {"plgalice": 2}, "two wait")
     answer = cast.alice("GET", path, HTTP_PREFER="wait=50")
     assert (answer.status_code, answer["Retry-After"]) == (503, "1")
     end(job, fake, cast)
@@ -129,9 +129,9 @@ def test_a_wait_ends_when_its_client_has_gone(
     with connected(kind) as (server, client):
         ask = {"HTTP_PREFER": "wait=60", "gunicorn.socket": server}
         answer = in_the_background(lambda: cast.alice("GET", path, **ask))
-        eventually(waiting.shares.held, "it waits")
+        eventually(notifications.shares.held, "it waits")
         leave(client)
-        eventually(lambda: waiting.shares.held() == NOBODY_WAITS, "it waits no more", seconds=15)
+        eventually(lambda: notifications.shares.held() == NOBODY_WAITS, "it waits no more", seconds=15)
     assert answer.result(20).status_code == 200
 
 
@@ -140,7 +140,7 @@ def test_a_client_that_is_there_is_waited_for(cast: Cast, path: str) -> None:
         client.sendall(b"the beginning of its next request")
         ask = {"HTTP_PREFER": "wait=3", "gunicorn.socket": server}
         answer = in_the_background(lambda: cast.alice("GET", path, **ask))
-        eventually(waiting.shares.held, "it waits")
+        eventually(notifications.shares.held, "it waits")
         with pytest.raises(TimeoutError):
             answer.result(1.5)
     assert answer.result(20)["Preference-Applied"] == "wait=3"
@@ -153,13 +153,13 @@ def test_no_wait_holds_a_database_connection(
     cast: Cast, fake: FakeGateway, job: Job, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[bool] = []
-    wait = waiting.wait
+    wait = notifications.wait
 
     def watched(*given: Any) -> None:
         held.append(connection.connection is not None)
         wait(*given)
 
-    monkeypatch.setattr(waiting, "wait", watched)
+    monkeypatch.setattr(notifications, "wait", watched)
     answer = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=50"))
     eventually(lambda: held, "it waits")
     end(job, fake, cast)
@@ -191,7 +191,7 @@ def test_a_request_beyond_the_share_of_its_account_is_429_and_a_stream_counts_un
 ) -> None:
     settings.REQUESTS_PER_ACCOUNT = 2
     streams = [cast.alice("GET", f"{path}/stdout") for _ in range(2)]
-    assert sharing.REQUESTS.held() == {"plgalice": 2}
+    assert account_shares.REQUESTS.held() == {"plgalice": 2}
     assert is_429(cast.alice("GET", path))
     assert is_429(cast.alice("POST", "/api/jobs", ORDER))
     assert cast.bob("GET", "/api/jobs").status_code == 200
@@ -220,9 +220,9 @@ def test_a_request_that_fails_gives_its_place_back(
     fake.outcome = RuntimeError("a fault of the service")
     assert cast.alice("GET", f"{path}/stdout").status_code == 500
     assert cast.alice("POST", "/api/jobs", b"{").status_code == 422
-    monkeypatch.setattr("jobs.lookup.shown", lambda *_: 1 / 0)
+    monkeypatch.setattr("jobs.api.queries.shown", lambda *_: 1 / 0)
     assert cast.alice("GET", path).status_code == 500
-    assert sharing.REQUESTS.held() == {}
+    assert account_shares.REQUESTS.held() == {}
 
 
 def test_a_middleware_that_is_broken_off_gives_its_place_back() -> None:
@@ -231,7 +231,7 @@ def test_a_middleware_that_is_broken_off_gives_its_place_back() -> None:
 
     with pytest.raises(SystemExit):
         SharingMiddleware(broken_off)(RequestFactory().get("/"))
-    assert sharing.REQUESTS.held() == {}
+    assert account_shares.REQUESTS.held() == {}
 
 
 def test_a_stream_that_breaks_off_gives_its_place_and_its_channel_back(
@@ -255,7 +255,7 @@ def test_a_stream_that_breaks_off_gives_its_place_and_its_channel_back(
     with pytest.raises(Unreachable):
         answer.getvalue()
     answer.close()
-    assert (sharing.REQUESTS.held(), closed) == ({}, [True])
+    assert (account_shares.REQUESTS.held(), closed) == ({}, [True])
 
 
 def test_head_transfers_nothing(cast: Cast, path: str, monkeypatch: pytest.MonkeyPatch) -> None:

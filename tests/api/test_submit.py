@@ -17,11 +17,11 @@ from drf_spectacular.drainage import get_override
 from audit.models import Entry
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.sbatch import Accepted, Rejected
+from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.submitting import NoDirectory
 from jobs import statements
+from jobs.api.serializers import OrderSerializer
 from jobs.models import Job, Submission
-from jobs.serializers import OrderSerializer
 from tests.api.conftest import Cast, FakeGateway
 
 SCRIPT = "#!/bin/bash\necho hello\n"

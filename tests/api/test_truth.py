@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from clusters.models import Cluster, Poll
-from jobs import polling
 from jobs.models import Job
 from jobs.states import Status
+from jobs.sync import polling
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.remote import Remote
 from tests.api.test_end import record

@@ -4,8 +4,8 @@ import pytest
 
 from clusters.errors import Interrupted, TooMuch
 from clusters.models import Cluster, Poll
-from jobs import polling
 from jobs.models import Job
+from jobs.sync import polling
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.remote import Remote
 from tests.api.test_polling import registered

@@ -95,7 +95,15 @@ def _prepare(
 def _web(log: Path, environment: Mapping[str, str]) -> Iterator[int]:
     """Start gunicorn as the sandbox runs it, with its certificate; yield the port."""
     port, tls = free_port(), Path(os.environ["CLUSTERS_FILE"]).parent
-    server = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", "--bind", f"127.0.0.1:{port}"]
+    server = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--config",
+        "python:submitter.gunicorn.conf",
+        "--bind",
+        f"127.0.0.1:{port}",
+    ]
     certificate = ["--certfile", str(tls / "tls.crt"), "--keyfile", str(tls / "tls.key"), "submitter.wsgi"]
     web = Daemon([*server, *certificate], log, environment, lambda: "Listening at" in log.read_text())
     try:

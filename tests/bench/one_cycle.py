@@ -31,9 +31,9 @@ class Replay:
 
     def queue(self) -> Any:
         """Read the lines as those of a cluster."""
-        from clusters import slurm  # noqa: PLC0415 - after Django's setup
+        from clusters.slurm import listings  # noqa: PLC0415 - after Django's setup
 
-        return slurm.parse_queue(self._lines)
+        return listings.parse_queue(self._lines)
 
 
 def squeue(number: int, accounts: int, *, moved: bool) -> str:
@@ -51,8 +51,8 @@ def main(number: int) -> None:
     """Print what three cycles over `number` jobs cost: the first, one where nothing and one where a tenth changed."""
     django.setup()
     from clusters.models import Cluster  # noqa: PLC0415 - after Django's setup
-    from jobs import polling  # noqa: PLC0415
     from jobs.models import Job  # noqa: PLC0415
+    from jobs.sync import polling  # noqa: PLC0415
 
     Job.objects.all().delete()
     cluster, _new = Cluster.objects.get_or_create(name="bench", job_domain="b", address="127.0.0.1", host_keys=[])

@@ -22,8 +22,8 @@ def main(name: str, account: str, ids: list[int]) -> None:
     django.setup()
     from clusters import gateway  # noqa: PLC0415 - after Django's setup
     from clusters.models import Cluster  # noqa: PLC0415
-    from jobs import polling  # noqa: PLC0415
     from jobs.models import Job, Submission  # noqa: PLC0415
+    from jobs.sync import polling  # noqa: PLC0415
 
     cluster = Cluster.objects.get(name=name)
     gateway.ping(cluster, cluster.poll_account or account)  # logs in: a worker stays so

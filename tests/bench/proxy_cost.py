@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from proxyauth.authenticator import Gate
 from proxyauth.conf import Conf
-from proxyauth.gate import Gate
 from proxyauth.identity import Refusal
 from proxyauth.policy import Policy
 from tests.bench import table

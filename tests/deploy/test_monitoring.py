@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters.condition import State
-from submitter import heartbeat
+from clusters.health import State
+from submitter.ops import heartbeat
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "job-submitter.rules.yml"

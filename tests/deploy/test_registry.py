@@ -143,7 +143,7 @@ def test_no_password_is_among_the_arguments_of_a_process(
     assert quote(SECRET, safe="") not in seen
 
 
-_LOOK = "from submitter.doctor import auditlog; print(*auditlog.look(), sep=chr(10))"
+_LOOK = "from submitter.ops.doctor import auditlog; print(*auditlog.look(), sep=chr(10))"
 _RUN = "from django.db import connection; connection.cursor().execute({!r})"
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import paramiko
 import pytest
 
-from clusters.agent import Setting
+from clusters.calls.pool import Pool
 from clusters.models import Cluster
-from clusters.pool import Pool
 from clusters.remote import Request
-from clusters.session import Limits
-from clusters.ssh import Endpoint
+from clusters.ssh.agent import Setting
+from clusters.ssh.connection import Endpoint
+from clusters.ssh.session import Limits
 
 ACCOUNT = "plgalice"
 NAME = Request("name")  # runs scontrol, and nothing else

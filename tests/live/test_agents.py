@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from clusters import agent as agents
-from clusters import asking, gateway, poolmetrics, submitting
-from clusters import pool as pools
-from clusters import stream as streams
-from clusters.agent import Reply, Setting
+from clusters import gateway, submitting
+from clusters.calls import asking
+from clusters.calls import pool as pools
+from clusters.calls.pool import Pool
 from clusters.errors import Busy, Interrupted, Malformed, TimedOut
-from clusters.pool import Pool
 from clusters.remote import DIRECTORY, Request
-from clusters.sbatch import Accepted, Rejected
-from clusters.ssh import Connection, Endpoint
+from clusters.slurm.sbatch import Accepted, Rejected
+from clusters.ssh import agent as agents
+from clusters.ssh import metrics
+from clusters.ssh import stream as streams
+from clusters.ssh.agent import Reply, Setting
+from clusters.ssh.connection import Connection, Endpoint
 from clusters.submitting import Place, Settled
 from tests.live.ground import eventually, processes_with
 from tests.live.logins import (
@@ -272,7 +274,7 @@ def test_callers_beyond_the_bounds_are_turned_away_at_once(pool: Pool, programs:
 
 def test_the_gauges_say_what_the_pool_holds(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     def standby() -> float:
-        return float(poolmetrics.STANDBY._value.get())
+        return float(metrics.STANDBY._value.get())
 
     before = standby()
     monkeypatch.setattr(agents, "_MOST_REQUESTS", 5)

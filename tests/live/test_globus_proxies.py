@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from proxyauth import chain, credential, gridmap, trust
-from proxyauth.chain import Verified
+from proxyauth import credential
+from proxyauth.authenticator import follow_gridmap, may_be_used
 from proxyauth.errors import NotAllowed
-from proxyauth.gate import follow_gridmap, may_be_used
 from proxyauth.policy import Policy
+from proxyauth.trust import gridmap, store
+from proxyauth.validation import chain
+from proxyauth.validation.chain import Verified
 
 _KINDS = {"rfc": "-rfc", "draft": "-draft", "legacy": "-old"}
 _ALICE = Path(os.environ["USER_CERTIFICATES"]) / "plgalice"
@@ -37,7 +39,7 @@ def _proxy(out: Path, *options: str, of: Path | None = None) -> Path:
 
 def _judge(proxy: Path, policy: Policy | None = None, now: datetime | None = None) -> Verified:
     rules = policy or Policy()
-    anchors = trust.follow(Path(os.environ["TRUST_DIR"])).state().value.anchors
+    anchors = store.follow(Path(os.environ["TRUST_DIR"])).state().value.anchors
     return chain.judge(credential.read(proxy.read_bytes(), rules), anchors, now or datetime.now(UTC), rules)
 
 

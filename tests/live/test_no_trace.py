@@ -109,7 +109,15 @@ def own_instance(folder: Path, *, debug: bool) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     output = (folder / f"debug-{debug}.log").open("wb")
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", "--bind", f"127.0.0.1:{port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--config",
+        "python:submitter.gunicorn.conf",
+        "--bind",
+        f"127.0.0.1:{port}",
+    ]
     environment = os.environ | {
         "DEBUG": str(debug), "WEB_WORKERS": "1", "LOG_READABLE": str(debug), "SECURE_SSL_REDIRECT": "false",
     }  # fmt: skip

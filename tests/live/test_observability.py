@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "SECURE_SSL_REDIRECT": "false",  # its callers speak plain HTTP
     }  # fmt: skip
     web = Daemon(
-        [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", "--bind", f"127.0.0.1:{port}",
+        [sys.executable, "-m", "gunicorn", "--config", "python:submitter.gunicorn.conf", "--bind", f"127.0.0.1:{port}",
          "submitter.wsgi"],
         folder / "web.log", environment | {"WEB_WORKERS": "2", "WEB_THREADS": "4"}, lambda: _answers(url),
     )  # fmt: skip
@@ -146,7 +146,7 @@ def _audited(request_id: str) -> tuple[str, ...] | None:
 FAILING = ("jobs.tasks.run_errand", "no key of an errand")
 
 
-def _order(place: Place, task: str = "submitter.tasks.note_heartbeat", *arguments: str) -> None:
+def _order(place: Place, task: str = "submitter.ops.tasks.note_heartbeat", *arguments: str) -> None:
     with app.connection_for_write(url=place.redis) as connection:
         app.send_task(task, arguments, connection=connection)
 
@@ -170,7 +170,7 @@ def test_tasks_that_no_request_ordered_have_ids_of_their_own(place: Place) -> No
 def test_what_an_idle_service_does_again_and_again_is_not_in_its_logs(place: Place) -> None:
     """A failing task comes behind tasks that succeed, a call behind questions of monitoring: these two are written."""
     before = {log: log.read_text() for log in (place.worker.log, place.web.log)}
-    for name in ("submitter.tasks.note_heartbeat", "jobs.tasks.poll_clusters", "jobs.tasks.recover_submissions"):
+    for name in ("submitter.ops.tasks.note_heartbeat", "jobs.tasks.poll_clusters", "jobs.tasks.recover_submissions"):
         _order(place, name)
     for path in ("healthz", "readyz", "metrics"):
         assert httpx.get(f"{place.url}/{path}").is_success

@@ -10,7 +10,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from proxyauth.pace import Pace
+from proxyauth.ratelimit.requests import Pace
 
 URL = os.environ["REDIS_URL"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from proxyauth.throttle import WINDOW, Throttle
+from proxyauth.ratelimit.refusals import WINDOW, Throttle
 
 ADDRESS = "192.0.2.7"  # RFC 5737: an address of nobody
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clusters import shell
-from clusters.ssh import Connection
-from clusters.stream import Stream
+from clusters.slurm import shell
+from clusters.ssh.connection import Connection
+from clusters.ssh.stream import Stream
 from tests.live.logins import ACCOUNT, zeus
 
 TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters import remote, sbatch, shell
-from clusters.agent import Setting
+from clusters import remote
 from clusters.remote import Request
+from clusters.slurm import sbatch, shell
+from clusters.ssh.agent import Setting
 from sandbox.commands import run
 from tests.live.ground import Cluster
 from tests.live.quota import over_quota

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clusters import shell
-from clusters.shell import Section
+from clusters.slurm import shell
+from clusters.slurm.shell import Section
 
 MARKER = f"--{0:032d}--"
 """Stands where the service puts one of its own for each agent."""

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
 
-from clusters import remote, shell
-from clusters.agent import Setting
+from clusters import remote
 from clusters.remote import Request
-from clusters.shell import Section
+from clusters.slurm import shell
+from clusters.slurm.shell import Section
+from clusters.ssh.agent import Setting
 from tests.recorded import MARKER
 
 BIN = "/usr/bin"

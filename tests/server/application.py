@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from jobs import clientsocket, stopping
-from submitter.frontserver import with_front_servers
+from jobs import stopping
+from jobs.api import client_socket
+from submitter.http.forwarded import with_front_servers
 
 Environ = dict[str, Any]
 PIECE = b"x" * 65536
@@ -73,7 +74,7 @@ def _open(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byte
 
 
 def _expiring(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    clientsocket.end_in(environ, 1)
+    client_socket.end_in(environ, 1)
     return _large(environ, start_response)
 
 
@@ -89,7 +90,7 @@ def _wait(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byte
     """Wait until the client has left."""
     _waits.append(0)
     for _ in range(600):
-        if clientsocket.has_left(environ):
+        if client_socket.has_left(environ):
             _waits[-1] = 1
             break
         time.sleep(0.05)

@@ -113,7 +113,7 @@ def running(
     """Run gunicorn with `words` and `environment` beside its settings; `kind` is "tcp", "tls" or "unix[:{path}]"."""
     unix, _, named = kind.partition(":")
     port, path = (0, named or f"{folder}/web.sock") if unix == "unix" else (free_port(), "")
-    command = [*prefix, sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", *words]
+    command = [*prefix, sys.executable, "-m", "gunicorn", "--config", "python:submitter.gunicorn.conf", *words]
     tls = None
     if kind == "tls" and certificate:
         command += ["--certfile", str(certificate[0]), "--keyfile", str(certificate[1])]

@@ -92,7 +92,15 @@ def test_a_crash_of_the_application_is_one_traceback(server: Server) -> None:
 
 def test_an_application_that_cannot_be_loaded_is_logged_in_lines(tmp_path: Path) -> None:
     with (tmp_path / "web.log").open("wb") as log:
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", "--bind", "127.0.0.1:0"]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--config",
+            "python:submitter.gunicorn.conf",
+            "--bind",
+            "127.0.0.1:0",
+        ]
         subprocess.run(
             [*command, "tests.server.failing:application"],
             cwd=CHECKOUT,

@@ -47,7 +47,7 @@ def test_only_the_accounts_processes_count() -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("/venv/bin/python /venv/bin/gunicorn --config python:submitter.server", "gunicorn"),
+        ("/venv/bin/python /venv/bin/gunicorn --config python:submitter.gunicorn.conf", "gunicorn"),
         ("sshd: plgalice@notty", "sshd"),
         ("postgres: submitter submitter 127.0.0.1(1) idle", "postgres"),
         ("/usr/sbin/slurmd -D -N n1", "slurmd"),

@@ -23,7 +23,7 @@ def served(**environment: str) -> str:
     """Load gunicorn's settings; return what was printed."""
     env = {"PATH": os.environ["PATH"], **environment}
     done = subprocess.run(
-        [sys.executable, "-c", "import submitter.server"], env=env, cwd=CHECKOUT, capture_output=True, text=True,
+        [sys.executable, "-c", "import submitter.gunicorn.conf"], env=env, cwd=CHECKOUT, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     return done.stderr

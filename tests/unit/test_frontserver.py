@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from submitter.frontserver import with_front_servers
+from submitter.http.forwarded import with_front_servers
 
 
 def scheme(peer: str, forwarded: str | None, *front_servers: str) -> str:

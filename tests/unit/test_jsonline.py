@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from submitter import logs
+from submitter.logs import config
 
 
 class Mute:
@@ -49,7 +49,7 @@ def out() -> Any:
     """What is written to the log `line`, as production does."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.LineFormatter(readable=False))
+    handler.setFormatter(config.LineFormatter(readable=False))
     LINE.addHandler(handler)
     return stream
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from clusters import clustersfile
+from clusters import clusters_file
 from clusters.models import Cluster
 
 
@@ -24,8 +24,8 @@ class Command(BaseCommand):
         """Write all of the file's clusters or, with any fault, none. Raises CommandError with a line for each fault."""
         path = options["file"]
         try:
-            tables = clustersfile.read(path)
-        except clustersfile.Unusable as exc:
+            tables = clusters_file.read(path)
+        except clusters_file.Unusable as exc:
             raise CommandError(f"{path}: {exc}") from exc
         with transaction.atomic():
             clusters, faults = _put(tables)
@@ -41,11 +41,11 @@ def _put(tables: list[dict[str, Any]]) -> tuple[list[Cluster], list[str]]:
     faults: list[str] = []
     for number, table in enumerate(tables, 1):
         name = table.get("name")
-        about = f"cluster {number}" + (f" ({clustersfile.shown(name)})" if isinstance(name, str) else "")
+        about = f"cluster {number}" + (f" ({clusters_file.shown(name)})" if isinstance(name, str) else "")
         if isinstance(name, str) and name.lower() in clusters:
             faults.append(f"{about}: name: another cluster of the file has it")
             continue
-        cluster, wrong = clustersfile.put(table)
+        cluster, wrong = clusters_file.put(table)
         faults += [f"{about}: {each}" for each in wrong]
         if cluster:
             clusters[cluster.name.lower()] = cluster

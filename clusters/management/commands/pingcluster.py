@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from clusters.connectivity import ping
 from clusters.errors import ClusterError
 from clusters.models import Cluster
-from clusters.ping import ping
 
 
 class Command(BaseCommand):

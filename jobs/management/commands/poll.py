@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from clusters.models import Cluster, Poll
-from jobs import polling
+from jobs.sync import polling
 
 
 class Command(BaseCommand):

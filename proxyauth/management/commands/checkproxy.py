@@ -12,14 +12,17 @@ from typing import Any
 import re2
 from django.core.management.base import BaseCommand, CommandError
 
-from proxyauth import chain, conf, credential, dn, gridmap, trust
-from proxyauth.certificate import Certificate
-from proxyauth.chain import Passed, Verified
+from proxyauth import conf, credential
+from proxyauth.authenticator import follow_gridmap, may_be_used, now
 from proxyauth.conf import Conf
 from proxyauth.errors import Malformed, Refused
-from proxyauth.gate import follow_gridmap, may_be_used, now
-from proxyauth.gridmap import Gridmap
 from proxyauth.policy import Need
+from proxyauth.trust import gridmap, store
+from proxyauth.trust.gridmap import Gridmap
+from proxyauth.validation import chain
+from proxyauth.validation.chain import Passed, Verified
+from proxyauth.x509 import dn
+from proxyauth.x509.certificate import Certificate
 
 _HELP = """
 Say why a proxy gets in, or which rule keeps it out. FILE is a proxy as grid-proxy-init writes it, the Base64 of one, or
@@ -44,7 +47,7 @@ class _Bench:
     """What files are judged against; `accounts` is None where no mapping is asked, and `no_accounts` says why."""
 
     conf: Conf
-    trust: trust.Trust
+    trust: store.Trust
     accounts: Gridmap | None
     no_accounts: str
     moment: datetime
@@ -247,7 +250,7 @@ def _bench(options: dict[str, Any]) -> _Bench:
         policy = replace(policy, signing_policy=Need.IGNORE)
     configuration = replace(configuration, policy=policy)
     directory = options["trust_dir"] or configuration.trust_dir
-    trusted = trust.follow(directory).state()
+    trusted = store.follow(directory).state()
     if trusted.fault:
         raise CommandError(f"trust directory: {trusted.fault}", returncode=UNREADABLE)
     accounts, no_accounts = _accounts(options, configuration)

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from clusters import gateway, hostkeys
+from clusters import gateway, host_keys
 from clusters.errors import Refused
 from clusters.models import Cluster
 from tests.api.admin.conftest import Enter
@@ -70,10 +70,10 @@ def test_host_keys_are_pinned_only_when_a_person_has_compared_them(
     enter: Enter, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = f"/admin/clusters/cluster/{zeus.pk}/operate/"
-    monkeypatch.setattr(hostkeys, "fetch", lambda _: [KEY])
+    monkeypatch.setattr(host_keys, "fetch", lambda _: [KEY])
     browser = enter("administrator")
     shown = browser.post(page, {"do": "fetch"})
-    assert hostkeys.fingerprint(KEY) in shown.text
+    assert host_keys.fingerprint(KEY) in shown.text
     form = {"do": "pin", "sealed": shown.context["findings"].sealed, "key": KEY}
     assert "Nothing was pinned" in browser.post(page, form).text
     zeus.refresh_from_db()
@@ -85,7 +85,7 @@ def test_host_keys_are_pinned_only_when_a_person_has_compared_them(
 
 def test_keys_that_were_never_shown_cannot_be_pinned(enter: Enter, zeus: Cluster) -> None:
     page = f"/admin/clusters/cluster/{zeus.pk}/operate/"
-    sealed = hostkeys.seal(zeus, ["ssh-ed25519 BBBB"])
+    sealed = host_keys.seal(zeus, ["ssh-ed25519 BBBB"])
     browser = enter("administrator")
     browser.post(page, {"do": "pin", "sealed": sealed, "key": KEY, "compared": "yes"})
     Cluster.objects.update(port=23)

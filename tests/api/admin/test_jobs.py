@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from clusters import gateway
 from clusters.errors import TimedOut, Unreachable
 from clusters.models import Cluster
-from jobs import errands, registry, tasks
+from jobs import actions, bulk_operations, tasks
 from jobs.models import Errand, Event, Job, Source, Step, Verb
 from jobs.states import Status
 from tests.api.admin.conftest import LIST, Enter
@@ -81,11 +81,11 @@ def test_a_cluster_that_does_not_answer_fails_its_step_and_no_other(
 
 def test_an_errand_goes_on_after_its_slice_and_after_its_worker_has_died(jobs: list[Job], fake: FakeGateway) -> None:
     user = User.objects.create_user("op")
-    errand = errands.order(Verb.REFRESH, jobs, user, "")
-    assert errands.work(errand.pk, seconds=0) is True
-    assert errands.unfinished() == [errand.pk]
-    assert errands.work(errand.pk) is False
-    assert (errands.unfinished(), Step.objects.exclude(state="waiting").count()) == ([], 3)
+    errand = bulk_operations.order(Verb.REFRESH, jobs, user, "")
+    assert bulk_operations.work(errand.pk, seconds=0) is True
+    assert bulk_operations.unfinished() == [errand.pk]
+    assert bulk_operations.work(errand.pk) is False
+    assert (bulk_operations.unfinished(), Step.objects.exclude(state="waiting").count()) == ([], 3)
 
 
 def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
@@ -102,18 +102,18 @@ def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
         return fake.cancel(_cluster, account, job, since)
 
     monkeypatch.setattr(gateway, "cancel", cancel)
-    assert errands.work(errands.order(Verb.ABORT, jobs, User.objects.create_user("op"), "").pk) is False
+    assert bulk_operations.work(bulk_operations.order(Verb.ABORT, jobs, User.objects.create_user("op"), "").pk) is False
     assert asked == ["plgalice", "plgbob", "plgbob", "plgbob", "plgalice", "plgalice"]
 
 
 def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
     fake: FakeGateway, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_PAUSES", (0.0,))
+    monkeypatch.setattr(actions, "_PAUSES", (0.0,))
     jobs = [registered(zeus, 100 + number, account) for number, account in enumerate(["plgalice"] * 2 + ["plgbob"])]
     fake.queued = [record("RUNNING", job=job.slurm_id, user=job.account) for job in jobs[:1]]
-    errand = errands.order(Verb.ABORT, jobs, User.objects.create_user("op"), "")
-    assert errands.work(errand.pk) is False
+    errand = bulk_operations.order(Verb.ABORT, jobs, User.objects.create_user("op"), "")
+    assert bulk_operations.work(errand.pk) is False
     assert fake.cancelled == [100, 101, 102]
     assert [step.state for step in errand.steps.order_by("id")] == ["failed", "done", "done"]
     assert "Failed: SLURM did not cancel 100.x, which is still RUNNING" in errand.steps.earliest("id").outcome

@@ -13,7 +13,8 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from audit import ledger, paging
+from adminkit import pagination
+from audit import ledger
 from clusters.models import Cluster, Poll
 from jobs.models import Event, Job, Source, Submission
 from jobs.states import Status
@@ -149,7 +150,7 @@ def test_a_time_may_be_written_in_each_form_of_iso(browser: Client, kinds: dict[
 def test_a_list_says_that_there_is_more_only_where_there_is(
     browser: Client, zeus: Cluster, monkeypatch: pytest.MonkeyPatch, rows: int, is_cut: bool
 ) -> None:
-    monkeypatch.setattr(paging, "BOUND", 7)
+    monkeypatch.setattr(pagination, "BOUND", 7)
     for number in range(rows):
         registered(zeus, number + 1)
         ledger.store([ledger.entry("submit", "done", account="plgalice")])

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from clusters.condition import State
+from clusters.health import State
 from clusters.models import Cluster, Poll
 from jobs.models import Job
-from submitter import dashboard
+from submitter.ops import dashboard
 from tests.api.admin.conftest import Enter
 from tests.api.conftest import Cast
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from audit.models import Entry
-from clusters import gateway, hostkeys
+from clusters import gateway, host_keys
 from clusters.errors import ClusterError, Failed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
 from jobs import tasks
@@ -96,8 +96,8 @@ OPERATED = [
     ({"do": "switch", "enabled": "no", "message": "until 6"}, None, ("disable", "done"), "until 6"),
     ({"do": "switch", "enabled": "yes"}, None, ("enable", "done"), "Enabled"),
     ({"do": "switch", "enabled": "no", "message": "x" * 501}, None, ("disable", "refused"), "500 characters"),
-    ({"do": "fetch"}, (hostkeys, "fetch", lambda _: [KEY]), ("fetch-host-keys", "done"), "fetched"),
-    ({"do": "fetch"}, (hostkeys, "fetch", _fetch_fails), ("fetch-host-keys", "failed"), "no route"),
+    ({"do": "fetch"}, (host_keys, "fetch", lambda _: [KEY]), ("fetch-host-keys", "done"), "fetched"),
+    ({"do": "fetch"}, (host_keys, "fetch", _fetch_fails), ("fetch-host-keys", "failed"), "no route"),
     ({"do": "pin", "sealed": "forged"}, None, ("confirm-host-keys", "refused"), "no longer those"),
 ]
 
@@ -125,11 +125,11 @@ def test_what_is_done_to_a_cluster_has_a_word_of_its_own(
 
 
 def test_confirmed_host_keys_are_told(enter: Enter, zeus: Cluster) -> None:
-    sent = {"do": "pin", "sealed": hostkeys.seal(zeus, [KEY]), "key": KEY, "compared": "yes"}
+    sent = {"do": "pin", "sealed": host_keys.seal(zeus, [KEY]), "key": KEY, "compared": "yes"}
     enter("administrator").post(f"/admin/clusters/cluster/{zeus.pk}/operate/", sent)
     entry = Entry.objects.get()
     assert (entry.action, entry.outcome, entry.cluster) == ("confirm-host-keys", "done", zeus.name)
-    assert hostkeys.fingerprint(KEY) in entry.detail
+    assert host_keys.fingerprint(KEY) in entry.detail
 
 
 def test_who_may_not_operate_a_cluster_is_told_as_refused(enter: Enter, zeus: Cluster) -> None:

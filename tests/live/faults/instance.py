@@ -19,7 +19,7 @@ from sandbox import grid
 from sandbox.accounts import POLLER
 from sandbox.commands import run
 from sandbox.processes import Process
-from submitter import server
+from submitter.gunicorn import conf
 from tests.live.faults import accounts, census
 from tests.live.faults.backing import Postgres, Redis, free_port
 from tests.live.faults.census import Count
@@ -120,7 +120,15 @@ class Instance:
     def web_server(self, port: int, application: str, **environment: str) -> Daemon:
         """Return a web server of this instance, not yet started."""
         address = ["--bind", f"127.0.0.1:{port}"]
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.server", *address, application]
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--config",
+            "python:submitter.gunicorn.conf",
+            *address,
+            application,
+        ]
         return Daemon(command, self.folder / f"web-{port}.log", self.environment | environment, lambda: _answers(port))
 
     def enable(self, lane: Lane, **columns: object) -> None:
@@ -151,9 +159,9 @@ class Instance:
 
         def ready() -> bool:
             posts.extend(self.caller.post_many(lane, 8))
-            return self._connected(lane) == server.workers
+            return self._connected(lane) == conf.workers
 
-        eventually(ready, f"{server.workers} processes are connected to {lane.host}")
+        eventually(ready, f"{conf.workers} processes are connected to {lane.host}")
         return posts
 
     def _connected(self, lane: Lane) -> int:

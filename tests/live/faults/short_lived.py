@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from clusters import authority
+from clusters.ssh import certificates
 from submitter.wsgi import application as application  # noqa: PLC0414 - what gunicorn loads
 
-authority.LIFETIME = authority.BACKDATED + dt.timedelta(seconds=2)
+certificates.LIFETIME = certificates.BACKDATED + dt.timedelta(seconds=2)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from submitter import server
+from submitter.gunicorn import conf
 from tests.live.faults.client import Client, Posted, answers, new_tag
 from tests.live.faults.conftest import TakeLane
 from tests.live.faults.instance import Instance
@@ -76,7 +76,7 @@ def test_a_connection_that_falls_silent_costs_each_web_process_one_submission(
     posts = [caller.post(lane) for _ in range(6)]
     codes = [posted.code for posted in posts]
     assert set(codes) == {201, 408}, answers(posts)
-    assert codes.count(408) <= server.workers, codes
+    assert codes.count(408) <= conf.workers, codes
     instance.recover(posts)
     instance.let_arrive([lane])
     settled([*warm, *posts])

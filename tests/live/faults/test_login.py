@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from submitter import server
+from submitter.gunicorn import conf
 from tests.live.faults import accounts
 from tests.live.faults.backing import free_port
 from tests.live.faults.client import Client, Posted, answers
@@ -223,7 +223,7 @@ def test_a_shell_that_wakes_up_after_its_submission_was_given_up_submits_nothing
     mark = instance.accounts[0].write(sleeping, "")
     with start_up_file(instance, wait):
         accounts.kill(str(lane.bin), instance.accounts)  # the connections stay, and want new agents
-        posts = caller.post_many(lane, 2 * server.workers + 2)
+        posts = caller.post_many(lane, 2 * conf.workers + 2)
     assert set(answers(posts)) <= {408, 503}, answers(posts)
     assert any(posted.code == 503 for posted in posts), answers(posts)
     instance.recover(posts)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from django.db import connections
 
+from clusters.calls.pool import Pool
 from clusters.errors import ClusterError
-from clusters.pool import Pool
-from clusters.ssh import Endpoint
+from clusters.ssh.connection import Endpoint
 from tests.live.penalties import worker
 
 PAUSE = 1.0  # seconds between two questions of one account

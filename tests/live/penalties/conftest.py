@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from clusters.pool import Pool
+from clusters.calls.pool import Pool
 from sandbox import layout
 from tests.live.faults.daemon import CHECKOUT
 from tests.live.penalties import debian

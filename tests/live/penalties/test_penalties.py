@@ -9,7 +9,7 @@ import pytest
 from pytest_django import DjangoDbBlocker
 
 from clusters.errors import Refused, Unreachable
-from clusters.ssh import Connection
+from clusters.ssh.connection import Connection
 from tests.live.penalties.accounts import CROWD, EXPIRED, NEWCOMER, REGULARS, SLEEPERS, STRANGER, WELCOME, Account
 from tests.live.penalties.asking import LET_IN, PAUSE, Answers, ask_anew, asked
 from tests.live.penalties.node import Node, running

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from clusters.calls.pool import Pool
 from clusters.errors import Refused
-from clusters.pool import Pool
 from tests.live.penalties.accounts import BARRED, DENIED, EXPIRED, OUTDATED, STRANGER, TWO_FACTORS, WELCOME, Account
 from tests.live.penalties.asking import LET_IN, ask, ask_anew
 from tests.live.penalties.node import Node

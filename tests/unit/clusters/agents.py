@@ -1,4 +1,4 @@
-"""Agents of `clusters.agent` on a login node of one directory: run by any shell, with a test's programs as SLURM's.
+"""Agents of `clusters.ssh.agent` on a login node of one directory: run by any shell, with a test's programs as SLURM's.
 
 There is no SSH: a channel is the socket that sshd would give to a command, and the process on its other end.
 """
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from clusters import remote
-from clusters.agent import LIMIT, Agent, Setting
 from clusters.remote import Request
-from clusters.shell import Section
+from clusters.slurm.shell import Section
+from clusters.ssh.agent import LIMIT, Agent, Setting
 
 if TYPE_CHECKING:
     import paramiko
@@ -35,7 +35,7 @@ _TIMEOUT = 60.0  # seconds
 
 
 class Channel:
-    """What `clusters.stream` uses of paramiko's Channel, and of its transport: a command on a socket."""
+    """What `clusters.ssh.stream` uses of paramiko's Channel, and of its transport: a command on a socket."""
 
     def __init__(self, program: str, environment: Mapping[str, str], file_size: int | None) -> None:
         """Have `program`, called sh, run what is to be run by /bin/sh; no file gets longer than `file_size` bytes."""

@@ -11,9 +11,9 @@ from typing import Any, cast
 import paramiko
 import pytest
 
-from clusters import pool
-from clusters.agent import Agent, Setting
+from clusters.calls import pool
 from clusters.models import Cluster
+from clusters.ssh.agent import Agent, Setting
 from clusters.submitting import Place
 
 CLUSTER = Cluster(name="zeus", address="login.example.org", host_keys=[], job_domain="example.org", command_timeout=5)

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from clusters.errors import ClusterError
-from clusters.shell import Section
+from clusters.slurm.shell import Section
 
 OURS = str(Path(__file__).parents[3] / "clusters")
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from clusters import ssh
 from clusters.errors import Refused
+from clusters.ssh import connection
 
 
 @pytest.mark.parametrize(
@@ -13,16 +13,16 @@ from clusters.errors import Refused
 )
 def test_check_account_refuses_system_accounts_and_odd_names(account: str) -> None:
     with pytest.raises(Refused):
-        ssh.check_account(account)
+        connection.check_account(account)
 
 
 def test_check_account_refuses_whom_a_site_names(settings: Any) -> None:
-    ssh.check_account("plgalice")
+    connection.check_account("plgalice")
     settings.ACCOUNTS_NEVER_USED = ["plgalice"]
     with pytest.raises(Refused):
-        ssh.check_account("plgalice")
+        connection.check_account("plgalice")
     with pytest.raises(Refused):
-        ssh.check_account("root")
+        connection.check_account("root")
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,13 @@ def test_check_account_refuses_whom_a_site_names(settings: Any) -> None:
      (65_534, False), (65_535, False), (65_536, True), (1_234_567_890, True), (4_294_967_294, False)],
 )  # fmt: skip
 def test_uids_of_system_accounts_are_refused(uid: int, expected: bool) -> None:
-    assert ssh._may_be_used(uid) is expected
+    assert connection._may_be_used(uid) is expected
 
 
 def test_uids_that_a_site_allows_are_allowed_and_no_others(settings: Any) -> None:
     settings.ACCOUNT_UIDS = [(500, 600), (7000, 7000)]
-    assert [uid for uid in (499, 500, 600, 601, 1000, 6999, 7000, 7001) if ssh._may_be_used(uid)] == [500, 600, 7000]
+    assert [uid for uid in (499, 500, 600, 601, 1000, 6999, 7000, 7001) if connection._may_be_used(uid)] == [
+        500,
+        600,
+        7000,
+    ]

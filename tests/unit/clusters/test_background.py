@@ -2,7 +2,7 @@
 
 import threading
 
-from clusters.background import Background
+from clusters.ssh.background import Background
 
 
 def test_work_of_one_owner_that_hangs_leaves_threads_to_the_others() -> None:

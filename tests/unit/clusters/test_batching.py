@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from clusters.batching import Collected, Together, _Line
+from clusters.calls.batching import Collected, Together, _Line
 from clusters.errors import Failed, Interrupted, TimedOut, Unreachable
 
 LONG = 30.0  # seconds; no test waits for it

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.filenames import Pattern, Task, Template
+from clusters.slurm.filenames import Pattern, Task, Template
 
 
 def task(pattern: str, name: str) -> int | None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedOut
 from clusters.gateway import _Subject
-from clusters.sbatch import Accepted, NewJob, Rejected
+from clusters.slurm.sbatch import Accepted, NewJob, Rejected
 from clusters.submitting import Settled, Submitted, Told
 from tests.unit.clusters.logins import CLUSTER, KILLED, Answering, Pool, Printed, answering, place, printed
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import sbatch, shell, slurm, starts, submitting
-from clusters.agent import _Answer
-from clusters.filenames import Pattern, Template
+from clusters import submitting
+from clusters.slurm import listings, sbatch, shell, starts
+from clusters.slurm.filenames import Pattern, Template
+from clusters.ssh.agent import _Answer
 from tests.unit.clusters.logins import answering, place, printed
 from tests.unit.clusters.steps import Bytes, Heard, Text, steps_of
 
@@ -31,10 +32,10 @@ def found(*texts: str) -> list[shell.Section]:
 
 
 READERS: dict[str, Callable[[str], object]] = {
-    "squeue": lambda text: slurm.parse_queue(Text(text)),
-    "sacct": lambda text: slurm.parse_history(Text(text)),
-    "exit codes": lambda text: slurm.parse_exit_codes(found(text)),
-    "a failed command": lambda text: slurm.checked([Heard(text.encode(), 1)], "squeue", Bytes(text.encode())),
+    "squeue": lambda text: listings.parse_queue(Text(text)),
+    "sacct": lambda text: listings.parse_history(Text(text)),
+    "exit codes": lambda text: listings.parse_exit_codes(found(text)),
+    "a failed command": lambda text: listings.checked([Heard(text.encode(), 1)], "squeue", Bytes(text.encode())),
     "sbatch": lambda text: sbatch.parse_submission(TOKEN, found(text)),
     "sbatch's errors": lambda text: sbatch.parse_submission(TOKEN, [Heard(text.encode(), 1), *found(text, text)]),
     "sbatch's silence": lambda text: sbatch.parse_submission(TOKEN, found("", text, text, text)),
@@ -76,7 +77,7 @@ def nobody_is_asked() -> Iterator[None]:
 def uncounted_words() -> object:
     """`intern` takes no text that counts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slurm, "intern", str)
+        patch.setattr(listings, "intern", str)
         yield
 
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters import remote, shell
-from clusters.agent import Setting
+from clusters import remote
 from clusters.errors import Refused
 from clusters.remote import Request
+from clusters.slurm import shell
+from clusters.ssh.agent import Setting
 from tests.unit.clusters.agents import SHELLS, TOKEN, LoginNode, every_shell, node
 
 __all__ = ["node"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters import remote, shell
-from clusters.agent import Setting
+from clusters import remote
 from clusters.remote import Request
+from clusters.slurm import shell
+from clusters.ssh.agent import Setting
 from tests.unit.clusters.agents import TOKEN, LoginNode, every_shell, node
 
 __all__ = ["node"]

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters import sbatch
 from clusters.errors import Failed, Malformed
-from clusters.sbatch import Accepted, Rejected
-from clusters.shell import Section
+from clusters.slurm import sbatch
+from clusters.slurm.sbatch import Accepted, Rejected
+from clusters.slurm.shell import Section
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "slurm-22.05"
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing

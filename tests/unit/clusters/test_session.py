@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from clusters import connecting, ssh
-from clusters.agent import Setting
+from clusters.calls.pool import Pool
 from clusters.errors import ClusterError, NoRoom, Refused, Silent, TimedOut, Unreachable, Unresponsive
-from clusters.pool import Pool
 from clusters.remote import Request
-from clusters.session import Limits, Session
-from clusters.ssh import Endpoint
+from clusters.ssh import connecting, connection
+from clusters.ssh.agent import Setting
+from clusters.ssh.connection import Endpoint
+from clusters.ssh.session import Limits, Session
 from tests.unit.clusters.logins import KILLED, Channel, agent, printed
 
 NODE = Endpoint("login.example.org", 22, (), channels=2)
@@ -293,11 +293,11 @@ class Transport:
 def test_a_login_that_comes_to_no_command_is_unresponsive(
     monkeypatch: pytest.MonkeyPatch, begins: Callable[[bytes], bytes]
 ) -> None:
-    monkeypatch.setattr(ssh, "_handshake", lambda _endpoint: Transport(Channel(printed(b""), begins)))
-    monkeypatch.setattr(ssh, "_check_host_key", lambda *_: None)
-    monkeypatch.setattr(ssh, "_log_in", lambda *_: None)
+    monkeypatch.setattr(connection, "_handshake", lambda _endpoint: Transport(Channel(printed(b""), begins)))
+    monkeypatch.setattr(connection, "_check_host_key", lambda *_: None)
+    monkeypatch.setattr(connection, "_log_in", lambda *_: None)
     with pytest.raises(Unresponsive, match="the login of plgalice runs no command"):
-        ssh.Connection(NODE, "plgalice")
+        connection.Connection(NODE, "plgalice")
 
 
 def test_a_connection_that_shows_no_life_is_used_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters import files, sftp, sftpserver
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, TimedOut, TooMuch
-from clusters.filenames import Pattern
-from clusters.files import Named, OutputFile, Wanted
+from clusters.slurm.filenames import Pattern
+from clusters.ssh import output_files, sftp, sftp_channel
+from clusters.ssh.output_files import Named, OutputFile, Wanted
 from tests.unit.clusters.sftp_servers import DIRECTORY, PIPE, OpenSSH, Scripted, attributes, packet, status, text
 
 STAT, OPEN, READ, CLOSE, OPENDIR, READDIR = 17, 3, 5, 4, 11, 12
@@ -28,11 +28,11 @@ TIMEOUT = 30.0
 
 @contextmanager
 def opened(channel: OpenSSH | Scripted, path: object) -> Iterator[OutputFile]:
-    client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
+    client = sftp_channel.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
     template = Pattern.of(str(path))
     tasks = bool(template.letters)
     wanted = Wanted((), None, template) if tasks else Wanted(((Named(str(path)),),))
-    with files.opened(client, wanted) as file:
+    with output_files.opened(client, wanted) as file:
         yield file
 
 
@@ -346,8 +346,8 @@ def wanted_of(directory: Path, *variants: list[tuple[str, int]], since: int | No
 
 
 def read(channel: OpenSSH | Scripted, wanted: Wanted) -> tuple[bytes, tuple[tuple[int, int], ...]]:
-    client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
-    with files.opened(client, wanted) as file:
+    client = sftp_channel.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
+    with output_files.opened(client, wanted) as file:
         return b"".join(file.pieces), file.tasks
 
 
@@ -384,7 +384,7 @@ def test_many_files_are_asked_for_some_at_a_time_and_told_in_any_order() -> None
 
     channel = server(stat=note)
     channel.at_end = asked.pop
-    client = sftpserver.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
+    client = sftp_channel.subsystem(cast("paramiko.Channel", channel), TIMEOUT)
     told = list(client.stats([b"%d" % number for number in range(500)]))
     assert [each.size for each in told if each] == [number % 7 for number in range(500)]
     assert most <= 64

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters import shell
 from clusters.errors import Malformed
+from clusters.slurm import shell
 
 MARKER = "--0123456789abcdef0123456789abcdef--"
 QUOTABLE = "".join(sorted(set(string.printable) - set("'\\!\n\r\t\x0b\x0c")))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters import sbatch, shownpaths
-from clusters.filenames import NO_TASK, Pattern, Task
-from clusters.shell import Section
-from clusters.shownpaths import Filled, Shown
+from clusters.slurm import sbatch, shown_paths
+from clusters.slurm.filenames import NO_TASK, Pattern, Task
+from clusters.slurm.shell import Section
+from clusters.slurm.shown_paths import Filled, Shown
 
 OLD, NEWEST = {"slurm-20.11", "slurm-22.05"}, {"slurm-26.05"}
 RECORDED = [
@@ -106,7 +106,7 @@ ARRAY = Shown(12, 12, NO_TASK, "plgalice", "run", "/home/plgalice/w")
     ],
 )
 def test_what_scontrol_leaves_open_stays_open(path: str, pattern: str) -> None:
-    assert shownpaths.pattern(path, ARRAY) == pattern
+    assert shown_paths.pattern(path, ARRAY) == pattern
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_what_scontrol_leaves_open_stays_open(path: str, pattern: str) -> None:
 )
 def test_another_tasks_path_closes_it(path: str, other: str, pattern: str) -> None:
     shown = Shown(112, 112, NO_TASK if NO_TASK in path else "12")
-    assert shownpaths.pattern(path, shown, [(other, Shown(111, 112, "3"))]) == pattern
+    assert shown_paths.pattern(path, shown, [(other, Shown(111, 112, "3"))]) == pattern
 
 
 @pytest.mark.parametrize("shown", ["/w/slurm-112_4294967294.out", "/w/slurm-112_7.out", "/w/x_4294967294", "/w/x_7"])
 def test_the_one_task_of_an_array_has_its_number_before_it_starts(shown: str) -> None:
-    pattern = shownpaths.pattern(shown, Shown(112, 112, "7", directory="/w"))
+    pattern = shown_paths.pattern(shown, Shown(112, 112, "7", directory="/w"))
     assert pattern == shown.replace("4294967294", "%a").replace("_7", "_%a")
 
 
@@ -153,14 +153,14 @@ NEWER = Shown(112, 112, NO_TASK, "plgalice", "run", "/w", Filled.MOST)
     ],
 )
 def test_a_newer_scontrol_fills_in_more(path: str, pattern: str) -> None:
-    assert shownpaths.pattern(path, NEWER) == pattern
+    assert shown_paths.pattern(path, NEWER) == pattern
 
 
 @pytest.mark.parametrize(
     ("path", "pattern"), [("/%5q%%%j%00112", "/%%5q%%%%%%j%%%5?"), ("/x.(null)", "/x.%N"), ("/x_4294967294", "/x_%*")]
 )
 def test_the_newest_scontrol_fills_all_in(path: str, pattern: str) -> None:
-    assert shownpaths.pattern(path, replace(NEWER, filled=Filled.ALL)) == pattern
+    assert shown_paths.pattern(path, replace(NEWER, filled=Filled.ALL)) == pattern
 
 
 def test_padding_that_is_not_known_is_tried() -> None:
@@ -170,7 +170,7 @@ def test_padding_that_is_not_known_is_tried() -> None:
 
 def test_a_default_name_says_nothing_of_its_directory() -> None:
     shown = Shown(7, 7, "", "plgalice", "run", "/d/%N\\")
-    assert shownpaths.pattern("/d/%N\\/slurm-7.out", shown) == "/d/%%N\\/slurm-7.out"
+    assert shown_paths.pattern("/d/%N\\/slurm-7.out", shown) == "/d/%%N\\/slurm-7.out"
 
 
 @given(
@@ -185,6 +185,6 @@ def test_whatever_is_shown_becomes_a_pattern_with_names(
     pieces: list[str], number: str, own: int, filled: Filled
 ) -> None:
     shown = Shown(own, 12 if number else own, number, "plgalice", "run%", "/x", filled)
-    pattern = Pattern.of(shownpaths.pattern("/" + "".join(pieces), shown, [("/x11", Shown(11, 12, "3"))]))
+    pattern = Pattern.of(shown_paths.pattern("/" + "".join(pieces), shown, [("/x11", Shown(11, 12, "3"))]))
     for variant in pattern.variants():
         assert variant.path(Task(11, 12, 3, "n1")).startswith("/")

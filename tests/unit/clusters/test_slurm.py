@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from clusters import columns, slurm
 from clusters.errors import Failed
-from clusters.shell import Section
+from clusters.slurm import columns, listings
+from clusters.slurm.shell import Section
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "slurm-22.05"
 
@@ -22,12 +22,12 @@ def recorded(name: str) -> str:
     return (RECORDED / name).read_text()
 
 
-def queue() -> dict[tuple[int, str | None], slurm.Record]:
-    return {(r.job, r.task): r for r in slurm.parse_queue(recorded("squeue.txt")).records}
+def queue() -> dict[tuple[int, str | None], listings.Record]:
+    return {(r.job, r.task): r for r in listings.parse_queue(recorded("squeue.txt")).records}
 
 
-def history() -> dict[tuple[int, str | None], slurm.Record]:
-    return {(r.job, r.task): r for r in slurm.parse_history(recorded("sacct.txt")).records}
+def history() -> dict[tuple[int, str | None], listings.Record]:
+    return {(r.job, r.task): r for r in listings.parse_history(recorded("sacct.txt")).records}
 
 
 def test_every_recorded_line_is_read() -> None:
@@ -97,10 +97,10 @@ def test_a_state_is_its_first_word(words: str, word: str) -> None:
 )
 def test_a_line_that_is_not_understood_is_shown_and_the_others_count(line: str) -> None:
     whole = recorded("squeue.txt")
-    told = slurm.parse_queue(line + "\n" + whole)
+    told = listings.parse_queue(line + "\n" + whole)
     assert repr(line[:300]) in told.unread[0]
     assert "1 lines not understood" in told.complaint
-    assert told.records == slurm.parse_queue(whole).records
+    assert told.records == listings.parse_queue(whole).records
 
 
 SQUEUE = "12|plgalice|COMPLETED|100|110|170|1:00|2|24|n[1-2]|None"
@@ -110,7 +110,7 @@ HISTORY_COLUMNS = {5: "started_at", 6: "ended_at", 7: "wall_seconds", 8: "nodes"
 ODD = ["INVALID", "UNLIMITED", "NOT_SET", "yesterday", "-1", "1e3", "1.50K", "9" * 30, "٣", "2026-05-01T10:00:00"]
 
 
-def without(record: slurm.Record, *fields: str) -> slurm.Record:
+def without(record: listings.Record, *fields: str) -> listings.Record:
     """Return `record` as it is where these fields could not be read."""
     unknown: dict[str, Any] = dict.fromkeys(fields)
     return replace(record, **unknown, unread=frozenset(fields))
@@ -125,8 +125,8 @@ def with_column(line: str, index: int, text: str) -> str:
 @pytest.mark.parametrize("text", ODD)
 @pytest.mark.parametrize("index", QUEUE_COLUMNS)
 def test_a_column_of_squeue_that_cannot_be_read_leaves_the_others(index: int, text: str) -> None:
-    [whole] = slurm.parse_queue(SQUEUE).records
-    told = slurm.parse_queue(f"{with_column(SQUEUE, index, text)}\n{SQUEUE}")
+    [whole] = listings.parse_queue(SQUEUE).records
+    told = listings.parse_queue(f"{with_column(SQUEUE, index, text)}\n{SQUEUE}")
     field = QUEUE_COLUMNS[index]
     assert told.records == [without(whole, field), whole]
     assert told.unread == ()
@@ -140,40 +140,40 @@ def test_a_column_of_sacct_that_cannot_be_read_leaves_the_others(index: int, tex
     field = HISTORY_COLUMNS[index]
     if text == "" and field in {"started_at", "ended_at"}:
         text = "?"  # an empty time is one of SLURM's words for none
-    [whole] = slurm.parse_history(SACCT).records
-    [record] = slurm.parse_history(with_column(SACCT, index, text)).records
+    [whole] = listings.parse_history(SACCT).records
+    [record] = listings.parse_history(with_column(SACCT, index, text)).records
     assert record == without(whole, field)
 
 
 @pytest.mark.parametrize("text", ["", "3", ":", "3:", ":9", "x:0", "0:x", "99999999999:0"])
 def test_an_exit_code_that_cannot_be_read_is_none_and_not_0(text: str) -> None:
-    [record] = slurm.parse_history(with_column(SACCT, 3, text)).records
+    [record] = listings.parse_history(with_column(SACCT, 3, text)).records
     assert (record.exit_code, record.signal, record.unread) == (None, None, frozenset({"exit_code", "signal"}))
     assert (record.state, record.nodes, record.wall_seconds) == ("FAILED", 2, 60)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 4])
 def test_a_line_of_sacct_whose_job_is_not_certain_tells_nothing(index: int) -> None:
-    told = slurm.parse_history(with_column(SACCT, index, "\x00?"))
+    told = listings.parse_history(with_column(SACCT, index, "\x00?"))
     assert (told.records, len(told.unread)) == ([], 1)
 
 
 @pytest.mark.parametrize("index", [8, 9])
 def test_a_count_that_accounting_has_not_heard_yet_is_unread_and_no_fault(index: int) -> None:
-    told = slurm.parse_history(with_column(SACCT, index, "0"))
+    told = listings.parse_history(with_column(SACCT, index, "0"))
     assert told.records[0].unread == {HISTORY_COLUMNS[index]}
     assert told.complaint == ""
 
 
 def test_several_columns_of_a_line_may_be_unread() -> None:
-    told = slurm.parse_queue("12|plgalice|RUNNING|100|INVALID|INVALID|INVALID|?|?|n1|None")
+    told = listings.parse_queue("12|plgalice|RUNNING|100|INVALID|INVALID|INVALID|?|?|n1|None")
     [record] = told.records
     assert (record.state, record.unread) == ("RUNNING", frozenset(QUEUE_COLUMNS.values()))
     assert told.complaint.startswith("5 columns not understood, the first: squeue: start time 'INVALID' of 12")
 
 
 def test_columns_that_say_nothing_of_a_waiting_job_are_not_read() -> None:
-    told = slurm.parse_queue("12|plgalice|PENDING|100|soon|N/A|INVALID|1-2|?||Priority")
+    told = listings.parse_queue("12|plgalice|PENDING|100|soon|N/A|INVALID|1-2|?||Priority")
     [record] = told.records
     assert (record.started_at, record.nodes, record.cores, record.unread) == (
         None,
@@ -185,7 +185,7 @@ def test_columns_that_say_nothing_of_a_waiting_job_are_not_read() -> None:
 
 
 def test_of_many_columns_that_are_not_understood_the_number_is_told() -> None:
-    told = slurm.parse_queue(f"{with_column(SQUEUE, 6, 'INVALID' * 1_000)}\n" * 5_000)
+    told = listings.parse_queue(f"{with_column(SQUEUE, 6, 'INVALID' * 1_000)}\n" * 5_000)
     assert (len(told.records), len(told.unclear)) == (5_000, 10)
     assert told.complaint.startswith("5000 columns not understood, the first: squeue: run time 'INVALID")
     assert len(told.complaint) < 200
@@ -195,7 +195,7 @@ def test_of_many_columns_that_are_not_understood_the_number_is_told() -> None:
     ("text", "count"), [("1024", 1024), ("1K", 1024), ("2K", 2048), ("64k", 65_536), ("1M", 2**20), ("1G", 2**30)]
 )
 def test_a_suffix_multiplies_a_count(text: str, count: int) -> None:
-    for parse, line, index in ((slurm.parse_queue, SQUEUE, 7), (slurm.parse_history, SACCT, 8)):
+    for parse, line, index in ((listings.parse_queue, SQUEUE, 7), (listings.parse_history, SACCT, 8)):
         told = parse(with_column(with_column(line, index, text), index + 1, text))
         assert [(record.nodes, record.cores) for record in told.records] == [(count, count)]
         assert told.complaint == ""
@@ -203,24 +203,24 @@ def test_a_suffix_multiplies_a_count(text: str, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["K", "0", "0K", "1 K", "1P", "4G", "1KK", "-1K"])
 def test_what_is_no_count_of_nodes_is_not_read(text: str) -> None:
-    [record] = slurm.parse_history(with_column(SACCT, 8, text)).records
+    [record] = listings.parse_history(with_column(SACCT, 8, text)).records
     assert (record.nodes, record.cores, record.unread) == (None, 24, frozenset({"nodes"}))
 
 
 @pytest.mark.parametrize("text", ["N/A", "Unknown", "None", "NONE", "0", ""])
 def test_slurms_words_for_no_time_are_read(text: str) -> None:
-    told = slurm.parse_history(with_column(with_column(SACCT, 6, text), 5, text))
+    told = listings.parse_history(with_column(with_column(SACCT, 6, text), 5, text))
     assert [(one.started_at, one.ended_at, one.unread) for one in told.records] == [(None, None, frozenset())]
     assert told.complaint == ""
 
 
 def test_a_job_may_run_for_years() -> None:
-    [record] = slurm.parse_queue(with_column(SQUEUE, 6, "900-01:02:03")).records
+    [record] = listings.parse_queue(with_column(SQUEUE, 6, "900-01:02:03")).records
     assert record.wall_seconds == 900 * 86_400 + 3_723
 
 
 def test_a_cut_line_of_sacct_is_not_read() -> None:
-    told = slurm.parse_history(recorded("sacct.txt")[:-12])
+    told = listings.parse_history(recorded("sacct.txt")[:-12])
     assert "sacct" in told.complaint
     assert len(told.records) == len(recorded("sacct.txt").splitlines()) - 1
 
@@ -236,20 +236,22 @@ def test_an_arrays_record_says_for_how_many_tasks_it_stands(task: str | None, ta
 
 def test_the_controllers_exit_code_is_a_wait_status() -> None:
     found = [Section(b"23                    768\n24_1                  9\n", 0)]
-    statuses = slurm.parse_exit_codes(found)
+    statuses = listings.parse_exit_codes(found)
     ended = queue()[23, None]
     killed = replace(ended, job=24, task="1")
-    codes = [(r.exit_code, r.signal) for r in slurm.with_exit_codes([ended, killed, replace(ended, job=25)], statuses)]
+    codes = [
+        (r.exit_code, r.signal) for r in listings.with_exit_codes([ended, killed, replace(ended, job=25)], statuses)
+    ]
     assert codes == [(3, 0), (0, 9), (None, None)]
 
 
 def test_exit_codes_that_the_controller_no_longer_has_are_not_told() -> None:
-    assert slurm.parse_exit_codes([Section(b"23  0\n", 1)]) == {}
+    assert listings.parse_exit_codes([Section(b"23  0\n", 1)]) == {}
 
 
 def test_a_reason_may_hold_the_separator() -> None:
     line = "12|plgalice|PENDING|1|N/A|N/A|0:00|1|1||a|b\n"
-    assert slurm.parse_queue(line).records[0].reason == "a|b"
+    assert listings.parse_queue(line).records[0].reason == "a|b"
 
 
 @pytest.mark.parametrize(
@@ -257,11 +259,11 @@ def test_a_reason_may_hold_the_separator() -> None:
 )
 def test_squeue_durations(text: str, seconds: int) -> None:
     line = f"12|plgalice|RUNNING|1|1|1|{text}|1|1|n1|None"
-    assert slurm.parse_queue(line).records[0].wall_seconds == seconds
+    assert listings.parse_queue(line).records[0].wall_seconds == seconds
 
 
 def test_a_failed_command_is_told_in_its_words() -> None:
     with pytest.raises(Failed, match="squeue ended with 1: no controller"):
-        slurm.checked([Section(b"no controller\n", 1)], "squeue")
+        listings.checked([Section(b"no controller\n", 1)], "squeue")
     with pytest.raises(Failed, match="did not end"):
-        slurm.checked([], "squeue")
+        listings.checked([], "squeue")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from clusters import starts
 from clusters.errors import ClusterError, Failed, Malformed
-from clusters.filenames import Task
-from clusters.shell import Section
+from clusters.slurm import starts
+from clusters.slurm.filenames import Task
+from clusters.slurm.shell import Section
 
 THEN, SINCE = 1795518919, 1795518900
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.agent import _Answer
 from clusters.errors import Malformed, Refused, TimedOut
-from clusters.stream import _NOISE, Stream
+from clusters.ssh.agent import _Answer
+from clusters.ssh.stream import _NOISE, Stream
 
 MARKER = "--0123456789abcdef0123456789abcdef--"
 LINE = f"{MARKER}\n".encode()

@@ -16,12 +16,12 @@ from typing import Any, cast
 import paramiko
 import pytest
 
-from clusters import files, sftpserver
+from clusters.calls.transfer import Transfer
 from clusters.errors import Failed, Malformed, Refused, TimedOut
-from clusters.files import Named, Wanted
-from clusters.session import Leased
-from clusters.ssh import Endpoint
-from clusters.transfer import Transfer
+from clusters.ssh import output_files, sftp_channel
+from clusters.ssh.connection import Endpoint
+from clusters.ssh.output_files import Named, Wanted
+from clusters.ssh.session import Leased
 from tests.unit.clusters.sftp_servers import PROGRAM
 
 TIMEOUT = 20.0
@@ -129,7 +129,7 @@ class Channel:
 
 @contextmanager
 def transfer(login: Login, monkeypatch: pytest.MonkeyPatch) -> Iterator[Transfer]:
-    monkeypatch.setattr("clusters.pool.current", lambda: login)
+    monkeypatch.setattr("clusters.calls.pool.current", lambda: login)
     with Transfer(ENDPOINT, "plgalice", TIMEOUT) as began:
         yield began
 
@@ -139,7 +139,10 @@ def wanted(path: Path) -> Wanted:
 
 
 def read(login: Login, path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    with transfer(login, monkeypatch) as began, files.opened(began.current(), wanted(path), began.current) as file:
+    with (
+        transfer(login, monkeypatch) as began,
+        output_files.opened(began.current(), wanted(path), began.current) as file,
+    ):
         return b"".join(file.pieces)
 
 
@@ -193,7 +196,10 @@ def test_a_download_goes_on_over_a_new_connection_in_this_way_too(
     output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = Login("echo Welcome")
-    with transfer(login, monkeypatch) as began, files.opened(began.current(), wanted(output), began.current) as file:
+    with (
+        transfer(login, monkeypatch) as began,
+        output_files.opened(began.current(), wanted(output), began.current) as file,
+    ):
         received = bytearray(next(file.pieces))
         login.old = True
         for piece in file.pieces:
@@ -204,7 +210,7 @@ def test_a_download_goes_on_over_a_new_connection_in_this_way_too(
 
 
 def test_where_there_is_no_program_either_both_reasons_are_told(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sftpserver, "_PROGRAM", sftpserver._PROGRAM.replace("/sftp-server", "/no-such-server"))
+    monkeypatch.setattr(sftp_channel, "_PROGRAM", sftp_channel._PROGRAM.replace("/sftp-server", "/no-such-server"))
     with pytest.raises(Failed, match=r"start-up files print.*has no sftp-server"):
         read(Login("echo Welcome"), output, monkeypatch)
 

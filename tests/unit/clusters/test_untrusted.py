@@ -11,13 +11,14 @@ from django.db import models
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import gateway, sbatch, shell, slurm, submitting
+from clusters import gateway, submitting
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut
 from clusters.gateway import _Subject
-from clusters.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from clusters.shell import Section
+from clusters.slurm import listings, sbatch, shell
+from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.slurm.shell import Section
 from jobs.models import Job
-from jobs.reading import read
+from jobs.sync.interpret import read
 from tests.unit.clusters.logins import CLUSTER, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -75,7 +76,7 @@ def is_text(value: str, longest: int) -> bool:
     return len(value) <= longest and "\0" not in value and value.encode().decode() == value
 
 
-def check_records(records: list[slurm.Record]) -> None:
+def check_records(records: list[listings.Record]) -> None:
     for record in records:
         assert 1 <= record.job < 2**32
         assert len(record.user) <= 256
@@ -106,7 +107,7 @@ COLUMNS = [
 )
 @example(b"x\n" * 5_000)
 def test_squeues_lines_are_bounded_records_or_not_understood(printed: bytes) -> None:
-    told = slurm.parse_queue(Section(printed, 0).text)
+    told = listings.parse_queue(Section(printed, 0).text)
     check_records(told.records)
     assert len(told.unread) <= 10
     assert is_text(told.complaint, 500)
@@ -119,7 +120,7 @@ def test_squeues_lines_are_bounded_records_or_not_understood(printed: bytes) -> 
 @example(b"12|plgalice|FAILED|1:" + b"9" * 5_000 + b"|1|1|1|1|1|1|n1")
 @example("12|plgalice|FAILED|1:0|1|1|1|٣|1|1|n1".encode())
 def test_saccts_lines_are_bounded_records_or_not_understood(printed: bytes) -> None:
-    told = slurm.parse_history(Section(printed, 0).text)
+    told = listings.parse_history(Section(printed, 0).text)
     check_records(told.records)
     assert is_text(told.complaint, 500)
 
@@ -129,10 +130,10 @@ def test_saccts_lines_are_bounded_records_or_not_understood(printed: bytes) -> N
 @example([Section(b"12 " + b"9" * 5_000, 0), Section("12 ٣".encode(), 0)])
 @example([Section(b"12 4294967294", 0)])
 def test_exit_codes_are_wait_statuses(found: list[Section]) -> None:
-    statuses = slurm.parse_exit_codes(found)
+    statuses = listings.parse_exit_codes(found)
     assert all(0 <= status < 2**16 for status in statuses.values())
-    record = slurm.parse_queue("12|plgalice|COMPLETED|1|1|1|0:01|1|1|n1|None").records[0]
-    check_records(slurm.with_exit_codes([record], dict.fromkeys(["12"], 0xFFFF)))
+    record = listings.parse_queue("12|plgalice|COMPLETED|1|1|1|0:01|1|1|n1|None").records[0]
+    check_records(listings.with_exit_codes([record], dict.fromkeys(["12"], 0xFFFF)))
 
 
 def check_outcome(outcome: object) -> None:
@@ -259,9 +260,9 @@ def test_a_message_repeats_what_was_said_within_bounds(
 
 def test_a_reason_is_cut_and_has_no_control_characters() -> None:
     line = f"12|plgalice|PENDING|1|N/A|N/A|0:00|1|1||a\x1bb{'x' * 1_000}"
-    assert slurm.parse_queue(line).records[0].reason == "a\ufffdb" + "x" * 197
+    assert listings.parse_queue(line).records[0].reason == "a\ufffdb" + "x" * 197
 
 
 def test_of_many_lines_that_are_not_understood_the_number_is_told() -> None:
-    told = slurm.parse_queue("x\n" * 100_000)
+    told = listings.parse_queue("x\n" * 100_000)
     assert (len(told.unread), told.complaint[:28]) == (10, "100000 lines not understood,")

@@ -4,9 +4,10 @@ import hashlib
 
 import pytest
 
-from clusters import gateway, sbatch, slurm, starts
-from clusters.shell import Section
-from clusters.slurm import Record
+from clusters import gateway
+from clusters.slurm import listings, sbatch, starts
+from clusters.slurm.listings import Record
+from clusters.slurm.shell import Section
 from tests.recorded import EVERY, Recording
 from tests.unit.clusters.logins import CLUSTER
 
@@ -23,7 +24,7 @@ def token(name: str) -> str:
 def test_every_line_of_a_look_is_read(recording: Recording, look: str) -> None:
     squeue, codes, sacct = recording.sections(look)
     assert (squeue.status, codes.status, sacct.status) == (0, 0, 0)
-    queue, history = slurm.parse_queue(squeue.text), slurm.parse_history(sacct.text)
+    queue, history = listings.parse_queue(squeue.text), listings.parse_history(sacct.text)
     assert (queue.complaint, history.complaint) == ("", "")
     assert len(queue.records) == squeue.text.count("\n")
     assert len(history.records) == sacct.text.count("\n")
@@ -33,8 +34,8 @@ def test_every_line_of_a_look_is_read(recording: Recording, look: str) -> None:
 @every_version
 def test_the_controllers_exit_codes_are_read_of_every_job(recording: Recording) -> None:
     squeue, codes, _sacct = recording.sections("look_early")
-    statuses = slurm.parse_exit_codes([codes])
-    assert set(statuses) == {record.name for record in slurm.parse_queue(squeue.text).records}
+    statuses = listings.parse_exit_codes([codes])
+    assert set(statuses) == {record.name for record in listings.parse_queue(squeue.text).records}
     jobs = recording.jobs
     assert [statuses[str(jobs[name])] for name in ("finished", "failed", "killed")] == [0, 3 << 8, 9]
 
@@ -126,7 +127,7 @@ def test_jobs_that_are_described_together_are_told_apart(recording: Recording) -
 @pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("inspect_many")], ids=str)
 def test_jobs_that_are_inspected_together_are_told_apart(recording: Recording) -> None:
     found = recording.sections("inspect_many")
-    jobs = sorted({record.job for record in slurm.parse_queue(found[0].text).records})
+    jobs = sorted({record.job for record in listings.parse_queue(found[0].text).records})
     subjects = [gateway._Subject(CLUSTER, "plgalice", job, 3600) for job in (*jobs, 4_000_000)]
     records = gateway._sorted(subjects, found)
     assert [{record.job for record in each} for each in records] == [*({job} for job in jobs), set()]

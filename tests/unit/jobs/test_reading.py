@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from clusters.slurm import Record
-from jobs.reading import Reading, read
+from clusters.slurm.listings import Record
 from jobs.states import Status
+from jobs.sync.interpret import Reading, read
 
 T0 = dt.datetime(2026, 10, 25, 0, 0, tzinfo=dt.UTC)
 

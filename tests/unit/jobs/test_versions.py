@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from clusters import slurm
-from clusters.slurm import Record
-from jobs.reading import Reading, read
+from clusters.slurm import listings
+from clusters.slurm.listings import Record
 from jobs.states import Status
+from jobs.sync.interpret import Reading, read
 from tests.recorded import EVERY, Recording
 
 every_version = pytest.mark.parametrize("recording", EVERY, ids=str)
@@ -17,14 +17,14 @@ every_version = pytest.mark.parametrize("recording", EVERY, ids=str)
 def queue(recording: Recording, look: str) -> list[Record]:
     """Return what the controller told in a look, with the exit codes that it was asked for."""
     squeue, codes, _sacct = recording.sections(look)
-    told = slurm.parse_queue(squeue.text)
+    told = listings.parse_queue(squeue.text)
     assert told.unread == ()
-    return slurm.with_exit_codes(told.records, slurm.parse_exit_codes([codes]))
+    return listings.with_exit_codes(told.records, listings.parse_exit_codes([codes]))
 
 
 def history(recording: Recording, look: str) -> list[Record]:
     """Return what accounting told in a look."""
-    told = slurm.parse_history(recording.sections(look)[2].text)
+    told = listings.parse_history(recording.sections(look)[2].text)
     assert told.unread == ()
     return told.records
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from proxyauth import der
+from proxyauth.x509 import der
 from tests.pki import asn1, grid, keys
 from tests.pki.mint import Extension, Form, Minted
 from tests.pki.names import Name, name, part, rdn, rdns

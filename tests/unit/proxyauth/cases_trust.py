@@ -4,8 +4,8 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from proxyauth import der
 from proxyauth.policy import Need, Policy
+from proxyauth.x509 import der
 from tests.pki import asn1, grid, keys
 from tests.pki.mint import DAY, HOUR, NOW, YEAR, Extension, Form, Minted, algorithm, certificate, crl
 from tests.pki.names import name

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from proxyauth.gate import gate
+from proxyauth.authenticator import gate
 from tests.pki import grid, keys
 from tests.pki.mint import DAY, HOUR, Form, Minted, crl
 

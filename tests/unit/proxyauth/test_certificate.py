@@ -7,10 +7,11 @@ import pytest
 from cryptography import x509
 from OpenSSL import crypto
 
-from proxyauth import certificate, credential, der
-from proxyauth.certificate import Certificate
+from proxyauth import credential
 from proxyauth.errors import Malformed, NotAllowed
 from proxyauth.policy import Policy
+from proxyauth.x509 import certificate, der
+from proxyauth.x509.certificate import Certificate
 from tests.pki import asn1, grid
 from tests.pki.mint import Extension, Minted, sign
 from tests.unit.proxyauth.trial import alice, of, the_ca, verdict

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from proxyauth import dn
-from proxyauth.chain import Verified
 from proxyauth.policy import Kind, Need, Policy
+from proxyauth.validation.chain import Verified
+from proxyauth.x509 import dn
 from tests.pki import grid
 from tests.pki.mint import DAY, HOUR, NOW, YEAR, Form, crl
 from tests.unit.proxyauth.trial import ACCEPTED, Trial, alice, of, run, the_ca, the_trust, verdict

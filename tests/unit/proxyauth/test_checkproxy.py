@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from manage import settings_for
-from proxyauth import rules
+from proxyauth.validation import rules
 from tests.pki import grid, keys
 from tests.pki.mint import HOUR, Form, crl
 from tests.unit.proxyauth.conftest import Site

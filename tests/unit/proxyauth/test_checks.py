@@ -9,9 +9,9 @@ from django.views.debug import ExceptionReporter
 from pytest_django.fixtures import Settings
 
 from proxyauth import conf
+from proxyauth.authenticator import gate
 from proxyauth.checks import check_proxyauth
 from proxyauth.credential import decode_header
-from proxyauth.gate import gate
 from proxyauth.policy import Kind, Need, Policy
 from tests.unit.proxyauth.conftest import Site
 
@@ -122,11 +122,11 @@ def test_error_reports_show_nothing_of_a_credential(
     site: Site, settings: Settings, monkeypatch: pytest.MonkeyPatch, *, debug: bool
 ) -> None:
     settings.DEBUG = debug
-    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.error_reporting.ProxyReporterFilter"
     header = site.header()
     pem = decode_header(header).decode()
 
-    monkeypatch.setattr("proxyauth.possession.prove", _fail)
+    monkeypatch.setattr("proxyauth.x509.possession.prove", _fail)
     reporter = _report(header)
     for report in (reporter.get_traceback_html(), reporter.get_traceback_text()):
         assert "ZeroDivisionError" in report
@@ -137,7 +137,7 @@ def test_error_reports_show_nothing_of_a_credential(
 
 def test_error_reports_show_other_variables(settings: Settings) -> None:
     settings.DEBUG = True
-    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.reporting.ProxyReporterFilter"
+    settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.error_reporting.ProxyReporterFilter"
     colour = "ultramarine"
     with pytest.raises(ZeroDivisionError) as crash:
         _fail(colour)

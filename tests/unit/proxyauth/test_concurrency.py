@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from proxyauth import conf
-from proxyauth.gate import Gate
+from proxyauth.authenticator import Gate
 from proxyauth.identity import Identity
 from tests.pki import grid
 from tests.unit.proxyauth.conftest import Site

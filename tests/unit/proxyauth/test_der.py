@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxyauth import der
+from proxyauth.x509 import der
 from tests.pki import asn1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxyauth import der, dn
+from proxyauth.x509 import der, dn
 from tests.pki import asn1
 from tests.pki.names import Name, encode, name, part, rdn, rdns
 

@@ -10,11 +10,12 @@ from typing import cast
 import pytest
 from pytest_django.fixtures import Settings
 
-from proxyauth import chain, conf
-from proxyauth import gate as gates
-from proxyauth.gate import Gate, gate
+from proxyauth import authenticator as gates
+from proxyauth import conf
+from proxyauth.authenticator import Gate, gate
 from proxyauth.identity import Identity, Refusal
-from proxyauth.memory import Memory
+from proxyauth.validation import chain
+from proxyauth.verdict_cache import Memory
 from tests.pki import grid
 from tests.pki.mint import DAY, HOUR, Form, crl
 from tests.unit.proxyauth.conftest import Site

@@ -3,9 +3,10 @@
 import pytest
 import re2
 
-from proxyauth import dn, gridmap
 from proxyauth.errors import NoAccount
-from proxyauth.gridmap import Gridmap, Pattern, account_of, parse
+from proxyauth.trust import gridmap
+from proxyauth.trust.gridmap import Gridmap, Pattern, account_of, parse
+from proxyauth.x509 import dn
 
 _ALICE = "/C=PL/O=Grid/CN=Alice"
 _PLGRID: Pattern = re2.compile(r"/C=PL/O=PL-Grid(?:/O=[^/]+)*(?:/CN=[^/]+)*/CN=(?P<account>plg[a-z0-9]+)")

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 import proxyauth
-from proxyauth import conf, credential, der, dn, gridmap, signing_policy
+from proxyauth import conf, credential
 from proxyauth.errors import NoAccount, Refused, Unreadable
-from proxyauth.gridmap import Gridmap
 from proxyauth.policy import Policy
+from proxyauth.trust import gridmap
+from proxyauth.trust.gridmap import Gridmap
+from proxyauth.x509 import der, dn, signing_policy
 from tests.pki import asn1
 from tests.pki.names import rdn
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxyauth.network import client_of, counted_as
+from proxyauth.ratelimit.network import client_of, counted_as
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxyauth import chain, credential, der, dn, gridmap, signing_policy, trust
-from proxyauth.authority import Anchors
-from proxyauth.chain import Verified
+from proxyauth import credential
 from proxyauth.errors import Refused, Unreadable
 from proxyauth.policy import Policy
+from proxyauth.trust import gridmap, store
+from proxyauth.validation import chain
+from proxyauth.validation.chain import Verified
+from proxyauth.x509 import der, dn, signing_policy
+from proxyauth.x509.ca import Anchors
 from tests.pki import asn1, grid, keys
 from tests.pki.mint import NOW, Minted, sign
 from tests.unit.proxyauth.trial import alice, the_trust
@@ -33,7 +36,7 @@ def _anchors() -> Anchors:
     with TemporaryDirectory() as name:
         for file, contents in the_trust().items():
             (Path(name) / file).write_bytes(contents)
-        return trust.follow(Path(name)).state().value.anchors
+        return store.follow(Path(name)).state().value.anchors
 
 
 @cache

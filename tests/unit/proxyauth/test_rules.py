@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import proxyauth
-from proxyauth import algorithms, rules
-from proxyauth.path import Role
+from proxyauth.validation import algorithms, rules
+from proxyauth.validation.path import Role
 from tests.unit.proxyauth.test_verdicts import REFUSED_CASES
 from tests.unit.proxyauth.trial import run
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxyauth import signing_policy
 from proxyauth.errors import Unreadable
+from proxyauth.x509 import signing_policy
 
 _HEAD = "access_id_CA   X509   '/C=PL/O=Grid/CN=CA'\npos_rights     globus CA:sign\n"
 

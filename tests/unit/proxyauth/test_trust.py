@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from proxyauth import trust
-from proxyauth.follow import Followed
 from proxyauth.policy import Need, Policy
-from proxyauth.trust import Trust
+from proxyauth.trust import store
+from proxyauth.trust.file_reload import Followed
+from proxyauth.trust.store import Trust
 from tests.pki import asn1, grid, keys, names
 from tests.pki.mint import DAY, NOW, YEAR, Form, certificate, crl
 from tests.unit.proxyauth.trial import the_ca, the_trust
@@ -30,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def followed(directory: Path) -> Followed[Trust]:
     """The same, followed and read once."""
-    followed = trust.follow(directory)
+    followed = store.follow(directory)
     followed.state()
     return followed
 
@@ -43,7 +43,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         read.append(path.name)
         return path.read_bytes()
 
-    monkeypatch.setattr(trust, "_bytes", record)
+    monkeypatch.setattr(store, "_bytes", record)
     return read
 
 
@@ -140,7 +140,7 @@ def test_a_directory_that_vanishes_keeps_its_last_good_version(followed: Followe
 
 
 def test_a_directory_that_was_never_there_trusts_nobody(tmp_path: Path) -> None:
-    state = trust.follow(tmp_path / "nowhere").state()
+    state = store.follow(tmp_path / "nowhere").state()
     assert "No such file" in state.fault
     assert state.value.problems(NOW, Policy()) == ["the trust directory holds no CA"]
 
@@ -148,7 +148,7 @@ def test_a_directory_that_was_never_there_trusts_nobody(tmp_path: Path) -> None:
 def test_a_ca_under_both_names_is_one(directory: Path) -> None:
     for kind in ("0", "r0", "signing_policy"):
         (directory / f"ffffffff.{kind}").symlink_to(f"0123abcd.{kind}")
-    assert _names(trust.follow(directory).state().value) == ["/c=pl/o=grid/cn=grid ca"]
+    assert _names(store.follow(directory).state().value) == ["/c=pl/o=grid/cn=grid ca"]
 
 
 def test_files_of_other_names_mean_nothing(followed: Followed[Trust], directory: Path) -> None:
@@ -167,8 +167,8 @@ def test_a_link_that_leads_nowhere_is_a_problem_and_no_more(followed: Followed[T
 
 
 def test_a_file_that_is_far_too_large_is_not_read(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trust, "_MAX_FILE", 100)
-    problems = trust.follow(directory).state().value.problems(NOW, Policy())
+    monkeypatch.setattr(store, "_MAX_FILE", 100)
+    problems = store.follow(directory).state().value.problems(NOW, Policy())
     assert "0123abcd.0: it is larger than 100 bytes" in problems
 
 
@@ -212,19 +212,19 @@ def test_operators_hear_of_trouble_before_users_do(
         (directory / f"0123abcd.{kind}").unlink()
         if made:
             (directory / f"0123abcd.{kind}").write_bytes(lists[made[0]]())
-    assert trust.follow(directory).state().value.problems(NOW, policy) == [_NAME + each for each in expected]
+    assert store.follow(directory).state().value.problems(NOW, policy) == [_NAME + each for each in expected]
 
 
 def test_operators_hear_of_an_expired_authority(directory: Path) -> None:
     old = grid.ca(form=Form(start=NOW - YEAR, end=NOW - DAY))
     (directory / "0123abcd.0").write_bytes(old.pem)
-    assert trust.follow(directory).state().value.problems(NOW, Policy()) == [f"{_NAME}it has expired"]
+    assert store.follow(directory).state().value.problems(NOW, Policy()) == [f"{_NAME}it has expired"]
 
 
 def test_an_authority_whose_key_cannot_verify_is_a_problem_and_no_more(directory: Path) -> None:
     strange = certificate(names.name("/C=DE/CN=CA"), keys.ed25519_key("ca"), None, [grid.basic_constraints(ca=True)])
     (directory / "ffffffff.0").write_bytes(strange.pem)
-    trusted = trust.follow(directory).state().value
+    trusted = store.follow(directory).state().value
     assert _names(trusted) == ["/c=pl/o=grid/cn=grid ca"]
     assert [problem[:40] for problem in trusted.problems(NOW, Policy())] == ["ffffffff.0: it is not a certificate: key"]
 
@@ -233,7 +233,7 @@ def test_a_list_signed_in_an_unknown_way_is_not_its_authority_s(directory: Path)
     raw = b"".join(crl(the_ca()).splitlines()[1:-1])
     unknown = b64decode(raw).replace(asn1.oid("1.2.840.113549.1.1.11"), asn1.oid("1.2.840.113549.1.1.77"))
     (directory / "0123abcd.r0").write_bytes(unknown)
-    (authority,) = trust.follow(directory).state().value.anchors.authorities
+    (authority,) = store.follow(directory).state().value.anchors.authorities
     assert (authority.crl, authority.crl_fault) == (None, "crl-signature")
 
 

@@ -7,10 +7,12 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from proxyauth import chain, credential, trust
-from proxyauth.chain import Verified
+from proxyauth import credential
 from proxyauth.errors import Refused
 from proxyauth.policy import Policy
+from proxyauth.trust import store
+from proxyauth.validation import chain
+from proxyauth.validation.chain import Verified
 from tests.pki import grid
 from tests.pki.mint import NOW, Minted, crl
 
@@ -82,7 +84,7 @@ def verdict(trial: Trial, directory: Path) -> Verified | Refused:
     for name, contents in trial.files.items():
         (directory / name).write_bytes(contents)
     header = base64.b64encode(trial.data).decode() if trial.header is None else trial.header
-    trusted = trust.follow(directory).state()
+    trusted = store.follow(directory).state()
     assert not trusted.fault
     try:
         certificates = credential.read(credential.decode_header(header), trial.policy)

@@ -1,0 +1,1 @@
+"""What the admin pages of all apps share: read-only pages, a bounded pager, and filters that are known or refused."""

@@ -1,0 +1,1 @@
+"""PURE: SLURM's language: what is asked, and how each answer is read."""

@@ -1,0 +1,161 @@
+"""What a command on one SSH channel prints, from its marker on: each step bounded in time, and the whole in bytes."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import paramiko
+
+from clusters.errors import Interrupted, Malformed, Refused, TimedOut
+from clusters.slurm import shell
+
+_PIECE = 64 * 1024  # bytes
+_PROOF = 3.0  # seconds in which a connection shows that it is alive
+_NOISE = 500  # bytes of what a login prints before the marker that are worth showing; more than a marker has
+_MOST_NOISE = 4 * 1024 * 1024  # bytes; who prints more prints without end
+_SMALL = 32 * 1024  # bytes that fit into the buffers of both ends
+_TAIL = 1.0  # seconds in which a command that prints no more has told how it ended
+
+
+class Stream:
+    """A command on a channel. Its steps raise TimedOut, or Interrupted where the connection is lost."""
+
+    def __init__(self, channel: paramiko.Channel, marker: str) -> None:
+        """Use `channel`, on which nothing was started; the command is to print the line `marker` before its answers."""
+        self._channel = channel
+        self._marker = f"{marker}\n".encode()
+        self._noise = b""
+        self._expired = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the command still runs, as far as is known."""
+        return not (self._channel.closed or self._channel.eof_received)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to `take` at once."""
+        return bool(self._channel.recv_ready())
+
+    def start(self, command: str, timeout: float) -> None:
+        """Have the login shell run `command`; what it prints as errors comes with its output."""
+        self._channel.set_combine_stderr(True)
+        with self._within(timeout):
+            self._channel.exec_command(command)
+
+    def begin(self, timeout: float) -> bytes:
+        """Take what the login prints up to the marker line; return what has come behind it.
+
+        Raises Refused where the login shell ended before that, and Malformed where it prints without end.
+        """
+        deadline, taken = time.monotonic() + timeout, 0
+        while (piece := self.take(deadline, timeout)) is not None:
+            taken += len(piece)
+            so_far = self._noise + piece
+            _before, found, after = so_far.partition(self._marker)
+            if found:
+                return after
+            self._noise = so_far[-_NOISE:]
+            if taken > _MOST_NOISE:
+                self._channel.close()
+                raise Malformed(f"the login prints without end: more than {_MOST_NOISE} bytes that are no answer")
+        words = shell.decoded(self._noise).replace(self._marker.decode().strip(), "").strip()
+        status = self.exit_status(timeout)
+        how = "was ended by a signal" if status is None else f"ended with {status}"
+        raise Refused(f"the account's shell {how} before it ran a command, perhaps by a start-up file: {words!r}")
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """Write `data` to the command's standard input. One that has ended does not read it: its answer says why."""
+        if len(data) <= _SMALL:
+            self._channel.settimeout(timeout)
+            with self._broken_off(timeout):
+                self._write(data)
+            return
+        with self._within(timeout, writing=True):
+            self._write(data)
+
+    def take(self, deadline: float, timeout: float) -> bytes | None:
+        """Return what comes next, before `deadline` (monotonic); None if nothing more can come.
+
+        `timeout`: what an error says of the time.
+        """
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut(f"no answer within {timeout:g} s")
+        self._channel.settimeout(left)
+        with self._broken_off(timeout):
+            return self._channel.recv(_PIECE) or None
+
+    def exit_status(self, timeout: float) -> int | None:
+        """Return how the command has ended, of which nothing more can come; None if a signal has ended it.
+
+        Raises TimedOut where that is not told: it may go on.
+        """
+        if not self._channel.status_event.wait(max(timeout, _TAIL)):
+            raise TimedOut("the command prints no more, and its end is not told")
+        if self._channel.exit_status >= 0:
+            return self._channel.exit_status
+        if not self.is_connected():
+            raise Interrupted("the connection was lost while the command ran: no exit status")
+        return None
+
+    def is_connected(self) -> bool:
+        """Say whether the login node still answers on the connection.
+
+        What the channel had to tell has come before: messages of SSH keep their order (RFC 4253, section 4.1).
+        """
+        transport = self._channel.get_transport()
+        try:
+            transport.open_session(timeout=_PROOF).close()
+        except paramiko.ChannelException:
+            return True  # it has no room, and says so
+        except (paramiko.SSHException, OSError, EOFError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the channel; a dead connection has none to close."""
+        with suppress(paramiko.SSHException, OSError, EOFError):
+            self._channel.close()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            if not self._channel.closed or self._expired:
+                raise
+
+    @contextmanager
+    def _within(self, timeout: float, *, writing: bool = False) -> Iterator[None]:
+        """Bound a step for which paramiko waits without limit, such as for room to write much: closing ends it."""
+
+        def expire() -> None:
+            self._expired = True
+            if writing:
+                # A peer that no longer reads keeps the writer waiting, and with it the whole connection.
+                self._channel.get_transport().close()
+            self._channel.close()
+
+        watchdog = threading.Timer(timeout, expire)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            with self._broken_off(timeout):
+                yield
+        finally:
+            watchdog.cancel()
+        if self._expired:
+            raise TimedOut(f"no answer within {timeout:g} s")
+
+    @contextmanager
+    def _broken_off(self, timeout: float) -> Iterator[None]:
+        """Raise TimedOut or Interrupted for what paramiko's channels raise."""
+        try:
+            yield
+        except (paramiko.SSHException, OSError, EOFError) as exc:
+            if self._expired or isinstance(exc, TimeoutError):
+                raise TimedOut(f"no answer within {timeout:g} s") from exc
+            raise Interrupted(f"the connection was lost while the command ran: {exc}") from exc

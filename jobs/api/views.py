@@ -1,0 +1,291 @@
+"""The REST calls on /api/jobs, for the authenticated caller's own jobs."""
+
+import uuid
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol, cast
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.viewsets import ViewSet
+
+from clusters import submitting
+from clusters.database import release_connection
+from jobs import actions, hosts, submission
+from jobs.api import audit, client_socket, listing, openapi, output, queries, query_params
+from jobs.api.http_headers import digest, etag, idempotency_key, known, preferred_wait, told, unchanged
+from jobs.api.listing import Content, Wanted
+from jobs.api.pagination import Page
+from jobs.api.query_params import ClosedQuery
+from jobs.api.representation import Home, Row, written
+from jobs.api.serializers import ActionSerializer, EventSerializer, OrderSerializer, SubmissionSerializer
+from jobs.errors import JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
+from jobs.models import Event, Job, Source
+from jobs.states import Status
+from jobs.submission import Order
+from jobs.sync import notifications, refresh
+
+# REST framework copies each field of a form that is made, which took as long as all of the checks; these keep nothing
+# of what they check.
+_ORDER, _ACTION = OrderSerializer(), ActionSerializer()
+
+
+class Caller(Protocol):
+    """What authentication says of who is calling."""
+
+    account: str
+    dn: str
+    expires: datetime
+
+
+class LengthRequired(APIException):
+    """WSGI tells no end of a chunked body."""
+
+    status_code = 411
+    default_detail = "send the body with a Content-Length, not in chunks"
+
+
+class JobViewSet(ClosedQuery, ViewSet):
+    """Every answer is about the caller's jobs: somebody else's are like ones that do not exist."""
+
+    lookup_field = "job_id"
+    lookup_value_regex = r"[^/]+"
+    tag: str | None = None  # what an error's body repeats
+    submission: uuid.UUID | None = None  # what a POST's every answer names: its own, or the first with its key
+    subject: Job | None = None  # the caller's job that the call is about
+    host: str = ""  # the cluster that a POST is about
+    fault: Exception | None = None  # why the call came to nothing
+
+    def prepare(self, request: Request) -> None:
+        """Remember the tag that the caller sent."""
+        if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
+        data = request.data if request.method in {"POST", "PUT"} else request.query_params
+        tag = data.get("tag") if hasattr(data, "get") else None
+        self.tag = tag if isinstance(tag, str) else None
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Remember why the call came to nothing."""
+        self.fault = exc
+        return super().handle_exception(exc)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Name the submission in every answer to a POST that began one."""
+        if self.submission:
+            response["Submission-Id"] = str(self.submission)
+        if isinstance(self.fault, RefusedBefore):
+            response["Idempotency-Replayed"] = "true"
+        response = super().finalize_response(request, response, *args, **kwargs)
+        audit.record(self, response, kwargs.get("job_id", ""))
+        _forget(request)
+        return response
+
+    @openapi.LIST
+    def list(self, request: Request) -> HttpResponse:
+        """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
+        page = Page.asked_for(request) if {"limit", "offset"} & set(request.query_params) else None
+        wanted = Wanted(_caller(request).account, _tag(request), *((page.limit, page.offset) if page else ()))
+        state, jobs_url = listing.state(wanted), _jobs_url(request)
+        headers = page.headers(request.build_absolute_uri(), state.total) if page else {}
+        if known(request, tag := state.etag(jobs_url)):
+            return unchanged(tag, headers)
+        rows = listing.rows(wanted)
+        if not state.has_homes_of(rows):  # a cluster was registered between the two statements
+            return self.list(request)
+        # The rows are read after the state: their own tag is told.
+        tag = state.etag(jobs_url, Content.of(rows))
+        return told([written(row, state.homes[row.cluster_id], jobs_url) for row in rows], tag, headers)
+
+    @openapi.CREATE
+    def create(self, request: Request) -> Response:
+        """Run sbatch on `host` as the caller's account, and register the job."""
+        while True:
+            try:
+                job, replayed = self._submitted(request)
+            except hosts.Changed:  # since this process has read its row: it may be closed now
+                self.submission, self.host = None, ""
+            else:
+                break
+        self.submission, self.subject = job.id, job
+        answer = written(
+            Row.of(submission.as_submitted(job) if replayed else job), Home.of(job.cluster), _jobs_url(request)
+        )
+        answer = submission.first_answer(job, answer)
+        headers = {"Location": f"{_jobs_url(request)}/{job.job_id}"}
+        if replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(answer, status.HTTP_201_CREATED, headers=headers)
+
+    @openapi.RETRIEVE
+    def retrieve(self, request: Request, job_id: str) -> HttpResponse:
+        """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
+        wanted = query_params.switch(request, "refresh")
+        row, home = self._shown(request, job_id)
+        if wanted and not row.is_final:
+            refresh.refresh(self._job(request, job_id))
+            row, home = self._shown(request, job_id)
+        seconds = min(preferred_wait(request), int(_seconds_left(request)))
+        if seconds:
+            row, home = self._waited_for(request, row, home, seconds)
+        answer = written(row, home, _jobs_url(request))
+        headers = {"Preference-Applied": f"wait={seconds}"} if seconds else {}
+        tag = etag(answer)
+        return unchanged(tag, headers) if known(request, tag) else told(answer, tag, headers)
+
+    @openapi.EVENTS
+    @action(detail=True)
+    def events(self, request: Request, job_id: str) -> Response:
+        """Return the job's history: its submission, then one entry for each change of its state, oldest first."""
+        job = self._job(request, job_id)
+        begun = Event(job=job, at=job.created_at, source=Source.SUBMISSION, status=Status.QUEUED)
+        written = EventSerializer()
+        return Response([written.to_representation(event) for event in (begun, *job.events.all())])
+
+    @openapi.UPDATE
+    def update(self, request: Request, job_id: str) -> Response:
+        """Cancel the job in SLURM and keep it in the registry."""
+        _ACTION.run_validation(request.data)
+        actions.abort(self._job(request, job_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @openapi.DESTROY
+    def destroy(self, request: Request, job_id: str) -> Response:
+        """Cancel the job if it is still active, then remove it from the registry."""
+        actions.delete(self._job(request, job_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @openapi.STDOUT
+    @action(detail=True)
+    def stdout(self, request: Request, job_id: str) -> StreamingHttpResponse:
+        """Return what the job has written to its standard output."""
+        job = self._job(request, job_id)
+        return output.stream(request, job, job.stdout, _caller(request).expires)
+
+    @openapi.STDERR
+    @action(detail=True)
+    def stderr(self, request: Request, job_id: str) -> StreamingHttpResponse:
+        """Return what the job has written to its standard error."""
+        job = self._job(request, job_id)
+        return output.stream(request, job, job.stderr, _caller(request).expires)
+
+    def _submitted(self, request: Request) -> tuple[Job, bool]:
+        """Submit what the body asks for. Where its key was known, the place's own token names no submission."""
+        values, caller = _ORDER.run_validation(request.data), _caller(request)
+        host, order = values["host"], _order(request, values)
+        place = submitting.reserve(host.cluster, caller.account)
+        self.submission, self.host = place.token, host.cluster.name
+        try:
+            return submission.submit(place, host, caller.dn, order)
+        except (RefusedBefore, StillInFlight) as exc:
+            self.submission = exc.first
+            raise
+        except KeyReused:
+            self.submission = None
+            raise
+
+    def _waited_for(self, request: Request, row: Row, home: Home, seconds: int) -> tuple[Row, Home]:
+        """Return the job as soon as it has moved, or after `seconds`; at once if it moves no more.
+
+        Raises OwnShareTaken or AllTaken where too many wait already.
+        """
+        if _is_news(request, row, home):
+            return row, home
+        with notifications.moves.watched(uuid.UUID(row.id), _caller(request).account) as moved:
+            now, now_home = self._shown(request, row.job_id)  # it may have moved before it was watched
+            if moved is None or now.status != row.status or _is_news(request, now, now_home):
+                return now, now_home
+            release_connection()
+            has_left = partial(client_socket.has_left, request.META)
+            notifications.wait(moved, seconds, has_left, lambda: self._has_moved(request, row))
+        return self._shown(request, row.job_id)
+
+    def _has_moved(self, request: Request, row: Row) -> bool:
+        now, home = self._shown(request, row.job_id)
+        moved = now.status != row.status or _is_news(request, now, home)
+        release_connection()
+        return moved
+
+    def _shown(self, request: Request, job_id: str) -> tuple[Row, Home]:
+        found = queries.shown(_caller(request).account, job_id)
+        if found is None:
+            raise JobNotFound(job_id)
+        return found
+
+    def _job(self, request: Request, job_id: str) -> Job:
+        self.subject = queries.find(_caller(request).account, job_id)
+        if self.subject is None:
+            raise JobNotFound(job_id)
+        return self.subject
+
+
+class SubmissionViewSet(ClosedQuery, ViewSet):
+    """What became of a POST whose answer was lost."""
+
+    lookup_field = "submission_id"
+    lookup_value_regex = r"[^/]+"
+
+    @openapi.SUBMISSION
+    def retrieve(self, request: Request, submission_id: str) -> Response:
+        """Return one of the caller's submissions: pending, submitted (with its job_id), or failed (with the reason)."""
+        try:
+            job = Job.objects.get(pk=uuid.UUID(submission_id), account=_caller(request).account)
+        except (ValueError, Job.DoesNotExist) as exc:
+            raise SubmissionNotFound(submission_id) from exc
+        return Response(SubmissionSerializer(job).data)
+
+
+def _order(request: Request, values: dict[str, Any]) -> Order:
+    """Return what the caller wants to run, and let go of `values`, which say so: as in `_forget`."""
+    order = Order(
+        values["script"],
+        values.get("working_directory", ""),
+        values["tag"],
+        idempotency_key(request),
+        digest(cast("dict[str, Any]", request.data)),
+    )
+    values.clear()
+    return order
+
+
+def _is_news(request: Request, row: Row, home: Home) -> bool:
+    """Say whether the caller has not seen the job as it is, or it changes no more."""
+    if row.is_final:
+        return True
+    tag = etag(written(row, home, _jobs_url(request)))
+    return "If-None-Match" in request.headers and not known(request, tag)
+
+
+def _tag(request: Request) -> str | None:
+    """Return the tag by which a list is asked for. PostgreSQL's texts hold no NUL, nor does any tag."""
+    tag = request.query_params.get("tag")
+    return None if tag is None else tag.replace("\0", "\ufffd")
+
+
+def _seconds_left(request: Request) -> float:
+    """Return for how many seconds the caller's proxy is still valid."""
+    return max(0.0, (_caller(request).expires - timezone.now()).total_seconds())
+
+
+def _forget(request: Request) -> None:
+    """Let go of what the body said, up to 96 MiB.
+
+    REST framework's requests and forms are cycles of references: they stay until Python looks for such, and dozens of
+    them may wait for that.
+    """
+    said = getattr(request, "_full_data", None)  # not `data`, which would read a body that nobody has read
+    if type(said) is dict:  # a body that could not be read is an empty QueryDict, which nobody may change
+        said.clear()
+
+
+def _caller(request: Request) -> Caller:
+    return cast("Caller", request.user)
+
+
+def _jobs_url(request: Request) -> str:
+    return reverse("job-list", request=request)

@@ -1,0 +1,203 @@
+"""A poll: ask SLURM about all open jobs of a cluster or an account at once, and absorb its answers."""
+
+import random
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+from django.utils import timezone
+
+from clusters import gateway, schedule
+from clusters.errors import Busy, ClusterError, Unreachable, Unresponsive
+from clusters.models import Cluster
+from clusters.slurm.listings import Listing, Record, with_exit_codes
+from jobs import locks
+from jobs.models import Job
+from jobs.states import Status
+from jobs.sync import interpret
+from jobs.sync.reconcile import CLOCK_SLACK, Row, absorb
+
+log = structlog.get_logger(__name__)
+
+# Ids in one question: sacct takes them as one argument, which Linux bounds to 128 KiB (execve(2)).
+_MOST_IDS = 5_000
+_MOST_FAILED = 500  # the controller finds jobs by id slowly; whoever is left out is told of by accounting
+
+# How often squeue calls the controller: about everybody's jobs, about one user's, and about some jobs' exit codes. By
+# sdiag of SLURM 22.05 these are REQUEST_JOB_INFO, PARTITION_INFO, and FED_INFO where not everybody is asked about.
+_CALLS, _CALLS_OF_OWN, _CALLS_OF_CODES = 2, 3, 2
+_COMPLETED, _FAILED = "COMPLETED", "FAILED"  # the ends that a script comes to by itself: of others no code is told
+
+_Key = tuple[int | None, str]  # a job's id and its user
+
+
+def clusters_to_poll(*, due: bool = False) -> list[Cluster]:
+    """Return the enabled clusters that have open jobs; with `due` without those that are known not to be due yet."""
+    clusters = Cluster.objects.filter(enabled=True, pk__in=Job.objects.open().values("cluster"))
+    return list(schedule.without_those_asked_lately(clusters) if due else clusters)
+
+
+def accounts(cluster: Cluster) -> list[str]:
+    """Return as whom the cluster is asked: its poll account, or each owner of an open job."""
+    if cluster.poll_account:
+        return [cluster.poll_account]
+    return list(
+        Job.objects.open().filter(cluster=cluster).order_by("account").values_list("account", flat=True).distinct()
+    )
+
+
+def orders() -> Iterator[tuple[Cluster, str, datetime]]:
+    """Yield the clusters and accounts that are due by the next tick, and from when on they may be polled.
+
+    Those that were ordered to be polled already are left out; now these are, too.
+    """
+    for cluster in clusters_to_poll(due=True):
+        for account, due_at in schedule.order(cluster, accounts(cluster)).items():
+            yield cluster, account, due_at
+
+
+def poll(cluster: Cluster, *, due: bool = False) -> int:
+    """Poll `cluster` once as each account, with `due` as those whose time has come; return how many jobs changed.
+
+    One account after the other, for commands and tests; workers poll accounts side by side.
+    """
+    everybody = accounts(cluster)
+    asked = schedule.due(cluster, everybody) if due else everybody
+    changed = 0
+    for account in asked:
+        outcome = poll_as(cluster, account)
+        changed += outcome.changed
+        if outcome.unreachable:
+            break
+    return changed
+
+
+def poll_as(cluster: Cluster, account: str, *, due: bool = False) -> schedule.Outcome:
+    """Poll `cluster` once as `account`; nothing is done where another worker does, or with `due` where it is not due.
+
+    Whatever the login of `account` answers, or however it fails, is that account's own affair: it changes rows of its
+    own, and delays its own next poll. Only a login node that cannot be reached at all puts off the other accounts.
+    """
+    with locks.alone(locks.Subject.POLL, f"{cluster.pk}:{account}") as free:
+        if not free:
+            return schedule.Outcome()
+        rows = [] if due and not schedule.is_due(cluster, account) else _rows(cluster, account)
+        if not rows:
+            schedule.dismiss(cluster, account)
+            return schedule.Outcome()
+        try:
+            outcome = _ask(cluster, account, rows)
+        except Exception as exc:
+            log.exception("poll-crashed", cluster=cluster.name, account=account)
+            outcome = schedule.Outcome(
+                error=f"{type(exc).__name__} while its answer was read", failed=True, answered=False
+            )
+        schedule.note(cluster, account, outcome)
+        if outcome.unreachable:
+            schedule.put_off(cluster, accounts(cluster), like=account)
+        return outcome
+
+
+def _rows(cluster: Cluster, account: str) -> list[Row]:
+    everybody = account == cluster.poll_account
+    return Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
+
+
+@dataclass
+class _Heard:
+    """What a look has heard up to now: of the controller, of accounting, and what went wrong.
+
+    `calls`: how often the controller was called, `running`: it holds a job of ours as running, that we know as such.
+    """
+
+    queue: Listing = field(default_factory=lambda: Listing([]))
+    history: Listing = field(default_factory=lambda: Listing([]))
+    calls: int = 0
+    running: bool = False
+    answered: bool = False
+    failure: str = ""
+    unreachable: bool = False
+
+
+def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
+    """Ask the controller and accounting about `rows`, and write what they say."""
+    began = time.monotonic()
+    heard = _look(cluster, account, rows)
+    error = "; ".join(filter(None, (heard.failure, heard.queue.complaint, heard.history.complaint)))
+    if error:
+        event = "poll-failed" if heard.failure else "poll-unclear"
+        log.warning(event, cluster=cluster.name, account=account, error=error)
+    # What the controller said stands, also where accounting is away.
+    changed = absorb(rows, heard.queue.records, heard.history.records)
+    return schedule.Outcome(
+        changed=changed,
+        took=time.monotonic() - began,
+        calls=heard.calls,
+        running=heard.running,
+        error=error,
+        failed=bool(heard.failure),
+        answered=heard.answered,
+        unreachable=heard.unreachable,
+    )
+
+
+def _look(cluster: Cluster, account: str, rows: list[Row]) -> _Heard:
+    """Return what SLURM says of `rows`, as far as it answers."""
+    heard, everybody = _Heard(), account == cluster.poll_account
+    try:
+        with gateway.look(cluster, account, everybody=everybody) as look:
+            heard.queue = look.queue()
+            heard.answered, heard.calls = True, _CALLS if everybody else _CALLS_OF_OWN
+            _ask_of_ended(look, rows, heard)
+    except ClusterError as exc:
+        heard.failure = f"{type(exc).__name__}: {exc}"
+        heard.unreachable = isinstance(exc, Unreachable) and not isinstance(exc, Busy | Unresponsive)
+    return heard
+
+
+def _ask_of_ended(look: gateway.Look, rows: list[Row], heard: _Heard) -> None:
+    """Have `heard` of what the controller no longer holds as active: of accounting, and of the exit codes."""
+    records = heard.queue.records
+    held: set[_Key] = {(record.job, record.user) for record in records if interpret.is_active(record)}
+    heard.running = any(row.status == Status.RUNNING and (row.slurm_id, row.account) in held for row in rows)
+    due = _due_in_accounting(rows, heard.queue, held)
+    failed = _just_failed(records, due)
+    heard.calls += _CALLS_OF_CODES if failed else 0
+    try:
+        heard.history = _history(look, due, failed)
+    finally:
+        statuses = _of_completed(records) | look.wait_statuses
+        heard.queue = replace(heard.queue, records=with_exit_codes(records, statuses))
+
+
+def _due_in_accounting(rows: list[Row], queue: Listing, held: set[_Key]) -> list[Row]:
+    """Return the jobs that the controller does not hold as active, and arrays: their tasks leave it.
+
+    Where there are more than one question takes, these are some of them, others the next time.
+    """
+    arrays = {record.job for record in queue.records if record.task is not None}
+    due = [row for row in rows if row.recycled or row.slurm_id in arrays or (row.slurm_id, row.account) not in held]
+    return random.sample(due, _MOST_IDS) if len(due) > _MOST_IDS else due
+
+
+def _history(look: gateway.Look, due: list[Row], failed: list[int]) -> Listing:
+    """Ask accounting about the jobs that are `due`, and the controller for the exit codes of those that `failed`."""
+    if not due:
+        return Listing([])
+    since = timezone.now() - min(row.created_at for row in due) + CLOCK_SLACK
+    ids = sorted({row.slurm_id for row in due if row.slurm_id})
+    return look.history(ids, int(since.total_seconds()), failed)
+
+
+def _just_failed(queue: Iterable[Record], due: list[Row]) -> list[int]:
+    """Return the ids of our jobs whose exit code is not known, and that the controller still tells the end of."""
+    ours = {(row.slurm_id, row.account) for row in due if row.signal is None}
+    failed = {record.job for record in queue if record.state == _FAILED and (record.job, record.user) in ours}
+    return sorted(failed)[:_MOST_FAILED]
+
+
+def _of_completed(queue: Iterable[Record]) -> dict[str, int]:
+    """Return the wait statuses that need not be asked for: COMPLETED is "with an exit code of zero" (squeue(1))."""
+    return {record.name: 0 for record in queue if record.state == _COMPLETED}

@@ -1,0 +1,225 @@
+"""What SLURM said becomes what the registry says: read, compare, and write only where it differs, many rows at once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from sys import intern
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+from django.db import connection
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from clusters.slurm.listings import Record
+from jobs.models import CHANNEL, Job, JobQuerySet, Source
+from jobs.states import ACTIVE, Status
+from jobs.sync import interpret
+from jobs.sync.interpret import Reading
+
+log = structlog.get_logger(__name__)
+
+# Clocks differ: a record this much older than our row can still be of the same submission.
+CLOCK_SLACK = timedelta(hours=1)
+
+_BATCH = 5_000  # rows a statement
+_WORDS = slice(1, 5)  # columns of `Row` with few different texts among many rows: each is kept once
+
+# What a reading says of a job, and each column's type in PostgreSQL. An unknown word tells the first five only.
+_TYPES = {
+    "slurm_state": "text",
+    "reason": "text",
+    "is_array": "boolean",
+    "tasks": "jsonb",
+    "submitted_at": "timestamptz",
+    "status": "text",
+    "started_at": "timestamptz",
+    "ended_at": "timestamptz",
+    "wall_seconds": "bigint",
+    "nodes": "integer",
+    "cores": "integer",
+    "exit_code": "integer",
+    "signal": "integer",
+    "confirmed": "boolean",
+}
+_COLUMNS = list(_TYPES)
+_TOLD = _COLUMNS[5:]
+
+# One batch: the rows that nobody has moved meanwhile, the history of those that move, and a word to who waits for them.
+_WRITE = f"""
+    WITH said AS (
+        SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[],
+            {", ".join(f"%s::{kind}[]" for kind in _TYPES.values())})
+        AS said(id, before, source, moves, {", ".join(_COLUMNS)})
+    ), written AS (
+        UPDATE jobs_job AS job SET {", ".join(f"{name} = said.{name}" for name in _COLUMNS)}, checked_at = %s
+        FROM said WHERE job.id = said.id AND job.status = said.before RETURNING job.id
+    ), told AS (
+        INSERT INTO jobs_event (job_id, at, source, status, slurm_state)
+        SELECT id, %s, source, status, slurm_state FROM said JOIN written USING (id) WHERE moves
+    )
+    SELECT pg_notify(%s, id::text) FROM written
+"""  # noqa: S608 - made of the constants above
+
+
+class Row(NamedTuple):
+    """The columns of a job that SLURM's words are compared with: lighter than a model's instance."""
+
+    id: UUID
+    account: str
+    status: str
+    slurm_state: str
+    reason: str
+    slurm_id: int | None
+    created_at: datetime
+    recycled: bool
+    abort_requested_at: datetime | None
+    is_array: bool
+    tasks: dict[str, int] | None
+    submitted_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    wall_seconds: int | None
+    nodes: int | None
+    cores: int | None
+    exit_code: int | None
+    signal: int | None
+    confirmed: bool
+
+    @classmethod
+    def of(cls, jobs: JobQuerySet) -> "list[Row]":
+        """Return the rows of `jobs`. A cursor of the server brings them: libpq holds some at a time, and not all."""
+        found = jobs.order_by().values_list(*cls._fields).iterator(chunk_size=_BATCH)
+        return [cls._make((row[0], *map(intern, row[_WORDS]), *row[_WORDS.stop :])) for row in found]
+
+
+_Told = Mapping[tuple[int | None, str], Sequence[Record]]
+_Change = tuple[Row, Reading, dict[str, Any]]
+
+
+def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Record]) -> int:
+    """Write into the registry what SLURM explicitly says of `rows`, where it differs; return how many rows changed.
+
+    A record counts for the row with its id and its user. A row that another worker has moved meanwhile is left to the
+    next pass.
+    """
+    rows = list(rows)
+    changed = _changed(rows, _by_job(queue), _by_job(history))
+    written = 0
+    while batch := list(islice(changed, _BATCH)):
+        written += _write(batch)
+    return written
+
+
+def _changed(rows: Sequence[Row], queued: _Told, accounted: _Told) -> Iterator[_Change]:
+    successors = _successors([row.id for row in rows if row.recycled])
+    for row in rows:
+        key = (row.slurm_id, row.account)
+        if key not in queued and key not in accounted:
+            continue
+        if row.recycled:  # the controller speaks of a later job
+            queue, until = [], successors.get(row.id)
+        else:
+            queue, until = of_this_submission(row, queued.get(key, ())), None
+        said = interpret.read(queue, of_this_submission(row, accounted.get(key, ()), until))
+        if said and (changes := differing(row, said)):
+            yield row, said, changes
+
+
+def of_this_submission(job: Row | Job, records: Sequence[Record], until: datetime | None = None) -> list[Record]:
+    """Leave out the records of an earlier job that had the same id, and of one that got it later: at `until`."""
+    earliest = job.submitted_at or job.created_at - CLOCK_SLACK
+    return [
+        record
+        for record in records
+        if record.submitted_at is None
+        or (record.submitted_at >= earliest and (until is None or record.submitted_at < until))
+    ]
+
+
+def _successors(recycled: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Return when the jobs were submitted that got the ids of the rows `recycled` next."""
+    if not recycled:
+        return {}
+    same = {name: OuterRef(name) for name in ("cluster", "account", "slurm_id")}
+    later = Job.objects.filter(**same, created_at__gt=OuterRef("created_at")).order_by("created_at")
+    begun = Subquery(later.values(begun=Coalesce("submitted_at", "created_at"))[:1])
+    return dict(Job.objects.filter(pk__in=recycled).order_by().values_list("pk", begun))
+
+
+def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
+    """Return the columns of `job` that `said` changes."""
+    values = {
+        "slurm_state": said.slurm_state,
+        "reason": _reason(job, said),
+        "is_array": said.is_array or job.is_array,
+        "tasks": job.tasks if said.tasks is None else said.tasks,
+        "submitted_at": job.submitted_at or said.submitted_at,
+    }
+    if said.status is None:
+        log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=said.slurm_state)
+    elif not _goes_back(job, said):
+        told = {field: getattr(said, field) for field in _TOLD if field not in said.unread}
+        values |= told | _known_end(job, said)
+    else:
+        return {}
+    return {field: value for field, value in values.items() if getattr(job, field) != value}
+
+
+def _reason(job: Row | Job, said: Reading) -> str:
+    """Return why the job waits or has failed; accounting tells none, and why it waited is over once it has begun."""
+    if said.reason is not None:
+        return said.reason
+    return job.reason if said.status is None or Status(job.status).final else ""
+
+
+def _known_end(job: Row | Job, said: Reading) -> dict[str, Any]:
+    """Return what the controller has told of the script's end and `said` does not, or not whole, of the same end."""
+    if job.signal is None or (job.slurm_state, job.ended_at) != (said.slurm_state, said.ended_at):
+        return {}
+    known = said.signal is None or interpret.is_same_code(job.exit_code, said.exit_code)
+    return {"exit_code": job.exit_code, "signal": job.signal} if known else {}
+
+
+def _goes_back(job: Row | Job, said: Reading) -> bool:
+    """Return whether `said` is older than what the row already says, and not a job that SLURM has taken up again."""
+    if said.status not in ACTIVE:
+        return False
+    if job.abort_requested_at:
+        return Status(job.status).final
+    return said.from_accounting and (Status(job.status).final or said.status is Status.QUEUED)
+
+
+def _by_job(records: Iterable[Record]) -> _Told:
+    """Sort by job. Most have one record, and get a list of one: one that has been appended to has room for more."""
+    found: dict[tuple[int | None, str], list[Record]] = {}
+    for record in records:
+        if others := found.get((record.job, record.user)):
+            others.append(record)
+        else:
+            found[record.job, record.user] = [record]
+    return found
+
+
+def _write(changed: Sequence[_Change]) -> int:
+    """Write one batch, at once or not at all; return how many rows that were."""
+    now = timezone.now()
+    table = [
+        [
+            row.id,
+            row.status,
+            Source.ACCOUNTING if said.from_accounting else Source.POLL,
+            "status" in changes or "slurm_state" in changes,
+            *(changes.get(name, getattr(row, name)) for name in _COLUMNS),
+        ]
+        for row, said, changes in changed
+    ]
+    columns = [list(column) for column in zip(*table, strict=True)]
+    tasks = _COLUMNS.index("tasks") - len(_COLUMNS)
+    columns[tasks] = [None if counts is None else Jsonb(counts) for counts in columns[tasks]]
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE, [*columns, now, now, CHANNEL])
+        return int(cursor.rowcount)

@@ -1,0 +1,71 @@
+"""Asking SLURM about one job now: many who ask at once cost one remote call."""
+
+import threading
+import time
+from uuid import UUID
+
+import structlog
+from django.utils import timezone
+
+from clusters import gateway
+from clusters.database import release_connection
+from clusters.errors import ClusterError
+from jobs import locks
+from jobs.models import Job
+from jobs.sync.reconcile import CLOCK_SLACK, Row, absorb
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE = 10.0  # seconds that a caller waits for somebody else's question
+
+_asking: dict[UUID, threading.Event] = {}
+_lock = threading.Lock()
+
+
+def refresh(job: Job) -> None:
+    """Have the registry know what SLURM says of `job` now; return when it does, or after some seconds all the same.
+
+    A cluster that does not answer leaves the job as it was: its `checked_at` tells.
+    """
+    with _lock:
+        others = _asking.get(job.pk)
+        mine = threading.Event()
+        if others is None:
+            _asking[job.pk] = mine
+    if others is not None:
+        release_connection()
+        others.wait(_PATIENCE)
+        return
+    try:
+        _ask_once(job)
+    finally:
+        with _lock:
+            del _asking[job.pk]
+        mine.set()
+
+
+def _ask_once(job: Job) -> None:
+    """Ask, unless another process is asking: then wait for its answer."""
+    began = timezone.now()
+    with locks.alone(locks.Subject.REFRESH, str(job.pk)) as free:
+        if free:
+            _ask(job)
+            return
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline and not Job.objects.filter(pk=job.pk, checked_at__gte=began).exists():
+        release_connection()
+        time.sleep(0.1)
+
+
+def _ask(job: Job) -> None:
+    if job.slurm_id is None:
+        raise ValueError(f"{job} has no SLURM id")
+    since = int((timezone.now() - job.created_at + CLOCK_SLACK).total_seconds())
+    try:
+        records = gateway.inspect(job.cluster, job.account, job.slurm_id, since)
+    except ClusterError as exc:
+        log.warning("refresh-failed", job_id=job.job_id, error=f"{type(exc).__name__}: {exc}")
+        return
+    queue = [record for record in records if not record.from_accounting]
+    absorb(Row.of(Job.objects.filter(pk=job.pk)), queue, [record for record in records if record.from_accounting])
+    Job.objects.filter(pk=job.pk).update(checked_at=timezone.now())

@@ -1,0 +1,1 @@
+"""PURE: the rules that a chain of certificates has to keep."""

@@ -1,0 +1,1 @@
+"""PURE: X.509's forms: DER, names, certificates, CAs with their CRLs and signing policies, proof of possession."""

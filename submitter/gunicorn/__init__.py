@@ -1,0 +1,1 @@
+"""gunicorn's configuration, its worker with bounds on slow clients, and its log."""

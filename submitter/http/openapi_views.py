@@ -1,0 +1,28 @@
+"""The API's description, as OpenAPI and as a page for people."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs.api.query_params import ClosedQuery, takes
+
+
+class Schema(ClosedQuery, SpectacularAPIView):
+    """YAML or JSON, by `Accept`."""
+
+    content_negotiation_class = DefaultContentNegotiation
+
+
+class Docs(ClosedQuery, SpectacularSwaggerSplitView):
+    """The page, and the script that it loads from its own address with `script`."""
+
+    @extend_schema(exclude=True)
+    @takes("script")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return the page or its script."""
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]  # spectacular is untyped
+        return response

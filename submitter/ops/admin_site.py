@@ -1,0 +1,72 @@
+"""The admin's frame: the dashboard as its start page, and the site's name."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+
+from submitter.ops import dashboard
+
+# What operators call the rooms and their tables, in the order in which they need them.
+_ROOMS = {
+    "jobs": "Jobs",
+    "clusters": "Clusters",
+    "audit": "Audit log",
+    "auth": "Operators' accounts",
+    "axes": "Logins to these pages",
+}
+_TABLES = {
+    "Entry": "Audit log",
+    "AccessAttempt": "Failed logins and locked addresses",
+    "AccessLog": "Logins",
+}
+
+
+class OperatorSite(admin.AdminSite):
+    """Django's admin, which begins with the dashboard. A login by password opens it, never a header of a proxy."""
+
+    site_header = "Job submitter"
+    site_title = "Job submitter"
+    index_title = "Is all well?"
+    site_url = "/"
+    enable_nav_sidebar = False  # the start page lists everything, and lists need the width
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Django keeps the history of many deletions at once by a way of its own, on which the audit log hears nothing.
+        self.disable_action("delete_selected")
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register as Django does; every list says which filters in its address it does not understand."""
+        from adminkit.known_filters import Understood  # noqa: PLC0415 - it needs the apps; this module is theirs
+
+        page = admin_class or admin.ModelAdmin
+        super().register(model_or_iterable, type(page.__name__, (Understood, page), {}), **options)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """List the pages by names that need no knowledge of the programs behind them."""
+        found: list[Any] = super().get_app_list(request, app_label)
+        for room in found:
+            room["name"] = _ROOMS.get(room["app_label"], room["name"])
+            for table in room["models"]:
+                table["name"] = _TABLES.get(table["object_name"], table["name"])
+        order = list(_ROOMS)
+        return sorted(found, key=lambda room: order.index(room["app_label"]) if room["app_label"] in order else 99)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Show the dashboard to those who may see clusters and jobs, and the list of pages to everybody."""
+        seen = request.user.has_perms(["clusters.view_cluster", "jobs.view_job"])
+        context = {"dashboard": dashboard.look() if seen else None, **(extra_context or {})}
+        return super().index(request, context)
+
+    def password_change(  # type: ignore[override]  # Django's answer is a redirect, too
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Let operators set their own password. Django keeps no history of that; the audit log does."""
+        answer = super().password_change(request, extra_context)
+        if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
+            from audit import operators  # noqa: PLC0415 - it needs the models; this site is made before they are loaded
+
+            operators.tell(request.user, request.user, "Changed their own password", action="password")  # type: ignore[arg-type]  # nobody anonymous comes this far
+        return answer
