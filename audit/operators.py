@@ -18,7 +18,7 @@ _LONGEST_WORDS = 1_000  # characters
 _HERE = "this machine"
 
 
-def tell(user: Any, obj: Model | None, words: str, *, action: str, outcome: str = "done", **line: Any) -> LogEntry:
+def record(user: Any, obj: Model | None, words: str, *, action: str, outcome: str = "done", **line: Any) -> LogEntry:
     """Write down what the operator `user` did to `obj`: in the admin's own history, returned, and in the audit log.
 
     `action` and `outcome` are the line's words, `line` its other fields: `subject` (else the kind of `obj` and its

@@ -18,7 +18,7 @@ def ping(cluster: Cluster, account: str) -> str:
 
 
 def _as_account(cluster: Cluster, account: str) -> str:
-    login_limits.forget(cluster.endpoint, account)  # whoever tries may have mended it
+    login_limits.forget_refusals(cluster.endpoint, account)  # whoever tries may have mended it
     gateway.ping(cluster, account)  # connects
     begin = time.perf_counter()
     version, controller = gateway.ping(cluster, account)
@@ -37,6 +37,6 @@ def _name(cluster: Cluster, account: str) -> str:
 def _greeting(cluster: Cluster) -> str:
     """The connection and the host key."""
     begin = time.perf_counter()
-    gateway.greet(cluster)
+    gateway.check_host_key(cluster)
     took = (time.perf_counter() - begin) * 1000
     return f"the login node shows its pinned key within {took:.1f} ms; name an account to ask SLURM"

@@ -56,13 +56,13 @@ class _Subject:
     since: int
 
 
-@remote
+@remote("slurm_name")
 def slurm_name(cluster: Cluster, account: str) -> str:
     """Return what SLURM itself calls `cluster`. Raises Unreachable, Refused, TimedOut, Failed, Malformed."""
     return sbatch.parse_name(asking.ask(cluster, account, Request("name")).sections)
 
 
-@remote
+@remote("cancel_elsewhere")
 def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list[str]:
     """Cancel a job that sbatch has given from `cluster` to another one, and return the states that SLURM then tells.
 
@@ -78,7 +78,7 @@ def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list
     raise Failed(f"scancel ended with {scancel.status}, squeue with {squeue.status}: {squeue.text.strip()[:500]}")
 
 
-@remote
+@remote("cancel")
 def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation:
     """Cancel `job` as `account`, and return what SLURM then says of it: whether it is cancelled, its records tell.
 
@@ -105,7 +105,7 @@ def _complaint(scancel: Section, subject: _Subject, subjects: Sequence[_Subject]
     return f"scancel ended with {scancel.status}: {mine[:500]}" if mine or not scancel.text.strip() else ""
 
 
-@remote
+@remote("inspect")
 def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record]:
     """Return what SLURM says of one job now: the controller, or accounting where that no longer knows it.
 
@@ -181,8 +181,8 @@ def _read(listing: Listing) -> list[Record]:
     return listing.records
 
 
-@remote
-def starts(cluster: Cluster, account: str, job: int, since: int, *, earliest: int, hosts: bool) -> Starts:
+@remote("starts")
+def task_starts(cluster: Cluster, account: str, job: int, since: int, *, earliest: int, hosts: bool) -> Starts:
     """Return which tasks of `job` have started, and with `hosts` on which hosts.
 
     `since` as in `cancel`; rows before `earliest` (epoch) are of another job with this id. Raises Unreachable, Refused,
@@ -195,7 +195,7 @@ def starts(cluster: Cluster, account: str, job: int, since: int, *, earliest: in
     return parse_starts(job, answer.sections, earliest)
 
 
-class Look:
+class PollSession:
     """One look at a cluster: first the controller's answer, then what else is worth asking."""
 
     def __init__(self, cluster: Cluster, account: str, whose: str, limit: int) -> None:
@@ -237,29 +237,29 @@ class Look:
 
 
 @contextmanager
-def look(cluster: Cluster, account: str, *, everybody: bool) -> Iterator[Look]:
+def poll_session(cluster: Cluster, account: str, *, everybody: bool) -> Iterator[PollSession]:
     """Look at everybody's jobs as `account`, or at its own. Raises what `Look` raises.
 
     An account that speaks for itself alone gets little room: what it prints is its owner's choice.
     """
     limit = settings.POLL_ANSWER_LIMIT if everybody else settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
     with call(cluster, "look"):
-        yield Look(cluster, account, "" if everybody else account, limit)
+        yield PollSession(cluster, account, "" if everybody else account, limit)
 
 
 def _joined(ids: Sequence[int]) -> str:
     return ",".join(str(number) for number in ids)
 
 
-@remote
+@remote("ping")
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     """Return SLURM's version and what its controller answers. Raises Unreachable, Refused, TimedOut, Failed."""
     found = asking.ask(cluster, account, Request("ping")).sections
     return listings.checked(found, "sbatch").strip(), listings.checked(found[1:], "scontrol ping").strip()
 
 
-@remote
-def greet(cluster: Cluster) -> str:
+@remote("greet")
+def check_host_key(cluster: Cluster) -> str:
     """Connect and compare the host key, without logging in; return how the server names itself. Raises Unreachable."""
     return connection.greet(cluster.endpoint)
 

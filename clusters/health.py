@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Condition:
+class ClusterHealth:
     """A cluster's state, and what it was told from."""
 
     cluster: Cluster
@@ -42,13 +42,13 @@ class Condition:
         return self.state in {State.UP, State.NEVER_ASKED}
 
 
-def conditions(busy: set[int]) -> list[Condition]:
+def all_health(busy: set[int]) -> list[ClusterHealth]:
     """Return every cluster's condition; `busy` has the keys of those with active jobs, which must not be late."""
     clusters = Cluster.objects.prefetch_related("polls")
-    return [of(cluster, list(cluster.polls.all()), busy=cluster.pk in busy) for cluster in clusters]
+    return [health_of(cluster, list(cluster.polls.all()), busy=cluster.pk in busy) for cluster in clusters]
 
 
-def of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> Condition:
+def health_of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> ClusterHealth:
     """Return the condition of `cluster`.
 
     Where its owners ask for themselves, one of them who was answered lately tells that it is up: whoever's login fails
@@ -60,7 +60,7 @@ def of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> Condition:
     succeeded_at = max((poll.succeeded_at for poll in polls if poll.succeeded_at), default=None)
     age = timezone.now() - succeeded_at if succeeded_at else None
     shown = failing[0] if failing else max(polls, key=lambda poll: poll.succeeded_at or _NEVER, default=None)
-    return Condition(
+    return ClusterHealth(
         cluster=cluster,
         state=_state(cluster, polls, failing, late=busy and age is not None and age > LATE_AFTER),
         succeeded_at=succeeded_at,

@@ -25,7 +25,7 @@ def fingerprint(key: str) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
 
 
-def fetch(cluster: Cluster) -> list[str]:
+def fetch_keys(cluster: Cluster) -> list[str]:
     """Return the keys that the login node shows now, one of each type that it has. Raises Unreachable."""
     found, failure = [], Unreachable("the login node shows no key of a type that is known here")
     for key_type in TYPES:

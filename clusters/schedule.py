@@ -137,7 +137,7 @@ def dismiss(cluster: Cluster, account: str) -> None:
     Poll.objects.filter(cluster=cluster, account=account).update(ordered_at=None)
 
 
-def note(cluster: Cluster, account: str, outcome: Outcome) -> None:
+def record(cluster: Cluster, account: str, outcome: Outcome) -> None:
     """Keep what came of a poll, and when the next one is due: later each time where the controller did not answer."""
     now = timezone.now()
     last = Poll.objects.filter(cluster=cluster, account=account).first() or Poll(cluster=cluster, account=account)
@@ -196,7 +196,7 @@ def until_next_attempt(failures: int) -> float:
     return min(_LONGEST, interval * _GROWTH ** min(failures, 16)) * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
 
 
-def put_off(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
+def postpone(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
     """Have no other of `accounts` try before `like` does, who has found the cluster down."""
     until = Poll.objects.values_list("due_at", flat=True).get(cluster=cluster, account=like)
     polls = [Poll(cluster=cluster, account=account, due_at=until) for account in accounts if account != like]
@@ -205,7 +205,7 @@ def put_off(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
     )
 
 
-def wake(cluster: Cluster, account: str) -> None:
+def expedite(cluster: Cluster, account: str) -> None:
     """There is a new job: ask within one interval, also where nothing has changed for long or the cluster was down."""
     values: dict[str, Any] = {
         "cluster": cluster.pk, "accounts": [account, cluster.poll_account], "now": timezone.now(),

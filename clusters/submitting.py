@@ -35,14 +35,14 @@ _NO_DIRECTORY = 1  # how the agent tells that a directory cannot be entered
 
 
 @dataclass(frozen=True)
-class NoDirectory:
+class WorkingDirectoryError:
     """A working directory that cannot be entered, in the shell's words; nothing was submitted."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class Place:
+class SubmissionSlot:
     """Where a submission is to be made: as `account` on `cluster`, and `token` is its name there and here."""
 
     cluster: Cluster
@@ -51,40 +51,40 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmissionAnswer:
     """What became of a submission, and what the controller says of the job where it was asked at once.
 
     `sbatch_runs`: the job is there, and its sbatch has not ended (a user's `#SBATCH --wait`): nobody waits for that,
     and its traces stay for a day.
     """
 
-    outcome: Accepted | Rejected | NoDirectory
+    outcome: Accepted | Rejected | WorkingDirectoryError
     new: NewJob | None = None
     sbatch_runs: bool = False
 
 
 @dataclass(frozen=True)
-class Told:
+class SubmissionNews:
     """What is told of a submission whose outcome is kept: its new job, or that its traces are cleared away."""
 
-    place: Place
+    place: SubmissionSlot
     new: NewJob | None = None
     cleared: bool = False
 
 
-Tell = Callable[[Sequence[Told]], None]
+OnNews = Callable[[Sequence[SubmissionNews]], None]
 
 
 @dataclass(frozen=True)
-class Settled:
+class Acknowledgement:
     """A submission whose outcome is kept: its traces can go, and `accepted` is its job, if it has one.
 
     `tell` is called with what is told of it, and of those that are settled with it.
     """
 
-    place: Place
+    place: SubmissionSlot
     accepted: Accepted | None
-    tell: Tell
+    tell: OnNews
 
 
 class _UnderWay:
@@ -111,12 +111,12 @@ class _UnderWay:
 _under_way = _UnderWay()
 
 
-def reserve(cluster: Cluster, account: str) -> Place:
+def acquire_slot(cluster: Cluster, account: str) -> SubmissionSlot:
     """Return a place for one submission. The cluster is not asked, and nothing is waited for."""
-    return Place(cluster, account, pool.current().token(cluster.endpoint, account))
+    return SubmissionSlot(cluster, account, pool.current().token(cluster.endpoint, account))
 
 
-def submit(place: Place, directory: str, script: str) -> Submitted:
+def submit(place: SubmissionSlot, directory: str, script: str) -> SubmissionAnswer:
     """Run sbatch in `directory` (absolute, or relative to the home; empty for the home itself).
 
     The place's token names this submission in what SLURM and the account's home remember of it. Raises Unreachable or
@@ -127,7 +127,7 @@ def submit(place: Place, directory: str, script: str) -> Submitted:
         return _submit(agent, place, directory, script)
 
 
-def _submit(agent: Agent, place: Place, directory: str, script: str) -> Submitted:
+def _submit(agent: Agent, place: SubmissionSlot, directory: str, script: str) -> SubmissionAnswer:
     timeout = place.cluster.command_timeout
     deadline = time.monotonic() + timeout
     agent.send(_submission(place, directory, script), timeout=timeout)
@@ -146,8 +146,8 @@ def _submit(agent: Agent, place: Place, directory: str, script: str) -> Submitte
         raise
     outcome = _outcome(place, reply, agent.marker)
     if place.cluster.names_files and isinstance(outcome, Accepted):
-        return Submitted(outcome, _described(outcome.job, reply.sections[2:]))
-    return Submitted(outcome)
+        return SubmissionAnswer(outcome, _described(outcome.job, reply.sections[2:]))
+    return SubmissionAnswer(outcome)
 
 
 def _pauses(deadline: float) -> Iterator[float]:
@@ -158,7 +158,7 @@ def _pauses(deadline: float) -> Iterator[float]:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _submission(place: Place, directory: str, script: str) -> Request:
+def _submission(place: SubmissionSlot, directory: str, script: str) -> Request:
     """Return the request `submit`. Raises ValueError for a directory that no system call takes."""
     if len(directory.encode()) > LONGEST_DIRECTORY:
         raise ValueError(f"a directory's path has at most {LONGEST_DIRECTORY} bytes")
@@ -167,7 +167,7 @@ def _submission(place: Place, directory: str, script: str) -> Request:
     return Request("submit", (place.token.hex, seconds, describe), directory, script)
 
 
-def _outcome(place: Place, reply: Reply, marker: str) -> Accepted | Rejected | NoDirectory:
+def _outcome(place: SubmissionSlot, reply: Reply, marker: str) -> Accepted | Rejected | WorkingDirectoryError:
     """Tell what became of a submission. Raises Interrupted or Malformed where that is open."""
     if not reply.sections and reply.ended and not reply.truncated:
         return Rejected(_status(reply.ended), "", "", _NOT_BEGUN.format(reply.ended))
@@ -175,7 +175,7 @@ def _outcome(place: Place, reply: Reply, marker: str) -> Accepted | Rejected | N
         raise Interrupted(f"the submission was given up on the cluster ({reply.ended or 'no answer'})")
     begun, *rest = reply.sections
     if begun.status == _NO_DIRECTORY:
-        return NoDirectory(begun.text.replace(marker, "sh").strip()[:_LONGEST_COMPLAINT])
+        return WorkingDirectoryError(begun.text.replace(marker, "sh").strip()[:_LONGEST_COMPLAINT])
     if begun.status != 0:
         return Rejected(begun.status, "", "", _NOT_BEGUN.format(begun.status))
     return sbatch.parse_submission(place.token.hex, rest)
@@ -185,7 +185,7 @@ def _status(ended: str) -> int:
     return int(ended) if ended.isdigit() else -1
 
 
-def _progress(place: Place) -> bytes:
+def _progress(place: SubmissionSlot) -> bytes:
     """Return what the sbatch of a submission has printed so far; nothing where that cannot be asked at once.
 
     Its own agent is in use: where those of other submissions are as well, all of them would wait for each other.
@@ -198,7 +198,7 @@ def _progress(place: Place) -> bytes:
     return answer.output
 
 
-def _running(place: Place, said: bytes) -> Submitted | None:
+def _running(place: SubmissionSlot, said: bytes) -> SubmissionAnswer | None:
     """Return the job of an sbatch that has told an id and does not end; None if SLURM has none of that id and token."""
     told = sbatch.accepted(decoded(said).rpartition("\n")[0])
     if len(told) != 1:
@@ -209,29 +209,29 @@ def _running(place: Place, said: bytes) -> Submitted | None:
     except ClusterError:
         return None  # sbatch will end, or be ended
     is_ours = any(place.token.hex in section.text for section in found)
-    return Submitted(told[0], new, sbatch_runs=True) if new and is_ours else None
+    return SubmissionAnswer(told[0], new, sbatch_runs=True) if new and is_ours else None
 
 
-def settle(place: Place, accepted: Accepted | None, tell: Tell) -> None:
+def acknowledge(place: SubmissionSlot, accepted: Accepted | None, tell: OnNews) -> None:
     """Once the outcome of a submission is kept: have its job described in the background, and its traces removed.
 
     Those of one account are settled together; `tell` may be called in another thread. Where the cluster cannot be
     asked, the traces stay for a day, and `tell` is not called.
     """
-    login, settled = (place.cluster.pk, place.account), Settled(place, accepted, tell)
+    login, settled = (place.cluster.pk, place.account), Acknowledgement(place, accepted, tell)
     if accepted:
         _describing.add(login, settled)
     _clearing.add(login, settled)
 
 
-def _later(work: Callable[[list[Settled]], None], settled: list[Settled]) -> None:
+def _later(work: Callable[[list[Acknowledgement]], None], settled: list[Acknowledgement]) -> None:
     place = settled[0].place
     for start in range(0, len(settled), _MOST_SETTLED):
         some = settled[start : start + _MOST_SETTLED]
         pool.current().later((place.cluster.endpoint, place.account), partial(_logged, work, some))
 
 
-def _logged(work: Callable[[list[Settled]], None], settled: list[Settled]) -> None:
+def _logged(work: Callable[[list[Acknowledgement]], None], settled: list[Acknowledgement]) -> None:
     try:
         with call(settled[0].place.cluster, "settle"):
             work(settled)
@@ -239,32 +239,32 @@ def _logged(work: Callable[[list[Settled]], None], settled: list[Settled]) -> No
         log.warning("submission-not-settled", error=f"{type(exc).__name__}: {exc}", submissions=len(settled))
 
 
-def _describe(settled: list[Settled]) -> None:
+def _describe(settled: list[Acknowledgement]) -> None:
     place = settled[0].place
     jobs = [each.accepted.job for each in settled if each.accepted and not each.accepted.cluster]
     asked, limit = Request("settle", (_listed(jobs), "", "")), len(settled) * _DESCRIBED
     found = asking.ask(place.cluster, place.account, asked, limit=limit).sections if jobs else []
-    settled[0].tell([Told(each.place, _told_of(each, found)) for each in settled])
+    settled[0].tell([SubmissionNews(each.place, _told_of(each, found)) for each in settled])
 
 
-def _clear(settled: list[Settled]) -> None:
+def _clear(settled: list[Acknowledgement]) -> None:
     """Remove what these submissions have left, and make as many directories for others."""
     place = settled[0].place
     tokens, prepared = [each.place.token for each in settled], [uuid.uuid4() for _ in settled]
     asked = Request("settle", ("", _listed(token.hex for token in tokens), _listed(token.hex for token in prepared)))
     asking.ask(place.cluster, place.account, asked)
     pool.current().prepared(place.cluster.endpoint, place.account, prepared)
-    settled[0].tell([Told(each.place, cleared=True) for each in settled])
+    settled[0].tell([SubmissionNews(each.place, cleared=True) for each in settled])
 
 
 # While others wait for sbatch, what nobody waits for would only take the processor from it.
-_describing = Collected[Settled](
+_describing = Collected[Acknowledgement](
     partial(_later, _describe), seconds=_A_MOMENT, most=_LATEST, gives_way=lambda: _under_way.some
 )
-_clearing = Collected[Settled](partial(_later, _clear), seconds=_CLEARED_AFTER)
+_clearing = Collected[Acknowledgement](partial(_later, _clear), seconds=_CLEARED_AFTER)
 
 
-def _told_of(settled: Settled, found: Sequence[Section]) -> NewJob | None:
+def _told_of(settled: Acknowledgement, found: Sequence[Section]) -> NewJob | None:
     """Return what is told of its job; SLURM is asked once more where another cluster than the login node's has it."""
     accepted, place = settled.accepted, settled.place
     if accepted is None:
@@ -276,8 +276,8 @@ def _listed(items: Iterable[object]) -> str:
     return ",".join(str(item) for item in items)
 
 
-@remote
-def lookup(
+@remote("lookup")
+def find_lost_submissions(
     cluster: Cluster, account: str, tokens: Sequence[str], since: int, *, sbatch_is_over: bool
 ) -> dict[str, Accepted | Rejected | NotSubmitted]:
     """Find out what became of submissions, begun at most `since` seconds ago, whose answer was lost.
@@ -306,7 +306,7 @@ def _elsewhere(cluster: Cluster, account: str, tokens: Sequence[str], since: int
     return sbatch.parse_lookup_elsewhere(tokens, answer.sections)
 
 
-@remote
+@remote("describe")
 def describe(cluster: Cluster, account: str, job: int) -> NewJob | None:
     """Return what the controller says of `job`; None if it does not know it. Raises Unreachable, Refused, TimedOut."""
     return _described(job, _description(cluster, account, Accepted(job)))
@@ -324,7 +324,7 @@ def _description(cluster: Cluster, account: str, accepted: Accepted, patience: f
     return asking.ask(cluster, account, asked, patience=patience).sections
 
 
-@remote
-def tidy(cluster: Cluster, account: str) -> None:
+@remote("tidy")
+def clean_remote_directory(cluster: Cluster, account: str) -> None:
     """Remove what submissions left in the account's home more than a day ago. Raises Unreachable, Refused, TimedOut."""
     asking.ask(cluster, account, Request("tidy"))

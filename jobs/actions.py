@@ -11,7 +11,7 @@ from clusters.slurm.listings import Record
 from jobs.models import Job, Source
 from jobs.states import Status
 from jobs.sync import interpret
-from jobs.sync.reconcile import CLOCK_SLACK, differing, of_this_submission
+from jobs.sync.reconcile import CLOCK_SLACK, changed_columns, records_of_submission
 
 # Seconds before each further look at a job that goes on although scancel has ended with 0: SLURM may come to it later.
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
@@ -63,7 +63,7 @@ def _cancel(job: Job) -> list[Record]:
 def _own(job: Job, records: Iterable[Record]) -> list[Record]:
     """Return those of `records` that are of this submission of `job`: ids wrap, also from one user to another."""
     own = (job.slurm_id, job.account)
-    return of_this_submission(job, [record for record in records if (record.job, record.user) == own])
+    return records_of_submission(job, [record for record in records if (record.job, record.user) == own])
 
 
 def _held(records: Iterable[Record]) -> list[Record]:
@@ -74,10 +74,10 @@ def _held(records: Iterable[Record]) -> list[Record]:
 def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
     """Write how `job` ended: by itself if SLURM says so, else aborted. False if another worker moved it first."""
     queue = [record for record in records if not record.from_accounting]
-    said = interpret.read(queue, [record for record in records if record.from_accounting])
+    said = interpret.job_state(queue, [record for record in records if record.from_accounting])
     if not records:
         return True  # SLURM no longer knows it, and does not say how it ended: the next poll may hear
-    changes = differing(job, said) if said else {}
+    changes = changed_columns(job, said) if said else {}
     if said is None or not said.final:
         changes["status"] = Status.ABORTED
     status = Status(changes.pop("status", job.status))

@@ -18,7 +18,7 @@ class _Request(threading.local):
 _request = _Request()
 
 
-def do(work: Callable[[], object]) -> None:
+def run_after_response(work: Callable[[], object]) -> None:
     """Do `work`, which must not take long, when the server has written the answer; at once outside of a request.
 
     The log's lines have the request's id then, too.

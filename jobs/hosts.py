@@ -34,7 +34,7 @@ class Host:
 _known: dict[str, Host] = {}
 
 
-def named(name: str) -> Host | None:
+def get_host(name: str) -> Host | None:
     """Return the cluster of that name or alias, in any case. It may have changed since; where there is none, None."""
     if host := _known.get(name):
         return host

@@ -23,7 +23,7 @@ class Subject(StrEnum):
 
     POLL = "poll"
     REFRESH = "refresh"
-    ERRAND = "errand"
+    BULK_OPERATION = "bulk-operation"
     RECOVERY = "recovery"
     TIDYING = "tidying"
 
@@ -93,7 +93,7 @@ _of_this_process = _Session()
 
 
 @contextmanager
-def alone(subject: Subject, name: str) -> Iterator[bool]:
+def try_lock(subject: Subject, name: str) -> Iterator[bool]:
     """Hold the lock on `subject` and `name` if it is free; yield whether it was. Raises django.db.OperationalError."""
     session, number = _of_this_process, key(subject, name)
     free = session.take(number)

@@ -15,7 +15,7 @@ from jobs import statements
 from jobs.states import ACTIVE, Status
 
 
-class Submission(models.TextChoices):
+class SubmissionStatus(models.TextChoices):
     """How far the submission came: it stays PENDING while nobody knows whether SLURM has the job."""
 
     PENDING = "PENDING"
@@ -28,7 +28,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def listed(self) -> Self:
         """Jobs that SLURM has accepted and their owners have not deleted: what users see."""
-        return self.filter(submission=Submission.SUBMITTED, deleted_at=None)
+        return self.filter(submission=SubmissionStatus.SUBMITTED, deleted_at=None)
 
     def owned_by(self, account: str) -> Self:
         """Listed jobs of `account`, newest first, with their clusters."""
@@ -40,7 +40,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         One that its owner has deleted is followed until its end is known, but no longer than FOLLOWED_FOR.
         """
         followed = Q(deleted_at=None) | Q(deleted_at__gte=timezone.now() - FOLLOWED_FOR)
-        return self.filter(OPEN, followed, submission=Submission.SUBMITTED)
+        return self.filter(OPEN, followed, submission=SubmissionStatus.SUBMITTED)
 
 
 # For how long SLURM is asked about a job that its owner has deleted.
@@ -108,7 +108,7 @@ class Job(models.Model):
     answer = models.JSONField(null=True, blank=True, help_text="the first answer to a request with a key")
     request_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the request's body")
 
-    submission = models.CharField(max_length=9, choices=Submission, default=Submission.PENDING)
+    submission = models.CharField(max_length=9, choices=SubmissionStatus, default=SubmissionStatus.PENDING)
     settled = models.BooleanField(default=False, help_text="the cluster knows that the outcome is known here")
     failure = models.JSONField(null=True, blank=True, help_text="sbatch's own words where it refused")
     slurm_id = models.BigIntegerField("SLURM id", null=True, blank=True)
@@ -266,18 +266,18 @@ class RecoveryAttempt(models.Model):
         return f"recovery for {self.account} on {self.cluster}"
 
 
-class Verb(models.TextChoices):
+class BulkAction(models.TextChoices):
     """What operators have done to many jobs at once."""
 
     REFRESH = "refresh"
     ABORT = "abort"
 
 
-class Errand(models.Model):
+class BulkOperation(models.Model):
     """One order of an operator for many jobs, worked off by Celery while its page shows how far it is."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    verb = models.CharField(max_length=7, choices=Verb)
+    verb = models.CharField(max_length=7, choices=BulkAction)
     operator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     address = models.CharField(max_length=64, blank=True, help_text="from which it was ordered")
@@ -290,8 +290,8 @@ class Errand(models.Model):
         return f"{self.verb} ordered at {self.created_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class Step(models.Model):
-    """One job of an errand."""
+class BulkOperationItem(models.Model):
+    """One job of a bulk operation."""
 
     class State(models.TextChoices):
         """How far it is."""
@@ -300,7 +300,7 @@ class Step(models.Model):
         DONE = "done"
         FAILED = "failed"
 
-    errand = models.ForeignKey(Errand, on_delete=models.CASCADE, related_name="steps")
+    operation = models.ForeignKey(BulkOperation, on_delete=models.CASCADE, related_name="items")
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="+")
     state = models.CharField(max_length=7, choices=State, default=State.WAITING)
     outcome = models.TextField(blank=True, help_text="why it failed, or what the job is now")
@@ -308,7 +308,7 @@ class Step(models.Model):
     class Meta:
         ordering = ["id"]
         default_permissions = ()
-        indexes = [models.Index("errand", condition=Q(state="waiting"), name="waiting_steps")]
+        indexes = [models.Index("operation", condition=Q(state="waiting"), name="waiting_items")]
 
     def __str__(self) -> str:
         return f"{self.job}: {self.state}"

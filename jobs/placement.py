@@ -10,11 +10,11 @@ from clusters import gateway
 from clusters.errors import Failed
 from clusters.models import Cluster
 from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
-from clusters.submitting import NoDirectory
+from clusters.submitting import WorkingDirectoryError
 from jobs.models import Job
 from jobs.states import status_of
 
-Outcome = Accepted | Rejected | NoDirectory | NotSubmitted
+Outcome = Accepted | Rejected | WorkingDirectoryError | NotSubmitted
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ _UNKNOWN = (
 )
 
 
-def settle(job: Job, outcome: Outcome) -> Outcome:
+def place_job(job: Job, outcome: Outcome) -> Outcome:
     """Move `job` to the cluster that has it, if that is a registered one; have it cancelled there if it is not.
 
     Returns what then became of the submission. `job` is not written. Raises ClusterError where SLURM could not be

@@ -17,7 +17,7 @@ from clusters import submitting
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from jobs import locks, placement, submission
-from jobs.models import Job, JobQuerySet, RecoveryAttempt, Submission
+from jobs.models import Job, JobQuerySet, RecoveryAttempt, SubmissionStatus
 from jobs.states import ACTIVE
 from jobs.sync.reconcile import CLOCK_SLACK
 
@@ -35,7 +35,7 @@ _ATTEMPT = 60.0  # seconds after which an attempt leaves the rest to the next on
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 15.0, 1.5, 300.0  # seconds between attempts that fail
 
 # Jobs whose output files nobody has told us: the process that took the submission did not come to it.
-_UNDESCRIBED = Q(submission=Submission.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
+_UNDESCRIBED = Q(submission=SubmissionStatus.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
 
 _ORDER = """
     INSERT INTO jobs_recoveryattempt AS attempt (cluster_id, account, failures, due_at)
@@ -64,7 +64,7 @@ def orders() -> list[tuple[int, str]]:
 
 def attempt(cluster: Cluster, account: str) -> None:
     """Try to `recover` once, unless another worker does; after a failure the next attempt comes later each time."""
-    with locks.alone(locks.Subject.RECOVERY, f"{cluster.pk}:{account}") as free:
+    with locks.try_lock(locks.Subject.RECOVERY, f"{cluster.pk}:{account}") as free:
         if not free:
             return
         attempts = RecoveryAttempt.objects.filter(cluster=cluster, account=account)
@@ -111,7 +111,7 @@ def untidy_accounts() -> list[tuple[int, str]]:
     """
     now = timezone.now()
     pending = Job.objects.filter(
-        submission=Submission.PENDING, cluster=OuterRef("cluster"), account=OuterRef("account")
+        submission=SubmissionStatus.PENDING, cluster=OuterRef("cluster"), account=OuterRef("account")
     )
     jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
     return list(jobs.exclude(Exists(pending)).order_by().values_list("cluster", "account").distinct())
@@ -133,7 +133,7 @@ def _put_off(cluster: Cluster, account: str) -> None:
 def _lost(now: datetime) -> Q:
     at_work = F("cluster__command_timeout") * Value(timedelta(seconds=1), DurationField())
     since = ExpressionWrapper(Value(now - _AT_WORK_LONGER, DateTimeField()) - at_work, DateTimeField())
-    return Q(submission=Submission.PENDING, created_at__lt=since)
+    return Q(submission=SubmissionStatus.PENDING, created_at__lt=since)
 
 
 def _recently(now: datetime) -> tuple[datetime, datetime]:
@@ -151,11 +151,11 @@ def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
         if resolved and time.monotonic() > deadline:
             break
         oldest = now - min(jobs[token].created_at for token in tokens) + CLOCK_SLACK
-        outcomes = submitting.lookup(
+        outcomes = submitting.find_lost_submissions(
             cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens[0] in certain
         )
         for token, outcome in outcomes.items():
-            resolved += submission.keep(jobs[token], placement.settle(jobs[token], outcome))
+            resolved += submission.keep(jobs[token], placement.place_job(jobs[token], outcome))
     return resolved
 
 

@@ -12,11 +12,11 @@ from django.utils import timezone
 from clusters import schedule, submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
 from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
-from clusters.submitting import NoDirectory, Place, Told
+from clusters.submitting import SubmissionNews, SubmissionSlot, WorkingDirectoryError
 from jobs import hosts, placement, statements
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
 from jobs.hosts import Host
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from jobs.placement import Outcome
 from jobs.states import Status
 
@@ -72,7 +72,7 @@ class Order:
     digest: str = ""
 
 
-def submit(place: Place, host: Host, owner_dn: str, order: Order) -> tuple[Job, bool]:
+def submit(place: SubmissionSlot, host: Host, owner_dn: str, order: Order) -> tuple[Job, bool]:
     """Run sbatch at `place`, which is at `host`; return the registered job, and whether an earlier request had made it.
 
     The row, whose id is the place's token, is committed before the cluster is asked, and no transaction is open
@@ -136,7 +136,7 @@ def _register(job: Job, host: Host) -> bool:
     return bool(is_registered)
 
 
-def _ask(place: Place, job: Job, order: Order) -> None:
+def _ask(place: SubmissionSlot, job: Job, order: Order) -> None:
     """Have the cluster run it, and keep what comes of that."""
     try:
         asked = submitting.submit(place, order.directory, order.script)
@@ -146,20 +146,20 @@ def _ask(place: Place, job: Job, order: Order) -> None:
     except (TimedOut, Malformed) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     try:
-        outcome = placement.settle(job, asked.outcome)
+        outcome = placement.place_job(job, asked.outcome)
         keep(job, outcome)
         if asked.new:
             describe(job, asked.new)
     except (DatabaseError, ClusterError) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     if not asked.sbatch_runs:
-        submitting.settle(place, asked.outcome if isinstance(asked.outcome, Accepted) else None, _settled)
+        submitting.acknowledge(place, asked.outcome if isinstance(asked.outcome, Accepted) else None, _settled)
     _raise_refusal(outcome)
 
 
 def _raise_refusal(outcome: Outcome) -> None:
     match outcome:
-        case NoDirectory(message):
+        case WorkingDirectoryError(message):
             raise SubmissionRefused(f"working_directory: {message}")
         case Rejected(code, stdout, stderr, message):
             raise SubmissionRefused(message, exit_code=code, stdout=stdout, stderr=stderr)
@@ -172,9 +172,9 @@ def _replay(account: str, order: Order) -> Job:
         raise KeyReused(
             "this Idempotency-Key was used before with another request; give each submission a key of its own"
         )
-    if first.submission == Submission.PENDING:
+    if first.submission == SubmissionStatus.PENDING:
         raise StillInFlight(first.id)
-    if first.submission == Submission.FAILED:
+    if first.submission == SubmissionStatus.FAILED:
         raise RefusedBefore(first.id, **(first.failure or {"message": "it failed"}))
     return first
 
@@ -184,7 +184,7 @@ def keep(job: Job, outcome: Outcome) -> bool:
     match outcome:
         case Accepted(slurm_id):
             return _accept(job, slurm_id)
-        case NoDirectory(message):
+        case WorkingDirectoryError(message):
             return _fail(job, f"working_directory: {message}")
         case Rejected(code, stdout, stderr, message):
             return _fail(job, message, exit_code=code, stdout=stdout, stderr=stderr)
@@ -194,7 +194,7 @@ def keep(job: Job, outcome: Outcome) -> bool:
 
 
 def _accept(job: Job, slurm_id: int) -> bool:
-    job.submission, job.slurm_id, job.checked_at = Submission.SUBMITTED, slurm_id, timezone.now()
+    job.submission, job.slurm_id, job.checked_at = SubmissionStatus.SUBMITTED, slurm_id, timezone.now()
     job.job_id = f"{slurm_id}.{job.cluster.job_domain}"
     try:
         # One statement is a transaction; only inside another one its failure has to be undone apart.
@@ -215,15 +215,15 @@ def _write_accepted(job: Job) -> bool:
 
 
 def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> bool:
-    values: dict[str, Any] = {"submission": Submission.FAILED, "failure": {"message": message, **words}}
+    values: dict[str, Any] = {"submission": SubmissionStatus.FAILED, "failure": {"message": message, **words}}
     if not key:
         values["idempotency_key"] = None
     for field, value in values.items():
         setattr(job, field, value)
-    return Job.objects.filter(pk=job.pk, submission=Submission.PENDING).update(**values) == 1
+    return Job.objects.filter(pk=job.pk, submission=SubmissionStatus.PENDING).update(**values) == 1
 
 
-def _settled(told: Sequence[Told]) -> None:
+def _settled(told: Sequence[SubmissionNews]) -> None:
     """Write what the cluster says of submissions of one account. Runs in a thread of the pool."""
     columns: list[list[Any]] = [[each.place.token for each in told], [each.cleared for each in told]]
     columns += [[each.new and getattr(each.new, name) for each in told] for name in _DESCRIPTION]
@@ -231,7 +231,7 @@ def _settled(told: Sequence[Told]) -> None:
         cursor.execute(_SETTLED, columns)
     place = told[0].place
     if any(each.new for each in told):
-        schedule.wake(place.cluster, place.account)
+        schedule.expedite(place.cluster, place.account)
 
 
 def describe(job: Job, new: NewJob) -> None:

@@ -63,42 +63,42 @@ def recover_account(pk: int, account: str) -> None:
 
 
 @shared_task(expires=3600)
-def tidy_homes() -> None:
+def clean_remote_directories() -> None:
     """Order the tidying of each home in which a submission may have left something a day ago."""
     for pk, account in recovery.untidy_accounts():
-        tidy_home.apply_async((pk, account), expires=12 * 3600)
+        clean_remote_directory.apply_async((pk, account), expires=12 * 3600)
 
 
 @shared_task
-def tidy_home(pk: int, account: str) -> None:
+def clean_remote_directory(pk: int, account: str) -> None:
     """Have the home of `account` tidied on the cluster with the key `pk`."""
     cluster = Cluster.objects.filter(pk=pk, enabled=True).first()
     if cluster is None:
         return
-    with locks.alone(locks.Subject.TIDYING, f"{pk}:{account}") as free:
+    with locks.try_lock(locks.Subject.TIDYING, f"{pk}:{account}") as free:
         try:
             if free:
-                submitting.tidy(cluster, account)
+                submitting.clean_remote_directory(cluster, account)
         except ClusterError as exc:
             log.warning("tidying-failed", cluster=cluster.name, account=account, error=f"{type(exc).__name__}: {exc}")
 
 
 @shared_task
-def run_errand(pk: str) -> None:
-    """Do a slice of an operator's errand, and order the next one."""
-    if bulk_operations.work(UUID(pk)):
-        run_errand.delay(pk)
+def run_bulk_operation(pk: str) -> None:
+    """Do a slice of an operator's bulk operation, and order the next one."""
+    if bulk_operations.run_slice(UUID(pk)):
+        run_bulk_operation.delay(pk)
 
 
 @shared_task(expires=60)
-def resume_errands() -> None:
-    """Take up the errands on which nobody is working: an order to Celery may be lost, its rows are not."""
-    bulk_operations.forget()
+def resume_bulk_operations() -> None:
+    """Take up the bulk operations on which nobody is working: an order to Celery may be lost, its rows are not."""
+    bulk_operations.purge()
     for pk in bulk_operations.unfinished():
-        run_errand.delay(str(pk))
+        run_bulk_operation.delay(str(pk))
 
 
 @shared_task(expires=300)
-def complete_audit_log() -> None:
+def backfill_audit_log() -> None:
     """Write the lines of submissions whose process died before it could."""
     audit.complete()

@@ -15,10 +15,10 @@ from proxyauth.conf import Conf
 from proxyauth.errors import NoAccount, Refused, Unreadable
 from proxyauth.identity import Identity, Refusal
 from proxyauth.trust import gridmap, store
-from proxyauth.trust.file_reload import Followed, stamp
+from proxyauth.trust.file_reload import ReloadingFile, file_version
 from proxyauth.trust.gridmap import Gridmap
 from proxyauth.validation import chain
-from proxyauth.verdict_cache import Memory, Verdict
+from proxyauth.verdict_cache import Verdict, VerdictCache
 
 # Waiting heals these, and nothing else: they are not remembered.
 _TIMELY = {"proxy-not-yet-valid", "certificate-not-yet-valid", "ca-not-yet-valid", "crl-stale"}
@@ -40,9 +40,11 @@ def may_be_used(account: str) -> bool:
     return any(low <= uid <= high for low, high in settings.ACCOUNT_UIDS)
 
 
-def follow_gridmap(path: Path) -> Followed[Gridmap]:
+def follow_gridmap(path: Path) -> ReloadingFile[Gridmap]:
     """Follow a grid-mapfile."""
-    return Followed(lambda: {path.name: stamp(path.stat())}, lambda _, before: _load_gridmap(path, before), Gridmap())
+    return ReloadingFile(
+        lambda: {path.name: file_version(path.stat())}, lambda _, before: _load_gridmap(path, before), Gridmap()
+    )
 
 
 def _load_gridmap(path: Path, before: Gridmap | None) -> Gridmap:
@@ -53,7 +55,7 @@ def _load_gridmap(path: Path, before: Gridmap | None) -> Gridmap:
     return gridmap.parse(raw)
 
 
-class Gate:
+class ProxyAuthenticator:
     """One configuration's door, with the files that it follows and the verdicts that it remembers; threads share it."""
 
     def __init__(self, configuration: Conf, clock: Callable[[], datetime] = now) -> None:
@@ -61,7 +63,7 @@ class Gate:
         self._clock = clock
         self._trust = store.follow(configuration.trust_dir)
         self._gridmap = follow_gridmap(configuration.gridmap)
-        self._memory = Memory(configuration.memory_seconds)
+        self._memory = VerdictCache(configuration.memory_seconds)
 
     def recall(self, header: str) -> Verdict | None:
         """Return the verdict on the Base64 of a proxy if it is remembered."""
@@ -116,18 +118,18 @@ class Gate:
 
 
 @lru_cache(maxsize=1)
-def gate() -> Gate:
+def authenticator() -> ProxyAuthenticator:
     """This process's door, made at the first request; raises ValueError for a wrong setting."""
-    return Gate(conf.read())
+    return ProxyAuthenticator(conf.read())
 
 
 def problems() -> list[str]:
     """What is wrong with the files that decide who gets in, a sentence each; for /healthz."""
-    return gate().problems()
+    return authenticator().problems()
 
 
 @receiver(setting_changed)
 def _forget(*, setting: str, **_: object) -> None:
     """Tests change settings while the process runs."""
     if setting in conf.DEFAULTS or setting in {"TRUST_DIR", "GRIDMAP"}:
-        gate.cache_clear()
+        authenticator.cache_clear()

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 
 from proxyauth import conf
-from proxyauth.authenticator import Gate
+from proxyauth.authenticator import ProxyAuthenticator
 
 _MIDDLEWARE = "proxyauth.middleware.ProxyMiddleware"
 
@@ -22,7 +22,7 @@ def check_proxyauth(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[C
     except ValueError as exc:
         return [Error(str(exc), id="proxyauth.E001")]
     found: list[CheckMessage] = [
-        CheckWarning(problem, id="proxyauth.W001") for problem in Gate(configuration).problems()
+        CheckWarning(problem, id="proxyauth.W001") for problem in ProxyAuthenticator(configuration).problems()
     ]
     if list(settings.MIDDLEWARE)[:1] != [_MIDDLEWARE]:
         found.append(

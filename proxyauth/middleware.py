@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 
 from proxyauth import audit_log
-from proxyauth.authenticator import gate
+from proxyauth.authenticator import authenticator
 from proxyauth.identity import Identity, Refusal
 from proxyauth.ratelimit.refusals import throttle
 from proxyauth.verdict_cache import Verdict
@@ -55,7 +55,7 @@ def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
 
 def _verdict(headers: list[str], address: str) -> Verdict:
     """Judge the one header there should be; an address that is refused too often is heard only where it is known."""
-    if len(headers) == 1 and isinstance(known := gate().recall(headers[0]), Identity):
+    if len(headers) == 1 and isinstance(known := authenticator().recall(headers[0]), Identity):
         return known
     if seconds := throttle().seconds_to_wait(address):
         return Refusal("too-many-refusals", "too many refused proxies from this address", retry_after=seconds)
@@ -63,4 +63,4 @@ def _verdict(headers: list[str], address: str) -> Verdict:
         return Refusal("header-missing", "a proxy certificate is needed in the PROXY header")
     if len(headers) > 1:
         return Refusal("header-doubled", "the proxy was sent in two headers; one is expected")
-    return gate().admit(headers[0])
+    return authenticator().admit(headers[0])

@@ -21,7 +21,7 @@ class _Remembered:
     forget_at: float
 
 
-class Memory:
+class VerdictCache:
     """The verdicts of one state of the files; safe among threads. Each process has its own, and its own digest key.
 
     Refusals are kept apart, so that a flood of them pushes nobody out.

@@ -19,7 +19,7 @@ class Loader(AppLoader):
     def init_worker(self) -> None:
         """Join them before the tasks are imported, and with them the metrics."""
         if not self.worker_initialized:
-            metrics_dir.join("worker")
+            metrics_dir.set_up("worker")
             celery_logs.connect()
         super().init_worker()
 
@@ -32,4 +32,4 @@ task_id.connect()
 
 @worker_shutdown.connect
 def _forget(**_: Any) -> None:
-    metrics_dir.forget(os.getpid())
+    metrics_dir.mark_dead(os.getpid())

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
-from submitter.http.forwarded import with_front_servers
+from submitter.http.forwarded import with_reverse_proxies
 
 
 @register(Tags.security, deploy=True)
@@ -26,7 +26,7 @@ def check_account(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 def check_front_servers(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
     """A front server that cannot be read would stop every process at its start."""
     try:
-        with_front_servers(lambda _environ, _start: [], settings.FRONT_SERVERS)
+        with_reverse_proxies(lambda _environ, _start: [], settings.FRONT_SERVERS)
     except ValueError as exc:
         return [Error(f"FRONT_SERVERS: {exc}", id="submitter.E001")]
     return []

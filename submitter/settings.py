@@ -191,7 +191,7 @@ LARGE_BODIES_PER_ACCOUNT = env.int("LARGE_BODIES_PER_ACCOUNT", default=1)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.ratelimit.requests.PaceThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.ratelimit.requests.RequestThrottle"],
     "DEFAULT_PARSER_CLASSES": ["submitter.http.json_body.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.http.negotiation.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -276,13 +276,13 @@ CELERY_TASK_DEFAULT_QUEUE = "heartbeat"  # of what looks at the database alone, 
 CELERY_TASK_ROUTES = {
     "jobs.tasks.poll_account": {"queue": "polling"},
     "jobs.tasks.recover_account": {"queue": "recovery"},
-    "jobs.tasks.run_errand": {"queue": "bulk"},
-    "jobs.tasks.tidy_home": {"queue": "housekeeping"},
-    "jobs.tasks.complete_audit_log": {"queue": "housekeeping"},
+    "jobs.tasks.run_bulk_operation": {"queue": "bulk"},
+    "jobs.tasks.clean_remote_directory": {"queue": "housekeeping"},
+    "jobs.tasks.backfill_audit_log": {"queue": "housekeeping"},
 }
 CELERY_BEAT_SCHEDULE = {
     "note-heartbeat": {
-        "task": "submitter.ops.tasks.note_heartbeat",
+        "task": "submitter.ops.tasks.heartbeat",
         "schedule": 10.0,
         "options": {"expires": 10.0},
     },
@@ -291,18 +291,18 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15.0},
     },
-    "resume-errands": {
-        "task": "jobs.tasks.resume_errands",
+    "resume-bulk-operations": {
+        "task": "jobs.tasks.resume_bulk_operations",
         "schedule": 30.0,
         "options": {"expires": 30.0},
     },
     "complete-audit-log": {
-        "task": "jobs.tasks.complete_audit_log",
+        "task": "jobs.tasks.backfill_audit_log",
         "schedule": 600.0,
         "options": {"expires": 300.0},
     },
     "tidy-homes": {
-        "task": "jobs.tasks.tidy_homes",
+        "task": "jobs.tasks.clean_remote_directories",
         "schedule": 24 * 3600.0,
         "options": {"expires": 3600.0},
     },

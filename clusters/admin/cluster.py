@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from adminkit.readonly import ReadOnly
 from clusters.admin.forms import ClusterForm
 from clusters.admin.operate import Operations
-from clusters.health import of
+from clusters.health import health_of
 from clusters.models import Cluster, Poll
 
 
@@ -89,13 +89,13 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
     @admin.display(description="state")
     def condition(self, cluster: Cluster) -> str:
         """Return the badge of the cluster's state."""
-        state = of(cluster, list(cluster.polls.all()), busy=False).state
+        state = health_of(cluster, list(cluster.polls.all()), busy=False).state
         return format_html('<span class="badge {}">{}</span>', state.replace(" ", "-"), state)
 
     @admin.display(description="last answer (UTC)")
     def asked(self, cluster: Cluster) -> str:
         """Return when it was last asked with success, UTC."""
-        return _time(of(cluster, list(cluster.polls.all()), busy=False).succeeded_at, "never")
+        return _time(health_of(cluster, list(cluster.polls.all()), busy=False).succeeded_at, "never")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list under its name."""

@@ -104,7 +104,7 @@ def note(
     request: HttpRequest, cluster: Cluster, *, action: str, words: str, outcome: str = "done", account: str = ""
 ) -> None:
     """Write down in the admin's history, the audit log and the log what an operator did to `cluster`."""
-    operators.tell(
+    operators.record(
         request.user, cluster, words, action=action, outcome=outcome, cluster=cluster.name, account=account
     )  # fmt: skip
     log.info(
@@ -152,7 +152,7 @@ def _switch(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
 
 def _fetch(request: HttpRequest, cluster: Cluster) -> Findings:
     try:
-        keys = host_keys.fetch(cluster)
+        keys = host_keys.fetch_keys(cluster)
     except ClusterError as exc:
         return Findings(fault=f"{type(exc).__name__}: {exc}")
     note(request, cluster, action="fetch-host-keys", words="Host keys fetched for comparison")

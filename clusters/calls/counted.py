@@ -24,12 +24,18 @@ def call(cluster: Cluster, verb: str) -> Iterator[None]:
         yield
 
 
-def remote(verb: Callable[Concatenate[Cluster, P], T]) -> Callable[Concatenate[Cluster, P], T]:
-    """Have each call of `verb`, whose first argument is the cluster, pass through `call` under the verb's name."""
+def remote(verb: str) -> Callable[[Callable[Concatenate[Cluster, P], T]], Callable[Concatenate[Cluster, P], T]]:
+    """Have each call of a function, whose first argument is the cluster, pass through `call` under the name `verb`.
 
-    @wraps(verb)
-    def calling(cluster: Cluster, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with call(cluster, verb.__name__):
-            return verb(cluster, *args, **kwargs)
+    The name is the label of the metrics and stays when the function is renamed.
+    """
 
-    return calling
+    def decorated(function: Callable[Concatenate[Cluster, P], T]) -> Callable[Concatenate[Cluster, P], T]:
+        @wraps(function)
+        def calling(cluster: Cluster, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            with call(cluster, verb):
+                return function(cluster, *args, **kwargs)
+
+        return calling
+
+    return decorated

@@ -57,7 +57,7 @@ def pause(refusals: int) -> float:
     return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(refusals - 1, 16)))
 
 
-def forget(endpoint: Endpoint, account: str) -> None:
+def forget_refusals(endpoint: Endpoint, account: str) -> None:
     """Have the next call try the login of `account`, whatever came of the last ones: an operator has mended it."""
     _known(endpoint, account).filter(refusals__gt=0).delete()
 

@@ -12,26 +12,26 @@ from django.urls import URLPattern, path, reverse
 
 from adminkit.pagination import BOUND
 from jobs import bulk_operations
-from jobs.models import Errand, Job, Step, Submission, Verb
+from jobs.models import BulkAction, BulkOperation, BulkOperationItem, Job, SubmissionStatus
 from jobs.states import ACTIVE
-from jobs.tasks import run_errand
+from jobs.tasks import run_bulk_operation
 
 
 class Bulk:
-    """The actions and the errand's page, as a part of a ModelAdmin."""
+    """The actions and the bulk operation's page, as a part of a ModelAdmin."""
 
     admin_site: admin.AdminSite
 
     @admin.action(description="Refresh now: ask SLURM about them", permissions=["refresh"])
     def refresh_jobs(self: Any, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         """Have SLURM asked about each of `jobs`."""
-        return _ask_or_order(self, request, Verb.REFRESH, jobs.filter(submission=Submission.SUBMITTED))
+        return _ask_or_order(self, request, BulkAction.REFRESH, jobs.filter(submission=SubmissionStatus.SUBMITTED))
 
     @admin.action(description="Abort", permissions=["abort"])
     def abort_jobs(self: Any, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         """Cancel those of `jobs` that are active, also those that their owners have deleted."""
-        active = jobs.filter(submission=Submission.SUBMITTED, status__in=sorted(ACTIVE))
-        return _ask_or_order(self, request, Verb.ABORT, active)
+        active = jobs.filter(submission=SubmissionStatus.SUBMITTED, status__in=sorted(ACTIVE))
+        return _ask_or_order(self, request, BulkAction.ABORT, active)
 
     def has_refresh_permission(self, request: HttpRequest) -> bool:
         """Whether this operator may have SLURM asked."""
@@ -42,30 +42,34 @@ class Bulk:
         return request.user.has_perm("jobs.abort_job")
 
     def bulk_urls(self: Any) -> list[URLPattern]:
-        """Return the routes of an errand's page and of its figures."""
+        """Return the routes of a bulk operation's page and of its figures."""
         view = self.admin_site.admin_view
         return [
-            path("errands/<uuid:pk>/", view(self.errand), name="jobs_errand"),
-            path("errands/<uuid:pk>/progress/", view(self.errand_progress), name="jobs_errand_progress"),
+            path("bulk-operations/<uuid:pk>/", view(self.operation), name="jobs_bulk_operation"),
+            path(
+                "bulk-operations/<uuid:pk>/progress/",
+                view(self.operation_progress),
+                name="jobs_bulk_operation_progress",
+            ),
         ]
 
-    def errand(self: Any, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Show how far an errand is; the page itself asks again until it is over."""
-        errand = _errand(self, request, pk)
-        progress = bulk_operations.progress(errand)
+    def operation(self: Any, request: HttpRequest, pk: Any) -> HttpResponse:
+        """Show how far a bulk operation is; the page itself asks again until it is over."""
+        operation = _operation(self, request, pk)
+        progress = bulk_operations.progress(operation)
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{errand.get_verb_display()} {_counted(progress.total)}",
+            "title": f"{operation.get_verb_display()} {_counted(progress.total)}",
             "opts": Job._meta,  # noqa: SLF001 - Django documents _meta
-            "errand": errand,
+            "operation": operation,
             "progress": progress,
-            "failed": errand.steps.filter(state=Step.State.FAILED).select_related("job")[:50],
+            "failed": operation.items.filter(state=BulkOperationItem.State.FAILED).select_related("job")[:50],
         }
-        return TemplateResponse(request, "admin/jobs/errand/progress.html", context)
+        return TemplateResponse(request, "admin/jobs/bulk_operation/progress.html", context)
 
-    def errand_progress(self: Any, request: HttpRequest, pk: Any) -> JsonResponse:
-        """Return the figures of an errand."""
-        progress = bulk_operations.progress(_errand(self, request, pk))
+    def operation_progress(self: Any, request: HttpRequest, pk: Any) -> JsonResponse:
+        """Return the figures of a bulk operation."""
+        progress = bulk_operations.progress(_operation(self, request, pk))
         figures = {"total": progress.total, "done": progress.done, "failed": progress.failed, "over": progress.over}
         response = JsonResponse(figures)
         response["Cache-Control"] = "no-store"
@@ -76,16 +80,16 @@ def _counted(jobs: int) -> str:
     return "1 job" if jobs == 1 else f"{jobs} jobs"
 
 
-def _errand(page: Any, request: HttpRequest, pk: Any) -> Errand:
+def _operation(page: Any, request: HttpRequest, pk: Any) -> BulkOperation:
     if not page.has_view_permission(request):
         raise PermissionDenied
-    errand = Errand.objects.filter(pk=pk).select_related("operator").first()
-    if errand is None:
-        raise Http404("no such errand")
-    return errand
+    operation = BulkOperation.objects.filter(pk=pk).select_related("operator").first()
+    if operation is None:
+        raise Http404("no such bulk operation")
+    return operation
 
 
-def _ask_or_order(page: Any, request: HttpRequest, verb: Verb, jobs: QuerySet[Job]) -> HttpResponse | None:
+def _ask_or_order(page: Any, request: HttpRequest, verb: BulkAction, jobs: QuerySet[Job]) -> HttpResponse | None:
     """Show the confirmation, or, when it comes back, give the order."""
     chosen = list(
         jobs.select_related("cluster").only("id", "job_id", "account", "status", "cluster__name")[: BOUND + 1]
@@ -101,13 +105,13 @@ def _ask_or_order(page: Any, request: HttpRequest, verb: Verb, jobs: QuerySet[Jo
     return _confirmation(page, request, verb, chosen)
 
 
-def _order(request: HttpRequest, verb: Verb, chosen: list[Job]) -> HttpResponse:
-    errand = bulk_operations.order(verb, chosen, request.user, request.META.get("REMOTE_ADDR", ""))  # type: ignore[arg-type]
-    run_errand.delay(str(errand.pk))
-    return HttpResponseRedirect(reverse("admin:jobs_errand", args=[errand.pk]))
+def _order(request: HttpRequest, verb: BulkAction, chosen: list[Job]) -> HttpResponse:
+    operation = bulk_operations.create(verb, chosen, request.user, request.META.get("REMOTE_ADDR", ""))  # type: ignore[arg-type]
+    run_bulk_operation.delay(str(operation.pk))
+    return HttpResponseRedirect(reverse("admin:jobs_bulk_operation", args=[operation.pk]))
 
 
-def _confirmation(page: Any, request: HttpRequest, verb: Verb, chosen: list[Job]) -> HttpResponse:
+def _confirmation(page: Any, request: HttpRequest, verb: BulkAction, chosen: list[Job]) -> HttpResponse:
     by_cluster: dict[str, int] = {}
     for job in chosen:
         by_cluster[job.cluster.name] = by_cluster.get(job.cluster.name, 0) + 1

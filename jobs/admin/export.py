@@ -10,10 +10,10 @@ from django.db.models.functions import NullIf
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 
 # A submission that SLURM has not taken has no status: its row holds the first one all the same.
-_STATUS = Case(When(submission=Submission.SUBMITTED, then=F("status")), default=Value(""))
+_STATUS = Case(When(submission=SubmissionStatus.SUBMITTED, then=F("status")), default=Value(""))
 COLUMNS = [
     "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission", "true_status", "slurm_state", "reason",
     "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds", "checked_at",

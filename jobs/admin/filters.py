@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from jobs.models import FOLLOWED_FOR, Job, Submission
+from jobs.models import FOLLOWED_FOR, Job, SubmissionStatus
 from jobs.states import ACTIVE, WORDS, Status
 
 _PERIODS = {
@@ -52,10 +52,12 @@ class State(admin.SimpleListFilter):
         """Keep the jobs in that status; of deleted ones those that SLURM is still asked about."""
         value = self.value()
         if value in {"refused", "pending"}:
-            return queryset.filter(submission=Submission.FAILED if value == "refused" else Submission.PENDING)
+            return queryset.filter(
+                submission=SubmissionStatus.FAILED if value == "refused" else SubmissionStatus.PENDING
+            )
         if value not in set(Status):
             return queryset
-        jobs = queryset.filter(submission=Submission.SUBMITTED, status=value)
+        jobs = queryset.filter(submission=SubmissionStatus.SUBMITTED, status=value)
         if value in ACTIVE:
             return jobs.filter(Q(deleted_at=None) | Q(deleted_at__gte=timezone.now() - FOLLOWED_FOR))
         return jobs

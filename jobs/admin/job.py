@@ -85,7 +85,7 @@ class JobAdmin(ReadOnly, Bulk, shown.Shown, admin.ModelAdmin):
         return search.search(queryset, search_term), False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the CSV and the errands."""
+        """Add the CSV and the bulk operations."""
         view = self.admin_site.admin_view(self.csv)
         return [path("csv/", view, name="jobs_job_csv"), *self.bulk_urls(), *super().get_urls()]
 
@@ -99,7 +99,7 @@ class JobAdmin(ReadOnly, Bulk, shown.Shown, admin.ModelAdmin):
         jobs: QuerySet[Job] = listed.get_queryset(request)
         query = request.GET.urlencode()
         log.info("operator-action", action="export", operator=request.user.get_username(), query=query)
-        operators.tell(
+        operators.record(
             request.user, None, f"Exported as CSV: {query or 'all'}", action="export", subject="list of jobs"
         )
         return export.answer(jobs.order_by(*self.ordering))

@@ -9,9 +9,9 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from jobs.api.serializers import duration
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 
-_WORDS = {Submission.PENDING: "no answer yet", Submission.FAILED: "refused"}
+_WORDS = {SubmissionStatus.PENDING: "no answer yet", SubmissionStatus.FAILED: "refused"}
 
 
 def time(moment: datetime | None) -> str:
@@ -42,10 +42,10 @@ class Shown:
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
         """Return the status, or how far the submission is where SLURM has no job; then what SLURM calls it or said."""
-        word = job.status if job.submission == Submission.SUBMITTED else _WORDS[Submission(job.submission)]
+        word = job.status if job.submission == SubmissionStatus.SUBMITTED else _WORDS[SubmissionStatus(job.submission)]
         word = "unknown" if job.is_given_up else word
         deleted = mark_safe(' <span class="badge deleted">deleted</span>') if job.deleted_at else ""
-        note = Truncator(refusal(job)).chars(90) if job.submission == Submission.FAILED else _slurms_word(job)
+        note = Truncator(refusal(job)).chars(90) if job.submission == SubmissionStatus.FAILED else _slurms_word(job)
         quiet = format_html('<div class="quiet small">{}</div>', note) if note else ""
         return format_html('<span class="badge {}">{}</span>{}{}', word.replace(" ", "-"), word, deleted, quiet)
 
@@ -146,10 +146,10 @@ class Shown:
     def outcome(self, job: Job) -> str:
         """Return whether SLURM has taken the job."""
         return {
-            Submission.PENDING: "no answer yet: the service finds out by itself whether SLURM has the job",
-            Submission.SUBMITTED: "SLURM has taken the job",
-            Submission.FAILED: "refused: there is no job",
-        }[Submission(job.submission)]
+            SubmissionStatus.PENDING: "no answer yet: the service finds out by itself whether SLURM has the job",
+            SubmissionStatus.SUBMITTED: "SLURM has taken the job",
+            SubmissionStatus.FAILED: "refused: there is no job",
+        }[SubmissionStatus(job.submission)]
 
     @admin.display(description="why it was refused")
     def refused(self, job: Job) -> SafeString | str:

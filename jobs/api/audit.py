@@ -94,7 +94,7 @@ def record(call: Call, response: Response, job_id: str) -> None:
     )
     if call.action == "create":
         SUBMISSIONS.labels(call.host, line.outcome).inc()
-        after_response.do(lambda: ledger.later(line))
+        after_response.run_after_response(lambda: ledger.later(line))
     else:
         ledger.store([line])
 

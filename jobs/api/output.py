@@ -144,7 +144,7 @@ def _starts(job: Job, pattern: Pattern) -> Starts:
         raise ValueError(f"{job} has no SLURM id")
     seconds = int((timezone.now() - job.created_at + CLOCK_SLACK).total_seconds())
     earliest = int((job.submitted_at or job.created_at - CLOCK_SLACK).timestamp())
-    return gateway.starts(
+    return gateway.task_starts(
         job.cluster, job.account, job.slurm_id, seconds, earliest=earliest, hosts="N" in pattern.letters
     )
 

@@ -24,7 +24,7 @@ _SHOWN = f"""
 _ACCOUNT, _JOB_ID = "account?", "job_id?"  # no account and no job_id has a question mark
 
 
-def find(account: str, job_id: str) -> Job | None:
+def get_job(account: str, job_id: str) -> Job | None:
     """Return the job `job_id` that `account` has, with its cluster, in one query; None if there is no such job."""
     if "\0" in job_id:
         return None
@@ -44,7 +44,7 @@ def find(account: str, job_id: str) -> Job | None:
     return job
 
 
-def shown(account: str, job_id: str) -> tuple[Row, Home] | None:
+def get_row(account: str, job_id: str) -> tuple[Row, Home] | None:
     """Return what answers show of the job `job_id` that `account` has, in one query; None if there is no such job."""
     if "\0" in job_id:
         return None

@@ -93,7 +93,7 @@ class OrderSerializer(ClosedSerializer):
 
     def validate_host(self, value: str) -> Host:
         """Return the enabled cluster of that name or alias. Raises ClusterClosed where operators have said why not."""
-        host = hosts.named(value)
+        host = hosts.get_host(value)
         if host and host.cluster.enabled:
             return host
         if host and host.cluster.disabled_message:

@@ -178,7 +178,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Submit what the body asks for. Where its key was known, the place's own token names no submission."""
         values, caller = _ORDER.run_validation(request.data), _caller(request)
         host, order = values["host"], _order(request, values)
-        place = submitting.reserve(host.cluster, caller.account)
+        place = submitting.acquire_slot(host.cluster, caller.account)
         self.submission, self.host = place.token, host.cluster.name
         try:
             return submission.submit(place, host, caller.dn, order)
@@ -212,13 +212,13 @@ class JobViewSet(ClosedQuery, ViewSet):
         return moved
 
     def _shown(self, request: Request, job_id: str) -> tuple[Row, Home]:
-        found = queries.shown(_caller(request).account, job_id)
+        found = queries.get_row(_caller(request).account, job_id)
         if found is None:
             raise JobNotFound(job_id)
         return found
 
     def _job(self, request: Request, job_id: str) -> Job:
-        self.subject = queries.find(_caller(request).account, job_id)
+        self.subject = queries.get_job(_caller(request).account, job_id)
         if self.subject is None:
             raise JobNotFound(job_id)
         return self.subject

@@ -12,7 +12,7 @@ _LAST_SIGNAL = 31  # SIGSYS; signal(7)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class JobState:
     """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told.
 
     `exit_code` and `signal` are those of the job's script: with its own exit code `signal` is 0, with the signal that
@@ -64,7 +64,7 @@ def goes_on(record: Record) -> bool:
     return is_active(record) and record.state not in ENDING
 
 
-def read(queue: Sequence[Record], history: Sequence[Record]) -> Reading | None:
+def job_state(queue: Sequence[Record], history: Sequence[Record]) -> JobState | None:
     """Return what the controller (`queue`) and accounting (`history`) together say of one job; None if nothing.
 
     The controller decides as long as it holds the job as active. After that accounting decides, and where its record
@@ -158,14 +158,14 @@ def _own_end(record: Record, *, started: bool) -> tuple[int | None, int | None]:
     return (None, signal) if signal else (code, 0)
 
 
-def _of_one(record: Record) -> Reading:
+def _of_one(record: Record) -> JobState:
     status = status_of(record.state)
     final = status is not None and status.final
     held = status is not None and status is not Status.QUEUED
     started = record.started_at is not None or "started_at" in record.unread
     told = (_OF_HELD if held else frozenset()) | (_OF_ENDED if final else frozenset())
     exit_code, signal = _own_end(record, started=started)
-    return Reading(
+    return JobState(
         status=status,
         slurm_state=record.state,
         reason="" if final and not started and not record.from_accounting else record.reason,
@@ -183,7 +183,7 @@ def _of_one(record: Record) -> Reading:
     )
 
 
-def _of_array(records: Sequence[Record]) -> Reading:
+def _of_array(records: Sequence[Record]) -> JobState:
     """Put the tasks together: earliest start, latest end, all nodes and cores, the worst end and its exit code."""
     tasks = [_of_one(record) for record in records]
     known = [task for task in tasks if task.status is not None]
@@ -208,7 +208,7 @@ def _of_array(records: Sequence[Record]) -> Reading:
     )
 
 
-def _unread_of_array(tasks: Sequence[Reading], telling: Reading, status: Status) -> frozenset[str]:
+def _unread_of_array(tasks: Sequence[JobState], telling: JobState, status: Status) -> frozenset[str]:
     """Return what cannot be said of an array with `status`, since it was not read of one task: sums and extremes.
 
     The exit code is that of one task, `telling`; how long the array ran is from the first start to the last end.

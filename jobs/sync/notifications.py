@@ -41,7 +41,7 @@ def wait(moved: threading.Event, seconds: float, has_left: Callable[[], bool], i
             return
 
 
-class Moves:
+class JobChangeListener:
     """The jobs that move, as PostgreSQL tells of them (LISTEN), and the threads of this process that wait for one."""
 
     def __init__(self) -> None:
@@ -129,5 +129,5 @@ class Moves:
                 event.set()
 
 
-moves = Moves()
+moves = JobChangeListener()
 stopping.on_stop(moves.release)

@@ -17,7 +17,7 @@ from jobs import locks
 from jobs.models import Job
 from jobs.states import Status
 from jobs.sync import interpret
-from jobs.sync.reconcile import CLOCK_SLACK, Row, absorb
+from jobs.sync.reconcile import CLOCK_SLACK, Row, apply_records
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ def poll_as(cluster: Cluster, account: str, *, due: bool = False) -> schedule.Ou
     Whatever the login of `account` answers, or however it fails, is that account's own affair: it changes rows of its
     own, and delays its own next poll. Only a login node that cannot be reached at all puts off the other accounts.
     """
-    with locks.alone(locks.Subject.POLL, f"{cluster.pk}:{account}") as free:
+    with locks.try_lock(locks.Subject.POLL, f"{cluster.pk}:{account}") as free:
         if not free:
             return schedule.Outcome()
         rows = [] if due and not schedule.is_due(cluster, account) else _rows(cluster, account)
@@ -94,9 +94,9 @@ def poll_as(cluster: Cluster, account: str, *, due: bool = False) -> schedule.Ou
             outcome = schedule.Outcome(
                 error=f"{type(exc).__name__} while its answer was read", failed=True, answered=False
             )
-        schedule.note(cluster, account, outcome)
+        schedule.record(cluster, account, outcome)
         if outcome.unreachable:
-            schedule.put_off(cluster, accounts(cluster), like=account)
+            schedule.postpone(cluster, accounts(cluster), like=account)
         return outcome
 
 
@@ -130,7 +130,7 @@ def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
         event = "poll-failed" if heard.failure else "poll-unclear"
         log.warning(event, cluster=cluster.name, account=account, error=error)
     # What the controller said stands, also where accounting is away.
-    changed = absorb(rows, heard.queue.records, heard.history.records)
+    changed = apply_records(rows, heard.queue.records, heard.history.records)
     return schedule.Outcome(
         changed=changed,
         took=time.monotonic() - began,
@@ -147,7 +147,7 @@ def _look(cluster: Cluster, account: str, rows: list[Row]) -> _Heard:
     """Return what SLURM says of `rows`, as far as it answers."""
     heard, everybody = _Heard(), account == cluster.poll_account
     try:
-        with gateway.look(cluster, account, everybody=everybody) as look:
+        with gateway.poll_session(cluster, account, everybody=everybody) as look:
             heard.queue = look.queue()
             heard.answered, heard.calls = True, _CALLS if everybody else _CALLS_OF_OWN
             _ask_of_ended(look, rows, heard)
@@ -157,7 +157,7 @@ def _look(cluster: Cluster, account: str, rows: list[Row]) -> _Heard:
     return heard
 
 
-def _ask_of_ended(look: gateway.Look, rows: list[Row], heard: _Heard) -> None:
+def _ask_of_ended(look: gateway.PollSession, rows: list[Row], heard: _Heard) -> None:
     """Have `heard` of what the controller no longer holds as active: of accounting, and of the exit codes."""
     records = heard.queue.records
     held: set[_Key] = {(record.job, record.user) for record in records if interpret.is_active(record)}
@@ -182,7 +182,7 @@ def _due_in_accounting(rows: list[Row], queue: Listing, held: set[_Key]) -> list
     return random.sample(due, _MOST_IDS) if len(due) > _MOST_IDS else due
 
 
-def _history(look: gateway.Look, due: list[Row], failed: list[int]) -> Listing:
+def _history(look: gateway.PollSession, due: list[Row], failed: list[int]) -> Listing:
     """Ask accounting about the jobs that are `due`, and the controller for the exit codes of those that `failed`."""
     if not due:
         return Listing([])

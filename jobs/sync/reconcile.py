@@ -18,7 +18,7 @@ from clusters.slurm.listings import Record
 from jobs.models import CHANNEL, Job, JobQuerySet, Source
 from jobs.states import ACTIVE, Status
 from jobs.sync import interpret
-from jobs.sync.interpret import Reading
+from jobs.sync.interpret import JobState
 
 log = structlog.get_logger(__name__)
 
@@ -97,10 +97,10 @@ class Row(NamedTuple):
 
 
 _Told = Mapping[tuple[int | None, str], Sequence[Record]]
-_Change = tuple[Row, Reading, dict[str, Any]]
+_Change = tuple[Row, JobState, dict[str, Any]]
 
 
-def absorb(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Record]) -> int:
+def apply_records(rows: Iterable[Row], queue: Iterable[Record], history: Iterable[Record]) -> int:
     """Write into the registry what SLURM explicitly says of `rows`, where it differs; return how many rows changed.
 
     A record counts for the row with its id and its user. A row that another worker has moved meanwhile is left to the
@@ -123,13 +123,13 @@ def _changed(rows: Sequence[Row], queued: _Told, accounted: _Told) -> Iterator[_
         if row.recycled:  # the controller speaks of a later job
             queue, until = [], successors.get(row.id)
         else:
-            queue, until = of_this_submission(row, queued.get(key, ())), None
-        said = interpret.read(queue, of_this_submission(row, accounted.get(key, ()), until))
-        if said and (changes := differing(row, said)):
+            queue, until = records_of_submission(row, queued.get(key, ())), None
+        said = interpret.job_state(queue, records_of_submission(row, accounted.get(key, ()), until))
+        if said and (changes := changed_columns(row, said)):
             yield row, said, changes
 
 
-def of_this_submission(job: Row | Job, records: Sequence[Record], until: datetime | None = None) -> list[Record]:
+def records_of_submission(job: Row | Job, records: Sequence[Record], until: datetime | None = None) -> list[Record]:
     """Leave out the records of an earlier job that had the same id, and of one that got it later: at `until`."""
     earliest = job.submitted_at or job.created_at - CLOCK_SLACK
     return [
@@ -150,7 +150,7 @@ def _successors(recycled: Sequence[UUID]) -> dict[UUID, datetime]:
     return dict(Job.objects.filter(pk__in=recycled).order_by().values_list("pk", begun))
 
 
-def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
+def changed_columns(job: Row | Job, said: JobState) -> dict[str, Any]:
     """Return the columns of `job` that `said` changes."""
     values = {
         "slurm_state": said.slurm_state,
@@ -169,14 +169,14 @@ def differing(job: Row | Job, said: Reading) -> dict[str, Any]:
     return {field: value for field, value in values.items() if getattr(job, field) != value}
 
 
-def _reason(job: Row | Job, said: Reading) -> str:
+def _reason(job: Row | Job, said: JobState) -> str:
     """Return why the job waits or has failed; accounting tells none, and why it waited is over once it has begun."""
     if said.reason is not None:
         return said.reason
     return job.reason if said.status is None or Status(job.status).final else ""
 
 
-def _known_end(job: Row | Job, said: Reading) -> dict[str, Any]:
+def _known_end(job: Row | Job, said: JobState) -> dict[str, Any]:
     """Return what the controller has told of the script's end and `said` does not, or not whole, of the same end."""
     if job.signal is None or (job.slurm_state, job.ended_at) != (said.slurm_state, said.ended_at):
         return {}
@@ -184,7 +184,7 @@ def _known_end(job: Row | Job, said: Reading) -> dict[str, Any]:
     return {"exit_code": job.exit_code, "signal": job.signal} if known else {}
 
 
-def _goes_back(job: Row | Job, said: Reading) -> bool:
+def _goes_back(job: Row | Job, said: JobState) -> bool:
     """Return whether `said` is older than what the row already says, and not a job that SLURM has taken up again."""
     if said.status not in ACTIVE:
         return False

@@ -12,7 +12,7 @@ from clusters.database import release_connection
 from clusters.errors import ClusterError
 from jobs import locks
 from jobs.models import Job
-from jobs.sync.reconcile import CLOCK_SLACK, Row, absorb
+from jobs.sync.reconcile import CLOCK_SLACK, Row, apply_records
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ def refresh(job: Job) -> None:
 def _ask_once(job: Job) -> None:
     """Ask, unless another process is asking: then wait for its answer."""
     began = timezone.now()
-    with locks.alone(locks.Subject.REFRESH, str(job.pk)) as free:
+    with locks.try_lock(locks.Subject.REFRESH, str(job.pk)) as free:
         if free:
             _ask(job)
             return
@@ -67,5 +67,7 @@ def _ask(job: Job) -> None:
         log.warning("refresh-failed", job_id=job.job_id, error=f"{type(exc).__name__}: {exc}")
         return
     queue = [record for record in records if not record.from_accounting]
-    absorb(Row.of(Job.objects.filter(pk=job.pk)), queue, [record for record in records if record.from_accounting])
+    apply_records(
+        Row.of(Job.objects.filter(pk=job.pk)), queue, [record for record in records if record.from_accounting]
+    )
     Job.objects.filter(pk=job.pk).update(checked_at=timezone.now())

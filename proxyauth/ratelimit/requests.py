@@ -38,7 +38,7 @@ return {which, math.ceil(wait / 1000000)}
 """
 
 
-class Pace:
+class RequestLimit:
     """Lets `per_account` and `per_address` requests through in a minute; 0 is no limit."""
 
     def __init__(self, url: str, per_account: int, per_address: int) -> None:
@@ -62,7 +62,7 @@ class Pace:
         return (counted[which - 1], seconds) if which else ("", 0)
 
 
-class PaceThrottle(BaseThrottle):
+class RequestThrottle(BaseThrottle):
     """Asks for the pace of whoever was authenticated; DRF calls it before each view."""
 
     def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002 - DRF's signature
@@ -75,9 +75,9 @@ class PaceThrottle(BaseThrottle):
 
 
 @lru_cache(maxsize=1)
-def pace() -> Pace:
+def pace() -> RequestLimit:
     """Return the pace that the settings describe."""
-    return Pace(settings.CELERY_BROKER_URL, settings.THROTTLE_PER_ACCOUNT, settings.THROTTLE_PER_ADDRESS)
+    return RequestLimit(settings.CELERY_BROKER_URL, settings.THROTTLE_PER_ACCOUNT, settings.THROTTLE_PER_ADDRESS)
 
 
 @receiver(setting_changed)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 _SETTLED_NS = 100_000_000
 
 
-class Stamp(NamedTuple):
+class FileVersion(NamedTuple):
     """What changes when a file changes; the change time catches tools that put modification times back."""
 
     changed_ns: int
@@ -29,12 +29,12 @@ class Stamp(NamedTuple):
         return not 0 <= at_ns - self.changed_ns < _SETTLED_NS
 
 
-Stamps = Mapping[str, Stamp]
+Stamps = Mapping[str, FileVersion]
 
 
-def stamp(status: os.stat_result) -> Stamp:
+def file_version(status: os.stat_result) -> FileVersion:
     """The stamp in a file's status."""
-    return Stamp(status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino)
+    return FileVersion(status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class State(Generic[T]):
     is_settled: bool = False
 
 
-class Followed(Generic[T]):
+class ReloadingFile(Generic[T]):
     """A value that files hold.
 
     `look` returns their stamps, `load` reads them and gets the value before, None at first. Both may raise OSError or

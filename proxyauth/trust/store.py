@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxyauth.errors import Refused, Unreadable
 from proxyauth.policy import Need, Policy
-from proxyauth.trust.file_reload import Followed, Stamp, Stamps, stamp
+from proxyauth.trust.file_reload import FileVersion, ReloadingFile, Stamps, file_version
 from proxyauth.trust.former import Former
 from proxyauth.validation.algorithms import is_weak
 from proxyauth.x509 import certificate, dn, signing_policy
@@ -37,7 +37,7 @@ class TrustFile:
     """One file, read; its kind is in its name. `fault` says why this is not its newest version."""
 
     name: str
-    stamp: Stamp
+    version: FileVersion
     is_settled: bool
     digest: bytes = b""
     authorities: tuple[Certificate, ...] = ()
@@ -121,9 +121,9 @@ def _margin(crl: Crl) -> timedelta:
     return min(_SOON, (crl.next_update - crl.this_update) / 10) if crl.next_update else timedelta()
 
 
-def follow(directory: Path) -> Followed[Trust]:
+def follow(directory: Path) -> ReloadingFile[Trust]:
     """Follow a trust directory."""
-    return Followed(lambda: _look(directory), lambda stamps, before: _load(directory, stamps, before), Trust())
+    return ReloadingFile(lambda: _look(directory), lambda stamps, before: _load(directory, stamps, before), Trust())
 
 
 def _look(directory: Path) -> Stamps:
@@ -143,12 +143,12 @@ def _has_meaning(name: str) -> bool:
     return is_known and len(stem) == _STEM and _HEXADECIMAL.issuperset(stem)
 
 
-def _stamp(entry: os.DirEntry[str]) -> Stamp:
+def _stamp(entry: os.DirEntry[str]) -> FileVersion:
     """A link that leads nowhere is a file that cannot be read, and not the end of the directory."""
     try:
-        return stamp(entry.stat())
+        return file_version(entry.stat())
     except OSError:
-        return stamp(entry.stat(follow_symlinks=False))
+        return file_version(entry.stat(follow_symlinks=False))
 
 
 def _load(directory: Path, stamps: Stamps, before: Trust | None) -> Trust:
@@ -162,9 +162,9 @@ def _load(directory: Path, stamps: Stamps, before: Trust | None) -> Trust:
     return Trust(files, Anchors(authorities), digest.digest(), former.after(authorities))
 
 
-def _read(path: Path, now: Stamp, known: TrustFile | None) -> TrustFile:
+def _read(path: Path, now: FileVersion, known: TrustFile | None) -> TrustFile:
     """Read one file, if it changed since it was `known`."""
-    if known and known.is_settled and known.stamp == now:
+    if known and known.is_settled and known.version == now:
         return known
     fresh = TrustFile(path.name, now, now.is_settled(time.time_ns()))
     try:
@@ -177,7 +177,7 @@ def _read(path: Path, now: Stamp, known: TrustFile | None) -> TrustFile:
 def _broken(fresh: TrustFile, known: TrustFile | None, fault: str) -> TrustFile:
     if known and known.digest:
         return replace(
-            known, stamp=fresh.stamp, is_settled=fresh.is_settled, fault=f"the last good version is used: {fault}"
+            known, version=fresh.version, is_settled=fresh.is_settled, fault=f"the last good version is used: {fault}"
         )
     return replace(fresh, fault=fault)
 

@@ -26,10 +26,10 @@ _MAX_AUTHORITIES = 8
 _OPENSSL_RULES = {25: "ca-path-length", 47: "name-constraints", 48: "name-constraints"}
 
 # Hears what kept a rule, and the rule's name.
-Passed = Callable[[str, str], None]
+Trace = Callable[[str, str], None]
 
 
-def deaf(_about: str, _rule: str) -> None:
+def ignore(_about: str, _rule: str) -> None:
     """Hear nothing."""
 
 
@@ -52,7 +52,7 @@ class Verified:
 
 
 def judge(
-    certificates: Sequence[Certificate], anchors: Anchors, now: datetime, policy: Policy, passed: Passed = deaf
+    certificates: Sequence[Certificate], anchors: Anchors, now: datetime, policy: Policy, passed: Trace = ignore
 ) -> Verified:
     """Judge a credential's certificates, leaf first; raises NotAllowed.
 
@@ -69,7 +69,7 @@ def judge(
     return _verified(path)
 
 
-def _check_link(link: Link, passed: Passed) -> None:
+def _check_link(link: Link, passed: Trace) -> None:
     about = dn.text(link.certificate.subject)
     check_key(link.certificate.public_key, link.policy)
     passed(about, "key")

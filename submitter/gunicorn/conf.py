@@ -52,17 +52,17 @@ logger_class = "submitter.gunicorn.log.Logger"
 
 def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Have the workers count together; they import the application, and with it the metrics, after this."""
-    metrics_dir.join("web")
+    metrics_dir.set_up("web")
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Forget what a dead worker had open."""
-    metrics_dir.forget(worker.pid)
+    metrics_dir.mark_dead(worker.pid)
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Leave no files behind."""
-    metrics_dir.leave()
+    metrics_dir.clean_up()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -16,7 +16,7 @@ SOCKET = "unix"
 """Names whatever comes over a Unix socket: there, the file's permissions say who may."""
 
 
-def with_front_servers(application: Application, front_servers: Sequence[str]) -> Application:
+def with_reverse_proxies(application: Application, front_servers: Sequence[str]) -> Application:
     """Wrap `application`: behind `front_servers` (addresses, networks, or "unix") address and scheme are the client's.
 
     REMOTE_ADDR is the last address in X-Forwarded-For that is no front server: what stands before it, the client may

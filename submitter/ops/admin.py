@@ -120,7 +120,7 @@ class OperatorAdmin(UserAdmin):
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
         """Tell the page of a password apart from other changes. Django says what it did by the form's fields."""
         if request.resolver_match and request.resolver_match.url_name == "auth_user_password_change":
-            return operators.tell(request.user, obj, "Set the account's password", action="password")
+            return operators.record(request.user, obj, "Set the account's password", action="password")
         return super().log_change(request, obj, message)
 
 

@@ -68,5 +68,5 @@ class OperatorSite(admin.AdminSite):
         if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
             from audit import operators  # noqa: PLC0415 - it needs the models; this site is made before they are loaded
 
-            operators.tell(request.user, request.user, "Changed their own password", action="password")  # type: ignore[arg-type]  # nobody anonymous comes this far
+            operators.record(request.user, request.user, "Changed their own password", action="password")  # type: ignore[arg-type]  # nobody anonymous comes this far
         return answer

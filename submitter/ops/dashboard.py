@@ -7,7 +7,7 @@ from typing import Any
 from django.core.cache import cache
 from django.utils.safestring import SafeString, mark_safe
 
-from clusters.health import Condition, State, conditions
+from clusters.health import ClusterHealth, State, all_health
 from jobs.api.serializers import duration
 from jobs.models import Job
 from jobs.states import Status
@@ -36,7 +36,7 @@ _MEANINGS = {
 class ClusterLine:
     """A cluster's condition, and its active jobs."""
 
-    condition: Condition
+    condition: ClusterHealth
     queued: int
     running: int
 
@@ -97,7 +97,7 @@ def look() -> Dashboard:
         ClusterLine(
             condition, *(active.get(condition.cluster.pk, {}).get(s, 0) for s in (Status.QUEUED, Status.RUNNING))
         )
-        for condition in conditions(set(active))
+        for condition in all_health(set(active))
     ]
     return Dashboard(lines, statistics.stuck(), _warnings(), periods())
 
@@ -162,7 +162,7 @@ def _period(name: str, window: statistics.Window) -> Period:
     )
 
 
-def _submissions(window: statistics.Window, shares: list[statistics.Share]) -> tuple[str, SafeString, str]:
+def _submissions(window: statistics.Window, shares: list[statistics.Counts]) -> tuple[str, SafeString, str]:
     series = [
         Column(_label(begin, window), share.all, share.refused, f"{_when(begin)}: {share.all}, {share.refused} refused")
         for begin, share in zip(window.begins, shares, strict=True)
@@ -171,7 +171,7 @@ def _submissions(window: statistics.Window, shares: list[statistics.Share]) -> t
     return title, _drawn(title, series, "submissions", charts.count_ticks), "all, and refused ones"
 
 
-def _times(title: str, window: statistics.Window, spreads: list[statistics.Spread]) -> tuple[str, SafeString, str]:
+def _times(title: str, window: statistics.Window, spreads: list[statistics.Percentiles]) -> tuple[str, SafeString, str]:
     series = [
         Column(
             _label(begin, window),

@@ -17,9 +17,9 @@ from django.utils import timezone
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 
-from clusters.health import State, conditions
+from clusters.health import State, all_health
 from clusters.models import Cluster
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from jobs.states import ACTIVE
 from proxyauth import authenticator
 from submitter.ops import heartbeat, statistics
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 _HOUR = timedelta(hours=1)
 
 
-def now() -> Iterator[Metric]:
+def collect_gauges() -> Iterator[Metric]:
     """Yield every figure of this moment."""
     yield from _asked("submitter_database_up", "Whether the registry can be asked", _registry, DatabaseError)
     yield from _asked("submitter_broker_up", "Whether Redis can be asked", _redis, redis.RedisError)
@@ -70,7 +70,9 @@ def _jobs(found: dict[int, dict[str, int]]) -> Iterator[Metric]:
 
 
 def _pending() -> Iterator[Metric]:
-    pending = Job.objects.filter(submission=Submission.PENDING).aggregate(count=Count("pk"), oldest=Min("created_at"))
+    pending = Job.objects.filter(submission=SubmissionStatus.PENDING).aggregate(
+        count=Count("pk"), oldest=Min("created_at")
+    )
     yield _gauge("submitter_submissions_pending", "Submissions without an outcome", pending["count"])
     age = (timezone.now() - pending["oldest"]).total_seconds() if pending["oldest"] else 0.0
     yield _gauge("submitter_submissions_pending_age_seconds", "Age of the oldest of them", age)
@@ -84,7 +86,7 @@ def _clusters(busy: set[int]) -> Iterator[Metric]:
         "failures": GaugeMetricFamily("submitter_poll_failures", "Failed polls in a row", labels=["cluster"]),
     }
     yield _gauge("submitter_polls_late", "Accounts that wait too long to be polled", statistics.late_polls())
-    for condition in conditions(busy):
+    for condition in all_health(busy):
         name = [condition.cluster.name]
         for state in State:
             families["state"].add_metric([*name, state], float(condition.state is state))

@@ -27,7 +27,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
     The reasons name accounts, addresses and files: they are for those who may read /metrics.
     """
-    parts = readiness.parts()
+    parts = readiness.checks()
     stopped = any(part.vital and not part.ok for part in parts)
     status = "error" if stopped else "ok" if all(part.ok for part in parts) else "degraded"
     trusted = may_read(request, settings.METRICS_ALLOWED)

@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from submitter.ops import metrics_dir
-from submitter.ops.gauges import now
+from submitter.ops.gauges import collect_gauges
 
 _REQUESTS = Histogram(
     "submitter_http_request_seconds",
@@ -46,13 +46,13 @@ def _route(request: HttpRequest) -> str:
     return f"{name} waiting" if "wait=" in request.headers.get("Prefer", "") else name
 
 
-class Everything(Collector):
+class ServiceCollector(Collector):
     """All metrics of the service, for one scrape."""
 
     def collect(self) -> Iterable[Metric]:
         """Yield those of every process, then those of this moment."""
         yield from _counted()
-        yield from now()
+        yield from collect_gauges()
 
 
 def _counted(attempts: int = 5) -> Iterable[Metric]:
@@ -71,7 +71,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not may_read(request, settings.METRICS_ALLOWED):
         return HttpResponse("METRICS_ALLOWED does not name your address\n", status=403, content_type="text/plain")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return HttpResponse(encode(Everything()), content_type=content_type)
+    return HttpResponse(encode(ServiceCollector()), content_type=content_type)
 
 
 def may_read(request: HttpRequest, allowed: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ VARIABLE = "METRICS_DIR"
 _OF_THE_CLIENT = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def join(kind: str) -> None:
+def set_up(kind: str) -> None:
     """Have this process and its children write to the files of `kind` ("web", "worker"); those of dead ones go.
 
     Several workers may share the directory. A worker without METRICS_DIR counts for nobody.
@@ -40,7 +40,7 @@ def files() -> list[str] | None:
     return [str(path) for path in Path(os.environ[VARIABLE]).glob("*/*.db") if path.stat().st_size]
 
 
-def forget(pid: int) -> None:
+def mark_dead(pid: int) -> None:
     """Remove what the dead process `pid` had open; what it has counted stays."""
     if os.environ.get(_OF_THE_CLIENT):
         for path in Path(os.environ[_OF_THE_CLIENT]).glob(f"gauge_live*_{pid}.db"):
@@ -60,7 +60,7 @@ def _is_alive(pid: str) -> bool:
     return True
 
 
-def leave() -> None:
+def clean_up() -> None:
     """Remove the directory, if nobody has named it: it was this process's own."""
     own = os.environ.get(VARIABLE, "")
     if Path(own).name.startswith("job-submitter-metrics-") and Path(own).parent == Path(tempfile.gettempdir()):

@@ -12,16 +12,16 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from clusters.health import Condition, State, conditions
+from clusters.health import ClusterHealth, State, all_health
 from clusters.ssh import certificates
-from proxyauth.authenticator import gate
+from proxyauth.authenticator import authenticator
 from submitter.ops import heartbeat, statistics
 
 _NO_CA = "holds no CA: nobody is let in"
 
 
 @dataclass(frozen=True)
-class Part:
+class Check:
     """One part of the service, or one cluster. `reason` says what is known, also where all is well."""
 
     name: str
@@ -30,79 +30,79 @@ class Part:
     vital: bool = False
 
 
-def parts() -> list[Part]:
+def checks() -> list[Check]:
     """Look at each part; nothing here waits for long, and no cluster is asked."""
     found = [database(), ssh_ca_key(), *trust(), broker(), beat()]
     return [*found, *([polls(), *clusters()] if found[0].ok else [])]
 
 
-def database() -> Part:
+def database() -> Check:
     """Whether PostgreSQL answers."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as exc:
-        return Part("database", ok=False, reason=_line(exc), vital=True)
-    return Part("database", ok=True, reason="answers", vital=True)
+        return Check("database", ok=False, reason=_line(exc), vital=True)
+    return Check("database", ok=True, reason="answers", vital=True)
 
 
-def ssh_ca_key() -> Part:
+def ssh_ca_key() -> Check:
     """Whether certificates can be issued. The file is read anew: what a process remembers may be gone by now."""
     try:
         certificates.read_key(settings.SSH_CA_KEY)
     except certificates.AuthorityError as exc:
-        return Part("ssh-ca-key", ok=False, reason=str(exc), vital=True)
-    return Part("ssh-ca-key", ok=True, reason="can be read, by its owner alone", vital=True)
+        return Check("ssh-ca-key", ok=False, reason=str(exc), vital=True)
+    return Check("ssh-ca-key", ok=True, reason="can be read, by its owner alone", vital=True)
 
 
-def trust() -> list[Part]:
+def trust() -> list[Check]:
     """Whether anybody can be let in, and what will soon be in the way (CRLs, CAs, the grid-mapfile)."""
     try:
-        door = gate()
+        door = authenticator()
     except ValueError as exc:
-        return [Part("trust-directory", ok=False, reason=str(exc), vital=True)]
+        return [Check("trust-directory", ok=False, reason=str(exc), vital=True)]
     count, problems = door.authorities(), door.problems()
     reason = ("1 CA is trusted" if count == 1 else f"{count} CAs are trusted") if count else _NO_CA
-    found = [Part("trust-directory", ok=count > 0, reason=reason, vital=True)]
-    return [*found, Part("trust-files", ok=not problems, reason="; ".join(problems) or "all are current")]
+    found = [Check("trust-directory", ok=count > 0, reason=reason, vital=True)]
+    return [*found, Check("trust-files", ok=not problems, reason="; ".join(problems) or "all are current")]
 
 
-def broker() -> Part:
+def broker() -> Check:
     """Whether Redis answers."""
     return _asked("broker", lambda client: (bool(client.ping()), "answers"))
 
 
-def beat() -> Part:
+def beat() -> Check:
     """Whether beat orders and a worker works."""
     return _asked("beat", _beat)
 
 
-def polls() -> Part:
+def polls() -> Check:
     """Whether jobs are followed in time, as far as their logins answer."""
     late = statistics.late_polls()
     who = "1 account waits" if late == 1 else f"{late} accounts wait"
     reason = f"{who} too long to be polled: are there enough workers?" if late else "none is late"
-    return Part("polls", ok=not late, reason=reason)
+    return Check("polls", ok=not late, reason=reason)
 
 
-def clusters() -> list[Part]:
+def clusters() -> list[Check]:
     """How each cluster is doing, told from the last polls."""
-    return [_cluster(condition) for condition in conditions(set(statistics.active()))]
+    return [_cluster(condition) for condition in all_health(set(statistics.active()))]
 
 
-def _cluster(condition: Condition) -> Part:
+def _cluster(condition: ClusterHealth) -> Check:
     ok = condition.state in {State.UP, State.NEVER_ASKED, State.DISABLED}
     age = f"last asked with success {condition.age.total_seconds():.0f} s ago" if condition.age else "never asked yet"
     words = condition.cluster.disabled_message if condition.state is State.DISABLED else condition.error
-    return Part(f"cluster {condition.cluster.name}", ok, "; ".join(filter(None, (condition.state, age, words))))
+    return Check(f"cluster {condition.cluster.name}", ok, "; ".join(filter(None, (condition.state, age, words))))
 
 
-def _asked(name: str, ask: Callable[[redis.Redis], tuple[bool, str]]) -> Part:
+def _asked(name: str, ask: Callable[[redis.Redis], tuple[bool, str]]) -> Check:
     try:
         with heartbeat.client() as client:
-            return Part(name, *ask(client))
+            return Check(name, *ask(client))
     except redis.RedisError as exc:
-        return Part(name, ok=False, reason=_line(exc))
+        return Check(name, ok=False, reason=_line(exc))
 
 
 def _beat(client: redis.Redis) -> tuple[bool, str]:

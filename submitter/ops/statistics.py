@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from clusters.models import Poll
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from jobs.states import ACTIVE
 
 STUCK_AFTER = timedelta(minutes=3)
@@ -58,7 +58,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Share:
+class Counts:
     """Submissions in one step of time, and how many of them were refused."""
 
     all: int = 0
@@ -66,7 +66,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Percentiles:
     """Median and 95th percentile, in seconds; None where there is nothing to measure."""
 
     median: float | None = None
@@ -74,12 +74,12 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Times:
+class Durations:
     """How long jobs that ended in one step of time (or in all) waited and ran."""
 
     ended: int = 0
-    queue: Spread = Spread()
-    wall: Spread = Spread()
+    queue: Percentiles = Percentiles()
+    wall: Percentiles = Percentiles()
 
 
 def active() -> dict[int, dict[str, int]]:
@@ -96,7 +96,7 @@ def active() -> dict[int, dict[str, int]]:
 
 def stuck() -> list[Job]:
     """Return the oldest submissions whose outcome has been unknown for too long. Index: pending_submissions."""
-    late = Job.objects.filter(submission=Submission.PENDING, created_at__lt=timezone.now() - STUCK_AFTER)
+    late = Job.objects.filter(submission=SubmissionStatus.PENDING, created_at__lt=timezone.now() - STUCK_AFTER)
     return list(late.order_by("created_at").select_related("cluster")[:20])
 
 
@@ -110,21 +110,21 @@ def late_polls() -> int:
     return polls.filter(Exists(jobs)).count()
 
 
-def submissions(window: Window) -> list[Share]:
+def submissions(window: Window) -> list[Counts]:
     """Return the submissions in each step of `window`. Index: jobs_newest."""
     with connection.cursor() as cursor:
         cursor.execute(_SUBMISSIONS, window.bounds)
-        found = {begin: Share(count, failed) for begin, count, failed in cursor.fetchall()}
-    return [found.get(begin, Share()) for begin in window.begins]
+        found = {begin: Counts(count, failed) for begin, count, failed in cursor.fetchall()}
+    return [found.get(begin, Counts()) for begin in window.begins]
 
 
-def times(window: Window) -> tuple[Times, list[Times]]:
+def times(window: Window) -> tuple[Durations, list[Durations]]:
     """Return how long jobs waited and ran in all of `window`, and in each step of it. Index: jobs_by_end."""
     with connection.cursor() as cursor:
         cursor.execute(_TIMES, window.bounds)
         found = {begin: _times(*row) for begin, *row in cursor.fetchall()}
-    return found.get(None, Times()), [found.get(begin, Times()) for begin in window.begins]
+    return found.get(None, Durations()), [found.get(begin, Durations()) for begin in window.begins]
 
 
-def _times(ended: int, queue: list[float | None] | None, wall: list[float | None] | None) -> Times:
-    return Times(ended, Spread(*(queue or ())), Spread(*(wall or ())))
+def _times(ended: int, queue: list[float | None] | None, wall: list[float | None] | None) -> Durations:
+    return Durations(ended, Percentiles(*(queue or ())), Percentiles(*(wall or ())))

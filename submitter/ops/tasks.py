@@ -2,10 +2,10 @@
 
 from celery import shared_task
 
-from submitter.ops import heartbeat
+from submitter.ops.heartbeat import beat
 
 
 @shared_task
-def note_heartbeat() -> None:
+def heartbeat() -> None:
     """Note that beat orders and a worker works."""
-    heartbeat.beat()
+    beat()

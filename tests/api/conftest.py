@@ -22,7 +22,7 @@ from clusters.slurm.listings import Listing, Record
 from clusters.slurm.sbatch import Accepted, NewJob
 from clusters.slurm.starts import Starts
 from clusters.ssh.output_files import OutputFile, Wanted
-from clusters.submitting import Place, Submitted, Tell, Told
+from clusters.submitting import OnNews, SubmissionAnswer, SubmissionNews, SubmissionSlot
 from jobs import locks
 from jobs.shares import Shares
 from jobs.sync import notifications
@@ -106,7 +106,9 @@ class FakeGateway:
     started: Starts = field(default_factory=lambda: Starts(known=False, tasks=()))
     wanted: Wanted | None = None
     lost: dict[str, Any] = field(default_factory=dict)
-    settled: list[tuple[Place, Accepted | None, Tell]] | None = None  # where a list is given, nobody is told of them
+    settled: list[tuple[SubmissionSlot, Accepted | None, OnNews]] | None = (
+        None  # where a list is given, nobody is told of them
+    )
     calls: list[str] = field(default_factory=list)
     slurms_name: str = "zeus"
     states_elsewhere: list[str] = field(default_factory=lambda: ["CANCELLED"])
@@ -119,25 +121,27 @@ class FakeGateway:
             raise self.outcome
         return answer if self.outcome is None else self.outcome
 
-    def reserve(self, cluster: Cluster, account: str) -> Place:
-        return Place(cluster, account, uuid.uuid4())
+    def acquire_slot(self, cluster: Cluster, account: str) -> SubmissionSlot:
+        return SubmissionSlot(cluster, account, uuid.uuid4())
 
-    def submit(self, place: Place, directory: str, script: str) -> Submitted:
+    def submit(self, place: SubmissionSlot, directory: str, script: str) -> SubmissionAnswer:
         self.submitted = (place.account, place.token.hex, directory, script)
         outcome = self._say("submit", Accepted(next(self.ids)))
         at_once = place.cluster.names_files and isinstance(outcome, Accepted)
-        return Submitted(outcome, described(place.account, outcome.job) if at_once else None)
+        return SubmissionAnswer(outcome, described(place.account, outcome.job) if at_once else None)
 
-    def settle(self, place: Place, accepted: Accepted | None, tell: Tell) -> None:
+    def acknowledge(self, place: SubmissionSlot, accepted: Accepted | None, tell: OnNews) -> None:
         self.calls.append("settle")
         if self.settled is not None:
             self.settled.append((place, accepted, tell))
             return
         if accepted:
-            tell([Told(place, described(place.account, accepted.job))])
-        tell([Told(place, cleared=True)])
+            tell([SubmissionNews(place, described(place.account, accepted.job))])
+        tell([SubmissionNews(place, cleared=True)])
 
-    def lookup(self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool) -> Any:
+    def find_lost_submissions(
+        self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool
+    ) -> Any:
         found = {token: self.lost[token] for token in tokens if token in self.lost}
         return self._say(f"lookup sbatch_is_over={sbatch_is_over}", found)
 
@@ -160,10 +164,12 @@ class FakeGateway:
         return self._say("inspect", self.queued + self.accounted)
 
     @contextmanager
-    def look(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Iterator["FakeLook"]:
+    def poll_session(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Iterator["FakeLook"]:
         yield FakeLook(self, everybody)
 
-    def starts(self, _cluster: Cluster, _account: str, _job: int, _since: int, *, earliest: int, hosts: bool) -> Any:
+    def task_starts(
+        self, _cluster: Cluster, _account: str, _job: int, _since: int, *, earliest: int, hosts: bool
+    ) -> Any:
         assert earliest > 0
         return self._say(f"starts hosts={hosts}", self.started)
 
@@ -244,9 +250,9 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Iterator[Cast
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
     stand_in = FakeGateway()
-    for verb in ("slurm_name", "cancel_elsewhere", "cancel", "inspect", "look", "starts", "open_file"):
+    for verb in ("slurm_name", "cancel_elsewhere", "cancel", "inspect", "poll_session", "task_starts", "open_file"):
         monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
-    for verb in ("reserve", "submit", "settle", "lookup", "describe"):
+    for verb in ("acquire_slot", "submit", "acknowledge", "find_lost_submissions", "describe"):
         monkeypatch.setattr(submitting, verb, getattr(stand_in, verb))
     return stand_in
 

@@ -24,9 +24,9 @@ from audit.models import Entry
 from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.slurm.sbatch import Rejected
-from clusters.submitting import NoDirectory
+from clusters.submitting import WorkingDirectoryError
 from jobs.api import audit
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from submitter.http.request_id import with_request_id
 from tests.api.conftest import DNS, Cast, FakeGateway
 
@@ -101,8 +101,8 @@ _SBATCH = "sbatch: error: Batch job submission failed: "
         (Rejected(1, "xyzzy", f"xyzzy\n{_SBATCH}Invalid qos"), "sbatch refused the job, exit code 1: Invalid qos"),
         (Rejected(1, "", "sbatch: unrecognized option '--xyzzy'"), "sbatch refused the job, exit code 1"),
         (Rejected(1, "", f"{_SBATCH}{'x' * 201}"), "sbatch refused the job, exit code 1"),
-        (NoDirectory("sh: cd: xyzzy: Permission denied"), "working_directory: Permission denied"),
-        (NoDirectory("xyzzy " * 100_000), "working_directory"),
+        (WorkingDirectoryError("sh: cd: xyzzy: Permission denied"), "working_directory: Permission denied"),
+        (WorkingDirectoryError("xyzzy " * 100_000), "working_directory"),
         (Unreachable("no route"), "no route"),
         (Interrupted("given up on the cluster (1): xyzzy"), "the connection was lost while the command ran"),
         (TimedOut("xyzzy"), "the cluster did not answer in time"),
@@ -205,9 +205,9 @@ def test_what_an_operator_does_in_the_admin_is_told_with_the_name() -> None:
 
 def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: Cluster) -> None:
     old = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "created_at": timezone.now() - timedelta(hours=1)}
-    Job.objects.create(**old, submission=Submission.SUBMITTED, slurm_id=8, job_id="8.x")
-    told_before = Job.objects.create(**old, submission=Submission.FAILED)
-    Job.objects.create(**old, submission=Submission.FAILED, failure={"message": "no such directory"})
+    Job.objects.create(**old, submission=SubmissionStatus.SUBMITTED, slurm_id=8, job_id="8.x")
+    told_before = Job.objects.create(**old, submission=SubmissionStatus.FAILED)
+    Job.objects.create(**old, submission=SubmissionStatus.FAILED, failure={"message": "no such directory"})
     ledger.store([ledger.entry("submit", "refused", submission=told_before.pk)])
     Job.objects.create(**(old | {"created_at": timezone.now()}))
     assert audit.complete() == 2

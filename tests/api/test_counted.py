@@ -11,7 +11,7 @@ from django.urls import get_resolver
 
 from proxyauth.middleware import OPEN
 from proxyauth.ratelimit.refusals import Throttle
-from proxyauth.ratelimit.requests import Pace
+from proxyauth.ratelimit.requests import RequestLimit
 from tests.api.conftest import Cast
 
 
@@ -30,7 +30,7 @@ def test_refusals_of_an_ipv6_network_are_counted_together() -> None:
 
 
 def test_requests_of_an_ipv6_network_are_counted_together() -> None:
-    pace, ours, others = Pace(configured.CELERY_BROKER_URL, per_account=0, per_address=3), network(), network()
+    pace, ours, others = RequestLimit(configured.CELERY_BROKER_URL, per_account=0, per_address=3), network(), network()
     assert [pace.seconds_to_wait(address=f"{ours}::{host}")[0] for host in range(4)] == ["", "", "", "address"]
     assert pace.seconds_to_wait(address=f"{others}::1") == ("", 0)
 

@@ -376,8 +376,8 @@ def test_a_cluster_that_answers_is_fine(zeus: Cluster, monkeypatch: pytest.Monke
     assert zeus.poll_account
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
     monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
-    monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
-    monkeypatch.setattr(gateway, "look", _look)
+    monkeypatch.setattr(gateway, "check_host_key", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
+    monkeypatch.setattr(gateway, "poll_session", _look)
     assert [finding.level for finding in cluster_checks.look()] == [Level.OK] * 2
 
 
@@ -409,8 +409,8 @@ def test_accounting_that_does_not_answer_is_found(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
     monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
-    monkeypatch.setattr(gateway, "greet", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
-    monkeypatch.setattr(gateway, "look", _look)
+    monkeypatch.setattr(gateway, "check_host_key", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
+    monkeypatch.setattr(gateway, "poll_session", _look)
     monkeypatch.setattr(_Look, "history", fail)
     assert [finding.level for finding in cluster_checks.look()] == [Level.OK, Level.FAIL]
 
@@ -429,7 +429,7 @@ def test_a_server_that_drops_addresses_after_failed_logins_is_noted(
     zeus: Cluster, monkeypatch: pytest.MonkeyPatch, server: str, levels: list[Level]
 ) -> None:
     Cluster.objects.filter(pk=zeus.pk).update(poll_account="")
-    monkeypatch.setattr(gateway, "greet", lambda *_: server)
+    monkeypatch.setattr(gateway, "check_host_key", lambda *_: server)
     found = list(cluster_checks.look())
     assert [finding.level for finding in found] == levels
     assert ["PerSourcePenaltyExemptList" in finding.remedy for finding in found[1:]] == [True] * len(found[1:])

@@ -12,9 +12,9 @@ from audit.models import Entry
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
-from clusters.submitting import NoDirectory
+from clusters.submitting import WorkingDirectoryError
 from jobs import recovery, submission, tasks
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from tests.api.conftest import Cast, FakeGateway
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\n", "tag": "t1"}
@@ -92,7 +92,9 @@ def test_a_request_in_flight_is_409(cast: Cast, fake: FakeGateway) -> None:
     assert fake.calls.count("submit") == 1
 
 
-@pytest.mark.parametrize("outcome", [Rejected(1, "", "sbatch: error: no"), NoDirectory("/x: Permission denied")])
+@pytest.mark.parametrize(
+    "outcome", [Rejected(1, "", "sbatch: error: no"), WorkingDirectoryError("/x: Permission denied")]
+)
 def test_a_refusal_is_replayed(cast: Cast, fake: FakeGateway, outcome: Any) -> None:
     fake.outcome = outcome
     first = post(cast.alice)
@@ -206,7 +208,7 @@ def test_what_is_not_certain_stays_pending(cast: Cast, fake: FakeGateway, zeus: 
     fake.outcome = None
     grow_old(minutes=4)
     assert recovery.recover(zeus, "plgalice") == 0
-    assert Job.objects.get().submission == Submission.PENDING
+    assert Job.objects.get().submission == SubmissionStatus.PENDING
 
 
 def test_what_was_not_submitted_gives_its_key_back(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:
@@ -227,7 +229,7 @@ def test_a_search_that_failed_changes_nothing(cast: Cast, fake: FakeGateway, zeu
     fake.outcome = exc
     grow_old(minutes=4)
     tasks.recover_account(zeus.pk, "plgalice")
-    assert Job.objects.get().submission == Submission.PENDING
+    assert Job.objects.get().submission == SubmissionStatus.PENDING
 
 
 def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
@@ -241,7 +243,7 @@ def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
     assert answer.status_code == 408
     assert answer["Submission-Id"] in answer.json()["error_message"]
     assert fake.calls == ["submit"]
-    assert Job.objects.get().submission == Submission.PENDING
+    assert Job.objects.get().submission == SubmissionStatus.PENDING
 
 
 def test_a_recovery_and_its_own_request_do_not_undo_each_other(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:

@@ -159,9 +159,9 @@ def test_who_waits_in_vain_is_answered_at_the_end_of_the_time(cast: Cast, path: 
 
 
 @pytest.fixture
-def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[notifications.Moves]:
+def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[notifications.JobChangeListener]:
     """Those who wait in a process of this test's own: what is released stays so."""
-    own = notifications.Moves()
+    own = notifications.JobChangeListener()
     monkeypatch.setattr(notifications, "moves", own)
     yield own
     own.close()
@@ -169,7 +169,7 @@ def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[notifications.Moves]:
 
 @pytest.mark.django_db(transaction=True)
 def test_who_waits_is_answered_when_the_process_is_about_to_stop(
-    cast: Cast, fake: FakeGateway, path: str, moves: notifications.Moves
+    cast: Cast, fake: FakeGateway, path: str, moves: notifications.JobChangeListener
 ) -> None:
     """As if the time were over, and whoever comes then does not wait."""
     assert fake

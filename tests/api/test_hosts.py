@@ -63,14 +63,14 @@ def test_a_key_is_not_used_up_by_what_was_looked_at_in_vain(cast: Cast, fake: Fa
 
 
 def test_a_row_is_another_one_after_each_change_also_within_a_transaction(known: Cluster) -> None:
-    first = hosts.named("zeus")
+    first = hosts.get_host("zeus")
     assert first is not None
-    assert hosts.named("zeus") is first
+    assert hosts.get_host("zeus") is first
     hosts.forget(first)
-    again = hosts.named("ZEUS")
+    again = hosts.get_host("ZEUS")
     assert again == first
     Cluster.objects.filter(pk=known.pk).update(port=2222)
     hosts.forget(first)
-    changed = hosts.named("zeus")
+    changed = hosts.get_host("zeus")
     assert changed is not None
     assert (changed.place, changed.writer) != (first.place, first.writer)

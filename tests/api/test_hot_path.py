@@ -11,7 +11,7 @@ from redis.connection import AbstractConnection
 from audit import ledger
 from audit.models import Entry
 from clusters.models import Cluster
-from clusters.submitting import Told
+from clusters.submitting import SubmissionNews
 from jobs import after_response
 from jobs.models import Job
 from tests.api.conftest import Cast, FakeGateway, described
@@ -101,10 +101,10 @@ def test_what_slurm_says_of_many_new_jobs_is_two_statements(cast: Cast, fake: Fa
     places = [place for place, _accepted, _tell in fake.settled]
     tell = fake.settled[0][2]
     with CaptureQueriesContext(connection) as asked:
-        tell([Told(place, described(place.account, number)) for number, place in enumerate(places)])
+        tell([SubmissionNews(place, described(place.account, number)) for number, place in enumerate(places)])
     assert len(asked) == 2, "one for the rows, one for the next poll"
     with CaptureQueriesContext(connection) as asked:
-        tell([Told(place, cleared=True) for place in places])
+        tell([SubmissionNews(place, cleared=True) for place in places])
     assert len(asked) == 1
     rows = Job.objects.filter(pk__in=[place.token for place in places])
     assert rows.count() == number
@@ -155,6 +155,6 @@ def test_a_call_of_the_api_passes_by_what_pages_need(
 @pytest.mark.django_db(transaction=True)
 def test_what_is_done_once_the_answer_is_out_leaves_no_connection_with_the_thread() -> None:
     request_started.send(None)
-    after_response.do(Job.objects.exists)
+    after_response.run_after_response(Job.objects.exists)
     request_finished.send(None)
     assert connection.connection is None

@@ -89,7 +89,7 @@ def grid(fake: FakeGateway, monkeypatch: pytest.MonkeyPatch, settings: Any) -> G
     grid = Grid(fake)
     monkeypatch.setattr(timezone, "now", lambda: grid.now)
     monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=grid.monotonic))
-    monkeypatch.setattr(gateway, "look", grid.look)
+    monkeypatch.setattr(gateway, "poll_session", grid.look)
     return grid
 
 
@@ -263,7 +263,7 @@ def test_submissions_in_a_row_do_not_hurry_a_look(grid: Grid, zeus: Cluster) -> 
     looks: Counter[str] = Counter()
     for _tick in range(MINUTE):
         for account in accounts:
-            schedule.wake(zeus, account)
+            schedule.expedite(zeus, account)
         looks += grid.run(1)
     assert all(looks[account] <= 21 for account in accounts), looks
 

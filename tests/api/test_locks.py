@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connections
 
 from jobs import locks
-from jobs.locks import Subject, alone
+from jobs.locks import Subject, try_lock
 
 pytestmark = pytest.mark.django_db
 
@@ -32,12 +32,12 @@ def is_free_elsewhere(subject: Subject, name: str) -> bool:
 
 
 def take(name: str) -> bool:
-    with alone(Subject.POLL, name) as free:
+    with try_lock(Subject.POLL, name) as free:
         return free
 
 
 def test_alone_keeps_other_threads_and_other_processes_out() -> None:
-    with alone(Subject.POLL, "1:plgalice") as free, ThreadPoolExecutor(1) as thread:
+    with try_lock(Subject.POLL, "1:plgalice") as free, ThreadPoolExecutor(1) as thread:
         assert free
         assert not thread.submit(take, "1:plgalice").result(10)
         assert not is_free_elsewhere(Subject.POLL, "1:plgalice")
@@ -50,12 +50,12 @@ def test_alone_keeps_other_threads_and_other_processes_out() -> None:
 def test_alone_takes_no_connection_of_the_pool() -> None:
     connections["default"].ensure_connection()
     before = connections["default"].connection
-    with alone(Subject.POLL, "x"):
+    with try_lock(Subject.POLL, "x"):
         assert connections["default"].connection is before
 
 
 def test_alone_goes_on_with_a_new_session_where_the_last_one_was_ended() -> None:
-    with alone(Subject.POLL, "held"):
+    with try_lock(Subject.POLL, "held"):
         end_sessions()
         assert take("another")
         assert not take("held"), "this process still has it"
@@ -74,5 +74,5 @@ def end_sessions() -> None:
 def test_alone_says_so_where_the_database_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = {"host": "127.0.0.1", "port": 1, "dbname": "none"}
     monkeypatch.setattr(connections["default"], "get_connection_params", lambda: nowhere)
-    with pytest.raises(OperationalError), alone(Subject.POLL, "x"):
+    with pytest.raises(OperationalError), try_lock(Subject.POLL, "x"):
         pass

@@ -134,7 +134,7 @@ def test_an_accepted_login_ends_what_was_held_against_the_account() -> None:
 
 def test_forget_has_the_next_call_try_again_for_whoever_was_refused() -> None:
     attempt().refused("expired")
-    login_limits.forget(NODE, "plgalice")
+    login_limits.forget_refusals(NODE, "plgalice")
     attempt().accepted()
 
 

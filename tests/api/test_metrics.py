@@ -18,7 +18,7 @@ from clusters.errors import Interrupted, Refused
 from clusters.models import Cluster, Poll
 from clusters.slurm.sbatch import Rejected
 from clusters.ssh import metrics
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from submitter.ops import gauges, heartbeat, metrics_dir, statistics
 from tests.api.conftest import Cast, FakeGateway
 
@@ -97,7 +97,7 @@ def test_proxies_are_counted_by_rule(cast: Cast, change: Any) -> None:
 
 
 def test_calls_that_a_cluster_does_not_answer_are_counted_by_kind(zeus: Cluster, change: Any) -> None:
-    @remote
+    @remote("probe")
     def probe(_cluster: Cluster, error: Exception | None = None) -> str:
         if error:
             raise error
@@ -131,7 +131,7 @@ def test_requests_that_nobody_could_count_are_counted(cast: Cast, settings: Any,
 
 def test_jobs_are_told_by_cluster_and_status(zeus: Cluster) -> None:
     now = timezone.now()
-    common = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "submission": Submission.SUBMITTED}
+    common = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "submission": SubmissionStatus.SUBMITTED}
     for number, (status, ended) in enumerate(
         [("QUEUED", None), ("QUEUED", None), ("RUNNING", None), ("ERROR", now), ("ERROR", now - timedelta(days=1))]
     ):
@@ -237,7 +237,7 @@ def test_a_scrape_takes_the_same_number_of_queries_however_many_jobs_there_are(
     zeus: Cluster, django_assert_max_num_queries: Any
 ) -> None:
     Job.objects.bulk_create(
-        Job(cluster=zeus, account="plgbob", owner_dn="/CN=b", submission=Submission.SUBMITTED, slurm_id=n)
+        Job(cluster=zeus, account="plgbob", owner_dn="/CN=b", submission=SubmissionStatus.SUBMITTED, slurm_id=n)
         for n in range(50)
     )
     with django_assert_max_num_queries(8):

@@ -11,7 +11,7 @@ from clusters.errors import Failed, TimedOut
 from clusters.models import Cluster
 from clusters.slurm.sbatch import Accepted
 from jobs import recovery
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_exactly_once import ORDER, grow_old
 
@@ -70,7 +70,7 @@ def test_a_job_on_a_cluster_that_is_not_registered_is_cancelled_there_and_refuse
     assert "athena" in body["error_message"]
     assert body["error_message"].endswith("name one of these: prom, zeus.cyfronet.pl")
     assert "cancel 77 on athena" in fake.calls
-    assert Job.objects.get().submission == Submission.FAILED
+    assert Job.objects.get().submission == SubmissionStatus.FAILED
     assert cast.alice("GET", "/api/jobs").json() == []
     assert posted(cast, fake, Accepted(78), **key).status_code == 422
     assert prometheus.jobs.count() == 0
@@ -84,7 +84,7 @@ def test_a_job_that_could_not_be_cancelled_there_is_not_told_to_be(
     answer = posted(cast, fake, Accepted(77, "athena"))
     assert answer.status_code == 408
     assert "settle" not in fake.calls
-    assert Job.objects.get().submission == Submission.PENDING
+    assert Job.objects.get().submission == SubmissionStatus.PENDING
     assert not prometheus.jobs.exists()
 
 

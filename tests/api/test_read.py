@@ -10,7 +10,7 @@ from clusters.errors import Unreachable
 from clusters.models import Cluster, Poll
 from clusters.slurm.filenames import Pattern, Task
 from clusters.slurm.starts import Starts
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from tests.api.conftest import Cast, FakeGateway
 
 pytestmark = pytest.mark.usefixtures("job")
@@ -24,7 +24,7 @@ def job(zeus: Cluster) -> Job:
     """A finished job of alice's, over the end of daylight saving time in Warsaw."""
     start = dt.datetime(2026, 10, 25, 0, 30, 11, tzinfo=dt.UTC)
     return Job.objects.create(
-        cluster=zeus, account="plgalice", owner_dn="/CN=plgalice", tag="t1", submission=Submission.SUBMITTED,
+        cluster=zeus, account="plgalice", owner_dn="/CN=plgalice", tag="t1", submission=SubmissionStatus.SUBMITTED,
         slurm_id=7, job_id="7.batch.grid.cyf-kr.edu.pl", status="FINISHED", slurm_state="COMPLETED", nodes=1, cores=12,
         exit_code=0, signal=0, submitted_at=start - dt.timedelta(minutes=10), started_at=start,
         ended_at=start + dt.timedelta(hours=1), wall_seconds=3600, confirmed=True, checked_at=start,
@@ -233,7 +233,7 @@ def test_a_clusters_own_download_service_is_named_where_it_has_one(cast: Cast) -
 
 
 def test_a_submission_that_is_not_accepted_is_not_listed(cast: Cast) -> None:
-    Job.objects.update(submission=Submission.PENDING)
+    Job.objects.update(submission=SubmissionStatus.PENDING)
     assert cast.alice("GET", "/api/jobs").json() == []
     assert cast.alice("GET", JOB).status_code == 404
 

@@ -90,7 +90,7 @@ def test_attempt_that_succeeds_forgets_the_failures_before_it(fake: FakeGateway,
 @pytest.mark.usefixtures("db")
 def test_attempt_is_not_made_while_another_one_is_for_the_same_account(fake: FakeGateway, zeus: Cluster) -> None:
     lose(zeus)
-    with locks.alone(locks.Subject.RECOVERY, f"{zeus.pk}:plgalice"):
+    with locks.try_lock(locks.Subject.RECOVERY, f"{zeus.pk}:plgalice"):
         tasks.recover_account(zeus.pk, "plgalice")
         assert fake.calls == []
     tasks.recover_account(zeus.pk, "plgalice")
@@ -102,13 +102,13 @@ def test_recover_asks_about_a_bounded_number_of_submissions_at_once(
 ) -> None:
     lose(zeus, number=45)
     asked: list[int] = []
-    real = fake.lookup
+    real = fake.find_lost_submissions
 
     def counting(cluster: Cluster, account: str, tokens: list[str], since: int, *, sbatch_is_over: bool) -> object:
         asked.append(len(tokens))
         return real(cluster, account, tokens, since, sbatch_is_over=sbatch_is_over)
 
-    monkeypatch.setattr(submitting, "lookup", counting)
+    monkeypatch.setattr(submitting, "find_lost_submissions", counting)
     recovery.recover(zeus, "plgalice")
     assert asked == [20, 20, 5]
 

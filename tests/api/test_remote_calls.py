@@ -16,14 +16,14 @@ from clusters import gateway, submitting
 from clusters.calls import pool
 from clusters.calls.counted import call
 from clusters.errors import TimedOut
-from clusters.gateway import Look
+from clusters.gateway import PollSession
 from clusters.models import Cluster
 from clusters.slurm.sbatch import Accepted
 from clusters.ssh import connection as ssh
 from clusters.ssh.output_files import Named, Wanted
-from clusters.submitting import Place
+from clusters.submitting import SubmissionSlot
 from jobs import bulk_operations, tasks
-from jobs.models import Job, Verb
+from jobs.models import BulkAction, Job
 from tests.api.conftest import Cast, FakeGateway
 from tests.api.test_end import record
 from tests.api.test_polling import registered
@@ -31,7 +31,7 @@ from tests.api.test_polling import registered
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n"}
-SILENT = {"reserve", "settle"}  # they ask nobody, or in the background
+SILENT = {"acquire_slot", "acknowledge"}  # they ask nobody, or in the background
 
 
 def holds_a_connection() -> bool:
@@ -66,24 +66,24 @@ def verbs() -> dict[str, Callable[..., Any]]:
 
 
 ARGUMENTS: dict[str, Callable[[Cluster], tuple[Any, ...]]] = {
-    "submit": lambda zeus: (Place(zeus, "plgalice", uuid.uuid4()), "", "#!/bin/sh\n"),
-    "lookup": lambda zeus: (zeus, "plgalice", ["a" * 32], 60),
+    "submit": lambda zeus: (SubmissionSlot(zeus, "plgalice", uuid.uuid4()), "", "#!/bin/sh\n"),
+    "find_lost_submissions": lambda zeus: (zeus, "plgalice", ["a" * 32], 60),
     "describe": lambda zeus: (zeus, "plgalice", 7),
     "slurm_name": lambda zeus: (zeus, "plgalice"),
     "cancel_elsewhere": lambda zeus: (zeus, "plgalice", Accepted(7, "athena")),
-    "tidy": lambda zeus: (zeus, "plgalice"),
+    "clean_remote_directory": lambda zeus: (zeus, "plgalice"),
     "cancel": lambda zeus: (zeus, "plgalice", 7, 60),
     "inspect": lambda zeus: (zeus, "plgalice", 7, 60),
-    "look": lambda zeus: (zeus, "plgalice"),
+    "poll_session": lambda zeus: (zeus, "plgalice"),
     "ping": lambda zeus: (zeus, "plgalice"),
-    "greet": lambda zeus: (zeus,),
-    "starts": lambda zeus: (zeus, "plgalice", 7, 60),
+    "check_host_key": lambda zeus: (zeus,),
+    "task_starts": lambda zeus: (zeus, "plgalice", 7, 60),
     "open_file": lambda zeus: (zeus, "plgalice", Wanted(((Named("/home/plgalice/out"),),))),
 }
 OPTIONS: dict[str, dict[str, Any]] = {
-    "lookup": {"sbatch_is_over": True},
-    "look": {"everybody": False},
-    "starts": {"earliest": 1, "hosts": True},
+    "find_lost_submissions": {"sbatch_is_over": True},
+    "poll_session": {"everybody": False},
+    "task_starts": {"earliest": 1, "hosts": True},
 }
 
 
@@ -103,7 +103,7 @@ def test_a_verb_gives_the_connection_back_before_it_waits(zeus: Cluster, asked: 
 def ask(stack: ExitStack, answer: AbstractContextManager[object]) -> None:
     """Enter what a verb has returned that asks only then, or later."""
     entered = stack.enter_context(answer)
-    assert isinstance(entered, Look)
+    assert isinstance(entered, PollSession)
     entered.queue()
 
 
@@ -169,13 +169,13 @@ def test_a_recovery_holds_no_connection_while_a_cluster_answers(
     assert during == [False, False]
 
 
-@pytest.mark.parametrize("verb", list(Verb))
+@pytest.mark.parametrize("verb", list(BulkAction))
 def test_a_bulk_operation_holds_no_connection_while_a_cluster_answers(
-    fake: FakeGateway, zeus: Cluster, during: list[bool], verb: Verb
+    fake: FakeGateway, zeus: Cluster, during: list[bool], verb: BulkAction
 ) -> None:
     operator = User.objects.create_user("operator")
-    errand = bulk_operations.order(verb, [registered(zeus)], operator, "127.0.0.1")
+    operation = bulk_operations.create(verb, [registered(zeus)], operator, "127.0.0.1")
     fake.queued = [record("COMPLETING")]
-    tasks.run_errand(str(errand.pk))
+    tasks.run_bulk_operation(str(operation.pk))
     assert during == [False]
     assert len(fake.calls) == 1

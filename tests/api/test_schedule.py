@@ -226,7 +226,7 @@ def test_accounting_that_is_away_does_not_slow_the_controllers_word_down(fake: F
 def test_a_new_job_ends_the_rest_of_a_quiet_cluster(zeus: Cluster) -> None:
     later = timezone.now() + dt.timedelta(seconds=60)
     Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, quiet=80, took=0.1)
-    schedule.wake(zeus, "plgalice")
+    schedule.expedite(zeus, "plgalice")
     poll = Poll.objects.get()
     assert wait() <= dt.timedelta(seconds=1)
     assert poll.quiet == 0
@@ -236,7 +236,7 @@ def test_a_new_job_ends_the_back_off_of_a_cluster_that_was_down(zeus: Cluster) -
     later = timezone.now() + dt.timedelta(seconds=200)
     Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, failures=9, took=30.0)
     Poll.objects.create(cluster=zeus, account="plgalice", due_at=later)  # was put off, and never asked
-    schedule.wake(zeus, "plgalice")
+    schedule.expedite(zeus, "plgalice")
     assert not Poll.objects.filter(due_at__gt=timezone.now() + dt.timedelta(seconds=1)).exists()
 
 
@@ -245,7 +245,7 @@ def test_a_new_job_does_not_hurry_a_cluster_whose_looks_take_long(zeus: Cluster)
     poll = Poll.objects.create(cluster=zeus, account=zeus.poll_account, took=20.0, interval=100.0)
     for seconds, expected in ((90, 90), (400, 100)):
         Poll.objects.update(due_at=now + dt.timedelta(seconds=seconds))
-        schedule.wake(zeus, "plgalice")
+        schedule.expedite(zeus, "plgalice")
         poll.refresh_from_db()
         assert poll.due_at
         assert (poll.due_at - now).total_seconds() == pytest.approx(expected, abs=5)
@@ -255,7 +255,7 @@ def test_a_new_job_moves_the_account_that_asks_about_it_and_nobody_else(zeus: Cl
     later = timezone.now() + dt.timedelta(seconds=60)
     for account in (zeus.poll_account, "plgalice", "plgbob"):
         Poll.objects.create(cluster=zeus, account=account, due_at=later)
-    schedule.wake(zeus, "plgalice")
+    schedule.expedite(zeus, "plgalice")
     assert list(Poll.objects.filter(due_at=later).values_list("account", flat=True)) == ["plgbob"]
 
 

@@ -220,7 +220,7 @@ def test_a_request_that_fails_gives_its_place_back(
     fake.outcome = RuntimeError("a fault of the service")
     assert cast.alice("GET", f"{path}/stdout").status_code == 500
     assert cast.alice("POST", "/api/jobs", b"{").status_code == 422
-    monkeypatch.setattr("jobs.api.queries.shown", lambda *_: 1 / 0)
+    monkeypatch.setattr("jobs.api.queries.get_row", lambda *_: 1 / 0)
     assert cast.alice("GET", path).status_code == 500
     assert account_shares.REQUESTS.held() == {}
 

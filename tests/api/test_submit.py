@@ -18,10 +18,10 @@ from audit.models import Entry
 from clusters.errors import Interrupted, Malformed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
 from clusters.slurm.sbatch import Accepted, Rejected
-from clusters.submitting import NoDirectory
+from clusters.submitting import WorkingDirectoryError
 from jobs import statements
 from jobs.api.serializers import OrderSerializer
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from tests.api.conftest import Cast, FakeGateway
 
 SCRIPT = "#!/bin/bash\necho hello\n"
@@ -72,7 +72,7 @@ def test_the_row_is_committed_and_no_transaction_is_open_while_the_cluster_is_as
     seen: list[Any] = []
     fake.during = lambda: seen.append((connection.in_atomic_block, Job.objects.get().submission))
     cast.alice("POST", "/api/jobs", ORDER)
-    assert seen == [(False, Submission.PENDING)]
+    assert seen == [(False, SubmissionStatus.PENDING)]
 
 
 @pytest.mark.parametrize("host", ["zeus", "ZEUS.Cyfronet.PL"])
@@ -183,31 +183,31 @@ def test_what_sbatch_refused_is_422_in_its_own_words(cast: Cast, fake: FakeGatew
     assert (body["exit_code"], body["standard_output"], body["error_output"], body["tag"]) == (
         1, "half", "sbatch: error: Invalid account", "t1",
     )  # fmt: skip
-    assert Job.objects.get().submission == Submission.FAILED
+    assert Job.objects.get().submission == SubmissionStatus.FAILED
     assert cast.alice("GET", "/api/jobs").json() == []
 
 
 def test_a_missing_directory_is_422(cast: Cast, fake: FakeGateway) -> None:
-    fake.outcome = NoDirectory("sh: cd: can't cd to /nowhere")
+    fake.outcome = WorkingDirectoryError("sh: cd: can't cd to /nowhere")
     answer = cast.alice("POST", "/api/jobs", ORDER | {"working_directory": "/nowhere"})
     assert answer.status_code == 422
     assert "working_directory" in answer.json()["error_message"]
-    assert Job.objects.get().submission == Submission.FAILED
+    assert Job.objects.get().submission == SubmissionStatus.FAILED
 
 
 @pytest.mark.parametrize(
     ("exc", "code", "submission"),
     [
-        (Unreachable("no route"), 503, Submission.FAILED),
-        (Refused("no such account"), 403, Submission.FAILED),
-        (TimedOut("30 s", stdout=b"so far \xff"), 408, Submission.PENDING),
-        (Interrupted("cut"), 408, Submission.PENDING),
-        (Malformed("'?'"), 408, Submission.PENDING),
-        (RuntimeError("a bug"), 500, Submission.PENDING),
+        (Unreachable("no route"), 503, SubmissionStatus.FAILED),
+        (Refused("no such account"), 403, SubmissionStatus.FAILED),
+        (TimedOut("30 s", stdout=b"so far \xff"), 408, SubmissionStatus.PENDING),
+        (Interrupted("cut"), 408, SubmissionStatus.PENDING),
+        (Malformed("'?'"), 408, SubmissionStatus.PENDING),
+        (RuntimeError("a bug"), 500, SubmissionStatus.PENDING),
     ],
 )
 def test_whether_a_job_may_exist_decides_what_is_kept(
-    cast: Cast, fake: FakeGateway, exc: Exception, code: int, submission: Submission
+    cast: Cast, fake: FakeGateway, exc: Exception, code: int, submission: SubmissionStatus
 ) -> None:
     fake.outcome = exc
     answer = cast.alice("POST", "/api/jobs", ORDER | {"tag": "t1"})

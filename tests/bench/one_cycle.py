@@ -68,7 +68,7 @@ def main(number: int) -> None:
             looks.append(moved)
             yield Replay(answers[moved])
 
-        with patch("clusters.gateway.look", look):
+        with patch("clusters.gateway.poll_session", look):
             return measured(lambda: polling.poll(cluster))
 
     found = {"first": cycle(False), "nothing changed": cycle(False), "a tenth changed": cycle(True)}

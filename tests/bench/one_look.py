@@ -22,12 +22,12 @@ def main(name: str, account: str, ids: list[int]) -> None:
     django.setup()
     from clusters import gateway  # noqa: PLC0415 - after Django's setup
     from clusters.models import Cluster  # noqa: PLC0415
-    from jobs.models import Job, Submission  # noqa: PLC0415
+    from jobs.models import Job, SubmissionStatus  # noqa: PLC0415
     from jobs.sync import polling  # noqa: PLC0415
 
     cluster = Cluster.objects.get(name=name)
     gateway.ping(cluster, cluster.poll_account or account)  # logs in: a worker stays so
-    common = {"cluster": cluster, "account": account, "submission": Submission.SUBMITTED, "settled": True}
+    common = {"cluster": cluster, "account": account, "submission": SubmissionStatus.SUBMITTED, "settled": True}
     Job.objects.bulk_create(Job(slurm_id=number, job_id=f"{number}.{name}", **common) for number in ids)
 
     def one_by_one() -> int:

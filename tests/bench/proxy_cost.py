@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from proxyauth.authenticator import Gate
+from proxyauth.authenticator import ProxyAuthenticator
 from proxyauth.conf import Conf
 from proxyauth.identity import Refusal
 from proxyauth.policy import Policy
@@ -139,7 +139,7 @@ class _Bench:
 
     def _call(self, data: bytes, memory_seconds: float) -> Call:
         site = self._directory
-        gate = Gate(Conf(site / "trust", site / "grid-mapfile", Policy(), None, memory_seconds))
+        gate = ProxyAuthenticator(Conf(site / "trust", site / "grid-mapfile", Policy(), None, memory_seconds))
         header = base64.b64encode(data).decode()
         return lambda: gate.admit(header)
 

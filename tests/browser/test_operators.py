@@ -112,7 +112,7 @@ def test_an_operator_aborts_many_and_the_history_says_who(
     assert "Abort 4 jobs" in page.inner_text("h2")
     keep(page, "abort-confirmation")
     page.click("text=Yes, abort 4 jobs")
-    page.wait_for_selector("#errand[data-over=yes]", timeout=60_000)
+    page.wait_for_selector("#operation[data-over=yes]", timeout=60_000)
     assert page.inner_text("[data-figure=done]") == "4"
     keep(page, "abort-over")
     assert {alice.job(job["job_id"])["status"] for job in jobs} == {"ABORTED"}

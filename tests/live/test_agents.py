@@ -24,7 +24,7 @@ from clusters.ssh import metrics
 from clusters.ssh import stream as streams
 from clusters.ssh.agent import Reply, Setting
 from clusters.ssh.connection import Connection, Endpoint
-from clusters.submitting import Place, Settled
+from clusters.submitting import Acknowledgement, SubmissionSlot
 from tests.live.ground import eventually, processes_with
 from tests.live.logins import (
     ACCOUNT,
@@ -297,11 +297,11 @@ def _nobody(_told: object) -> None:
 
 
 @pytest.fixture
-def place(programs: Programs) -> Iterator[Place]:
+def place(programs: Programs) -> Iterator[SubmissionSlot]:
     """A place for a submission, whose traces are removed."""
-    place = Place(programs.cluster(zeus()), ACCOUNT, uuid.uuid4())
+    place = SubmissionSlot(programs.cluster(zeus()), ACCOUNT, uuid.uuid4())
     yield place
-    submitting._clear([Settled(place, None, _nobody)])
+    submitting._clear([Acknowledgement(place, None, _nobody)])
 
 
 def in_the_background(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
@@ -320,7 +320,7 @@ def in_the_background(work: Callable[[], object]) -> tuple[threading.Thread, lis
 
 
 def test_a_submission_whose_agent_is_killed_before_anything_began_has_submitted_nothing(
-    pool: Pool, programs: Programs, place: Place
+    pool: Pool, programs: Programs, place: SubmissionSlot
 ) -> None:
     programs.write("sbatch", f"echo {JOB}")
     process = agent_process(answered_by(pool, programs))
@@ -331,12 +331,12 @@ def test_a_submission_whose_agent_is_killed_before_anything_began_has_submitted_
     os.kill(process, signal.SIGKILL)
     thread.join(LONG)
     words = "nothing was submitted: the login node ended the submission with a signal"
-    assert ends == [submitting.Submitted(Rejected(-1, "", "", words))]
+    assert ends == [submitting.SubmissionAnswer(Rejected(-1, "", "", words))]
     assert programs.runs("sbatch") == []
 
 
 def test_a_submission_whose_agent_is_killed_once_sbatch_runs_is_open(
-    pool: Pool, programs: Programs, place: Place
+    pool: Pool, programs: Programs, place: SubmissionSlot
 ) -> None:
     programs.write("sbatch", f"echo {JOB}; exec sleep 2")
     marker = answered_by(pool, programs)
@@ -349,7 +349,9 @@ def test_a_submission_whose_agent_is_killed_once_sbatch_runs_is_open(
 
 
 @pytest.mark.usefixtures("pool")
-def test_a_submission_whose_time_is_over_tells_what_sbatch_has_printed(programs: Programs, place: Place) -> None:
+def test_a_submission_whose_time_is_over_tells_what_sbatch_has_printed(
+    programs: Programs, place: SubmissionSlot
+) -> None:
     programs.write("sbatch", "echo contacting the controller; trap '' TERM; sleep 8 & wait; wait")
     place.cluster.command_timeout = 3
     with pytest.raises(TimedOut, match="no answer within 3 s") as late:
@@ -362,11 +364,11 @@ def test_submissions_that_take_long_in_all_channels_do_not_wait_for_each_other(p
     programs.write("sbatch", f"sleep 1.5; echo {JOB}")
     cluster = programs.cluster(zeus(channels=2))
     cluster.command_timeout = 3 * int(LONG)
-    places = [Place(cluster, ACCOUNT, uuid.uuid4()) for _ in range(2)]
+    places = [SubmissionSlot(cluster, ACCOUNT, uuid.uuid4()) for _ in range(2)]
     with ThreadPoolExecutor(2) as threads:
         made = [threads.submit(submitting.submit, place, "", "#!/bin/sh\n") for place in places]
         assert [future.result(LONG).outcome for future in made] == [Accepted(int(JOB))] * 2
-    submitting._clear([Settled(place, None, _nobody) for place in places])
+    submitting._clear([Acknowledgement(place, None, _nobody) for place in places])
 
 
 def test_settling_many_submissions_is_two_requests_and_prepares_the_next_ones(
@@ -376,7 +378,10 @@ def test_settling_many_submissions_is_two_requests_and_prepares_the_next_ones(
     answered_by(pool, programs)
     traffic.forget()
     told: queue.Queue[object] = queue.Queue()
-    settled = [Settled(Place(cluster, ACCOUNT, uuid.uuid4()), Accepted(number), told.put) for number in range(1, 21)]
+    settled = [
+        Acknowledgement(SubmissionSlot(cluster, ACCOUNT, uuid.uuid4()), Accepted(number), told.put)
+        for number in range(1, 21)
+    ]
     submitting._later(submitting._describe, settled)
     told.get(timeout=LONG)
     assert (traffic.messages, len(programs.runs("scontrol"))) == (1, 2)
@@ -386,7 +391,7 @@ def test_settling_many_submissions_is_two_requests_and_prepares_the_next_ones(
     tokens = [pool.token(cluster.endpoint, ACCOUNT) for _ in settled]
     prepared = [Path("/home", ACCOUNT, DIRECTORY, token.hex) for token in tokens]
     eventually(lambda: all(path.is_dir() for path in prepared), "they are made, after the answer", seconds=10)
-    submitting._clear([Settled(Place(cluster, ACCOUNT, token), None, _nobody) for token in tokens])
+    submitting._clear([Acknowledgement(SubmissionSlot(cluster, ACCOUNT, token), None, _nobody) for token in tokens])
     eventually(lambda: not any(path.exists() for path in prepared), "they are removed", seconds=10)
 
 

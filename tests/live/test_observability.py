@@ -143,10 +143,10 @@ def _audited(request_id: str) -> tuple[str, ...] | None:
         return connection.execute(f"SELECT {columns} FROM audit_entry WHERE request_id = %s", [request_id]).fetchone()  # noqa: S608 - constants
 
 
-FAILING = ("jobs.tasks.run_errand", "no key of an errand")
+FAILING = ("jobs.tasks.run_bulk_operation", "no key of a bulk operation")
 
 
-def _order(place: Place, task: str = "submitter.ops.tasks.note_heartbeat", *arguments: str) -> None:
+def _order(place: Place, task: str = "submitter.ops.tasks.heartbeat", *arguments: str) -> None:
     with app.connection_for_write(url=place.redis) as connection:
         app.send_task(task, arguments, connection=connection)
 
@@ -156,7 +156,7 @@ def test_a_task_logs_under_the_id_of_the_request_that_ordered_it(place: Place) -
     with bound_contextvars(request_id=request_id):
         _order(place, *FAILING)
     line = eventually(lambda: _line_with(place.worker.log, request_id), "the task has logged")
-    assert '"task": "jobs.tasks.run_errand"' in line
+    assert '"task": "jobs.tasks.run_bulk_operation"' in line
     assert "raised unexpected" in line
 
 
@@ -170,7 +170,7 @@ def test_tasks_that_no_request_ordered_have_ids_of_their_own(place: Place) -> No
 def test_what_an_idle_service_does_again_and_again_is_not_in_its_logs(place: Place) -> None:
     """A failing task comes behind tasks that succeed, a call behind questions of monitoring: these two are written."""
     before = {log: log.read_text() for log in (place.worker.log, place.web.log)}
-    for name in ("submitter.ops.tasks.note_heartbeat", "jobs.tasks.poll_clusters", "jobs.tasks.recover_submissions"):
+    for name in ("submitter.ops.tasks.heartbeat", "jobs.tasks.poll_clusters", "jobs.tasks.recover_submissions"):
         _order(place, name)
     for path in ("healthz", "readyz", "metrics"):
         assert httpx.get(f"{place.url}/{path}").is_success
@@ -257,4 +257,4 @@ def _line_with(log: Path, text: str) -> str | None:
 
 
 def _ids(log: Path) -> set[str]:
-    return set(re.findall(r'run_errand.*raised unexpected.*"request_id": "([^"]+)"', log.read_text()))
+    return set(re.findall(r'run_bulk_operation.*raised unexpected.*"request_id": "([^"]+)"', log.read_text()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs import stopping
 from jobs.api import client_socket
-from submitter.http.forwarded import with_front_servers
+from submitter.http.forwarded import with_reverse_proxies
 
 Environ = dict[str, Any]
 PIECE = b"x" * 65536
@@ -30,7 +30,7 @@ def _echo(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byte
 
 def behind_front_servers(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Do the same, where the environment's FRONT_SERVERS are believed."""
-    return with_front_servers(application, os.environ["FRONT_SERVERS"].split())(environ, start_response)
+    return with_reverse_proxies(application, os.environ["FRONT_SERVERS"].split())(environ, start_response)
 
 
 def _json(start_response: Callable[..., Any], answer: object) -> Iterable[bytes]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from submitter.http.forwarded import with_front_servers
+from submitter.http.forwarded import with_reverse_proxies
 
 
 def scheme(peer: str, forwarded: str | None, *front_servers: str) -> str:
@@ -17,7 +17,7 @@ def scheme(peer: str, forwarded: str | None, *front_servers: str) -> str:
 
     environ = {"REMOTE_ADDR": peer, "wsgi.url_scheme": "http"}
     told = {} if forwarded is None else {"HTTP_X_FORWARDED_PROTO": forwarded}
-    with_front_servers(application, front_servers)(environ | told, lambda *_: None)
+    with_reverse_proxies(application, front_servers)(environ | told, lambda *_: None)
     return schemes[0]
 
 
@@ -31,7 +31,7 @@ def seen(peer: str, forwarded: str | None, *front_servers: str, proto: str | Non
 
     told = {"HTTP_X_FORWARDED_FOR": forwarded, "HTTP_X_FORWARDED_PROTO": proto}
     environ = {"REMOTE_ADDR": peer} | {name: value for name, value in told.items() if value is not None}
-    with_front_servers(application, front_servers)(environ, lambda *_: None)
+    with_reverse_proxies(application, front_servers)(environ, lambda *_: None)
     return addresses[0]
 
 

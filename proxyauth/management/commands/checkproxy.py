@@ -20,7 +20,7 @@ from proxyauth.policy import Need
 from proxyauth.trust import gridmap, store
 from proxyauth.trust.gridmap import Gridmap
 from proxyauth.validation import chain
-from proxyauth.validation.chain import Passed, Verified
+from proxyauth.validation.chain import Trace, Verified
 from proxyauth.x509 import dn
 from proxyauth.x509.certificate import Certificate
 
@@ -95,7 +95,7 @@ class Command(BaseCommand):
     def _judge_briefly(self, path: Path, bench: _Bench) -> int:
         try:
             sent = _read(path)
-            verified = _judge(sent, bench, chain.deaf)
+            verified = _judge(sent, bench, chain.ignore)
             _account(verified, bench)
         except OSError as exc:
             self._say(f"{_name(path)}: unreadable {exc.strerror}")
@@ -139,7 +139,7 @@ class Command(BaseCommand):
             self._say(f"  issuer  {dn.text(each.issuer)}")
             self._say(f"  valid   {_validity(each.not_before, each.not_after)}")
 
-    def _tell(self) -> Passed:
+    def _tell(self) -> Trace:
         """Write each rule that was kept, under the name of what kept it."""
         last = ""
 
@@ -206,7 +206,7 @@ def _pem(raw: bytes) -> bytes:
         raise Malformed("not-pem", what) from exc
 
 
-def _judge(sent: _Sent, bench: _Bench, passed: Passed) -> Verified:
+def _judge(sent: _Sent, bench: _Bench, passed: Trace) -> Verified:
     passed("the file", "format")
     if sent.has_key:
         credential.read(sent.pem, bench.conf.policy)

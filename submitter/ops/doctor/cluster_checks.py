@@ -40,7 +40,7 @@ def _try(cluster: Cluster) -> Iterator[Finding]:
     name = f"cluster {cluster}"
     try:
         yield Finding(Level.OK, name, ping(cluster, ""))
-        yield from _penalties(name, gateway.greet(cluster))
+        yield from _penalties(name, gateway.check_host_key(cluster))
         if cluster.poll_account:
             yield Finding(Level.OK, name, _ask(cluster))
     except ClusterError as exc:
@@ -59,7 +59,7 @@ def _penalties(name: str, server: str) -> Iterator[Finding]:
 
 def _ask(cluster: Cluster) -> str:
     """Ask the controller and accounting, as a poll does. Raises ClusterError."""
-    with gateway.look(cluster, cluster.poll_account, everybody=True) as asked:
+    with gateway.poll_session(cluster, cluster.poll_account, everybody=True) as asked:
         jobs = asked.queue()
         asked.history([1], 60)
     count = len(jobs.records)

@@ -10,7 +10,7 @@ from django.core import checks
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from proxyauth.authenticator import gate
+from proxyauth.authenticator import authenticator
 from submitter.ops import readiness
 from submitter.ops.doctor import audit_log
 from submitter.ops.doctor.finding import Finding, Level, judged, tried
@@ -57,19 +57,19 @@ def unseen(name: str) -> Finding:
     return Finding(Level.NOTE, name, words, "mend what is said of the database, then run the doctor again")
 
 
-def database() -> readiness.Part:
+def database() -> readiness.Check:
     """Whether PostgreSQL answers. It is asked once, not by the pool, which tries for long and logs each time."""
     parameters = connection.get_connection_params() | {"connect_timeout": _PATIENCE}
     try:
         psycopg.connect(**parameters).close()
     except psycopg.Error as exc:
-        return readiness.Part("database", ok=False, reason=" ".join(str(exc).split()), vital=True)
+        return readiness.Check("database", ok=False, reason=" ".join(str(exc).split()), vital=True)
     return readiness.database()
 
 
 def _readiness() -> Iterator[Finding]:
     """What /readyz says of the service itself."""
-    looks: dict[str, Callable[[], list[readiness.Part]]] = {
+    looks: dict[str, Callable[[], list[readiness.Check]]] = {
         "database": lambda: [database()],
         "ssh-ca-key": lambda: [readiness.ssh_ca_key()],
         "trust-directory": readiness.trust,
@@ -80,7 +80,7 @@ def _readiness() -> Iterator[Finding]:
         yield from tried(name, partial(_judge, look_at))
 
 
-def _judge(look_at: Callable[[], list[readiness.Part]]) -> Iterator[Finding]:
+def _judge(look_at: Callable[[], list[readiness.Check]]) -> Iterator[Finding]:
     for part in look_at():
         yield judged(part.name, part.reason, _REMEDIES[part.name], ok=part.ok)
 
@@ -101,7 +101,7 @@ def _messages() -> list[checks.CheckMessage]:
 
 def _gridmap() -> Iterator[Finding]:
     try:
-        count = gate().mapped()
+        count = authenticator().mapped()
     except ValueError:
         return  # the trust directory's line says what is wrong with the settings
     if settings.PROXY_DN_PATTERN:
@@ -110,7 +110,7 @@ def _gridmap() -> Iterator[Finding]:
         remedy = 'GRIDMAP names the file, with lines such as: "/C=PL/O=Grid/CN=Somebody" account'
         words = "1 name is mapped" if count == 1 else f"{count} names are mapped"
         prefix = "grid-mapfile: "
-        faults = [problem.removeprefix(prefix) for problem in gate().problems() if problem.startswith(prefix)]
+        faults = [problem.removeprefix(prefix) for problem in authenticator().problems() if problem.startswith(prefix)]
         told = words if count else "; ".join([f"{settings.GRIDMAP} gives nobody an account", *faults[:3]])
         yield judged("grid-mapfile", told, remedy, ok=count > 0)
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from clusters.models import Cluster
 from jobs import tasks
-from jobs.models import Job, Submission
+from jobs.models import Job, SubmissionStatus
 from jobs.states import Status
 
 Enter = Callable[[str], Client]
@@ -47,7 +47,7 @@ def jobs(zeus: Cluster) -> list[Job]:
     made = [
         Job(
             cluster=zeus, account=account, owner_dn=f"/CN={account}", tag=f"tag{n}", slurm_id=n, status=Status.RUNNING,
-            job_id=f"{n}.{zeus.job_domain}", submission=Submission.SUBMITTED, submitted_at=timezone.now(),
+            job_id=f"{n}.{zeus.job_domain}", submission=SubmissionStatus.SUBMITTED, submitted_at=timezone.now(),
         )
         for n, account in ((1, "plgalice"), (2, "plgalice"), (3, "plgbob"))
     ]  # fmt: skip
@@ -58,5 +58,5 @@ def jobs(zeus: Cluster) -> list[Job]:
 def no_celery(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Take down what Celery is ordered to do."""
     ordered: list[str] = []
-    monkeypatch.setattr(tasks.run_errand, "delay", ordered.append)
+    monkeypatch.setattr(tasks.run_bulk_operation, "delay", ordered.append)
     return ordered

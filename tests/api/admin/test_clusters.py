@@ -70,7 +70,7 @@ def test_host_keys_are_pinned_only_when_a_person_has_compared_them(
     enter: Enter, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = f"/admin/clusters/cluster/{zeus.pk}/operate/"
-    monkeypatch.setattr(host_keys, "fetch", lambda _: [KEY])
+    monkeypatch.setattr(host_keys, "fetch_keys", lambda _: [KEY])
     browser = enter("administrator")
     shown = browser.post(page, {"do": "fetch"})
     assert host_keys.fingerprint(KEY) in shown.text

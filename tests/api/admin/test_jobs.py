@@ -13,7 +13,7 @@ from clusters import gateway
 from clusters.errors import TimedOut, Unreachable
 from clusters.models import Cluster
 from jobs import actions, bulk_operations, tasks
-from jobs.models import Errand, Event, Job, Source, Step, Verb
+from jobs.models import BulkAction, BulkOperation, BulkOperationItem, Event, Job, Source
 from jobs.states import Status
 from tests.api.admin.conftest import LIST, Enter
 from tests.api.conftest import FakeGateway
@@ -45,7 +45,7 @@ def test_an_abort_of_many_counts_them_first_and_does_nothing_yet(
     Job.objects.filter(pk=jobs[2].pk).update(status=Status.FINISHED)
     page = enter("operator").post(LIST, chosen(jobs, "abort_jobs"))
     assert "Yes, abort 2 jobs" in page.text
-    assert (no_celery, Errand.objects.count()) == ([], 0)
+    assert (no_celery, BulkOperation.objects.count()) == ([], 0)
 
 
 def test_a_confirmed_abort_cancels_each_and_says_in_its_history_who_did_it(
@@ -58,7 +58,7 @@ def test_a_confirmed_abort_cancels_each_and_says_in_its_history_who_did_it(
         record("COMPLETING", job=job.slurm_id, user=job.account, submitted_at=job.submitted_at, ended_at=None)
         for job in jobs
     ]
-    tasks.run_errand(no_celery[0])
+    tasks.run_bulk_operation(no_celery[0])
     after = browser.get(page.headers["Location"] + "progress/").json()
     assert before == {"total": 3, "done": 0, "failed": 0, "over": False}
     assert after == {"total": 3, "done": 3, "failed": 0, "over": True}
@@ -74,18 +74,20 @@ def test_a_cluster_that_does_not_answer_fails_its_step_and_no_other(
     browser = enter("operator")
     page = browser.post(LIST, chosen(jobs[:1], "refresh_jobs", confirmed="yes"))
     fake.outcome = Unreachable("down")
-    tasks.run_errand(no_celery[0])
+    tasks.run_bulk_operation(no_celery[0])
     assert browser.get(page.headers["Location"] + "progress/").json()["failed"] == 1
     assert "the cluster did not answer" in browser.get(page.headers["Location"]).text
 
 
-def test_an_errand_goes_on_after_its_slice_and_after_its_worker_has_died(jobs: list[Job], fake: FakeGateway) -> None:
+def test_bulk_operation_goes_on_after_its_slice_and_after_its_worker_has_died(
+    jobs: list[Job], fake: FakeGateway
+) -> None:
     user = User.objects.create_user("op")
-    errand = bulk_operations.order(Verb.REFRESH, jobs, user, "")
-    assert bulk_operations.work(errand.pk, seconds=0) is True
-    assert bulk_operations.unfinished() == [errand.pk]
-    assert bulk_operations.work(errand.pk) is False
-    assert (bulk_operations.unfinished(), Step.objects.exclude(state="waiting").count()) == ([], 3)
+    operation = bulk_operations.create(BulkAction.REFRESH, jobs, user, "")
+    assert bulk_operations.run_slice(operation.pk, seconds=0) is True
+    assert bulk_operations.unfinished() == [operation.pk]
+    assert bulk_operations.run_slice(operation.pk) is False
+    assert (bulk_operations.unfinished(), BulkOperationItem.objects.exclude(state="waiting").count()) == ([], 3)
 
 
 def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
@@ -102,7 +104,10 @@ def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
         return fake.cancel(_cluster, account, job, since)
 
     monkeypatch.setattr(gateway, "cancel", cancel)
-    assert bulk_operations.work(bulk_operations.order(Verb.ABORT, jobs, User.objects.create_user("op"), "").pk) is False
+    assert (
+        bulk_operations.run_slice(bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "").pk)
+        is False
+    )
     assert asked == ["plgalice", "plgbob", "plgbob", "plgbob", "plgalice", "plgalice"]
 
 
@@ -112,11 +117,11 @@ def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
     monkeypatch.setattr(actions, "_PAUSES", (0.0,))
     jobs = [registered(zeus, 100 + number, account) for number, account in enumerate(["plgalice"] * 2 + ["plgbob"])]
     fake.queued = [record("RUNNING", job=job.slurm_id, user=job.account) for job in jobs[:1]]
-    errand = bulk_operations.order(Verb.ABORT, jobs, User.objects.create_user("op"), "")
-    assert bulk_operations.work(errand.pk) is False
+    operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
+    assert bulk_operations.run_slice(operation.pk) is False
     assert fake.cancelled == [100, 101, 102]
-    assert [step.state for step in errand.steps.order_by("id")] == ["failed", "done", "done"]
-    assert "Failed: SLURM did not cancel 100.x, which is still RUNNING" in errand.steps.earliest("id").outcome
+    assert [item.state for item in operation.items.order_by("id")] == ["failed", "done", "done"]
+    assert "Failed: SLURM did not cancel 100.x, which is still RUNNING" in operation.items.earliest("id").outcome
     jobs[0].refresh_from_db()
     assert (jobs[0].status, jobs[0].abort_requested_at) == ("QUEUED", None)
 

@@ -16,7 +16,7 @@ from django.utils.html import strip_tags
 from adminkit import pagination
 from audit import ledger
 from clusters.models import Cluster, Poll
-from jobs.models import Event, Job, Source, Submission
+from jobs.models import Event, Job, Source, SubmissionStatus
 from jobs.states import Status
 from tests.api.admin.conftest import LIST, Enter
 from tests.api.test_polling import registered
@@ -43,7 +43,7 @@ def kinds(zeus: Cluster) -> dict[str, Job]:
         "deleted, still asked about": registered(zeus, 2, status=Status.QUEUED, deleted_at=now),
         "deleted long ago": registered(zeus, 3, status=Status.QUEUED, deleted_at=now - timedelta(days=30)),
         "deleted and aborted": registered(zeus, 4, status=Status.ABORTED, deleted_at=now),
-        "refused": Job.objects.create(**values, submission=Submission.FAILED, failure=failure),
+        "refused": Job.objects.create(**values, submission=SubmissionStatus.FAILED, failure=failure),
         "pending": Job.objects.create(**values),
     }
 

@@ -43,7 +43,7 @@ def act(browser: Client, jobs: list[Job], verb: str, ordered: list[str]) -> None
     sent = {"action": f"{verb}_jobs", "_selected_action": [str(job.pk) for job in jobs], "confirmed": "yes"}
     assert browser.post(LIST, sent, REMOTE_ADDR=ADDRESS).status_code == 302
     with bound_contextvars(request_id="r-12345678"):
-        tasks.run_errand(ordered[0])
+        tasks.run_bulk_operation(ordered[0])
 
 
 @pytest.mark.parametrize("verb", ["abort", "refresh"])

@@ -14,7 +14,7 @@ import pytest
 from clusters.calls import pool
 from clusters.models import Cluster
 from clusters.ssh.agent import Agent, Setting
-from clusters.submitting import Place
+from clusters.submitting import SubmissionSlot
 
 CLUSTER = Cluster(name="zeus", address="login.example.org", host_keys=[], job_domain="example.org", command_timeout=5)
 
@@ -141,6 +141,6 @@ def answering(prints: Answering) -> Iterator[Pool]:
         yield instead
 
 
-def place(token: uuid.UUID | None = None) -> Place:
+def place(token: uuid.UUID | None = None) -> SubmissionSlot:
     """Return a place for a submission."""
-    return Place(CLUSTER, "plgalice", token or uuid.uuid4())
+    return SubmissionSlot(CLUSTER, "plgalice", token or uuid.uuid4())

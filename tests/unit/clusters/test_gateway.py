@@ -14,7 +14,7 @@ from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedOut
 from clusters.gateway import _Subject
 from clusters.slurm.sbatch import Accepted, NewJob, Rejected
-from clusters.submitting import Settled, Submitted, Told
+from clusters.submitting import Acknowledgement, SubmissionAnswer, SubmissionNews
 from tests.unit.clusters.logins import CLUSTER, KILLED, Answering, Pool, Printed, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 
 def look(*, everybody: bool) -> int:
-    with gateway.look(CLUSTER, "plgalice", everybody=everybody) as looking:
+    with gateway.poll_session(CLUSTER, "plgalice", everybody=everybody) as looking:
         return len(looking.queue().records)
 
 
@@ -47,7 +47,7 @@ def test_an_account_that_speaks_for_itself_has_less_room_than_one_that_speaks_fo
 @override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
 def test_a_search_for_lost_submissions_has_the_room_of_an_account() -> None:
     with answering(of_size(2 * MIB)), pytest.raises(Malformed, match="more than 1048576 bytes"):
-        submitting.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)
+        submitting.find_lost_submissions(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)
 
 
 def of_an_array(tasks: int, commands: int) -> Answering:
@@ -169,8 +169,10 @@ def test_new_jobs_are_described_together() -> None:
     told: list[object] = []
     one, other = place(), place()
     with answering(printed(b"JobId=12 JobName=x\n   StdErr=/e\n   StdOut=/o\n")) as asked:
-        submitting._describe([Settled(one, Accepted(12), told.extend), Settled(other, Accepted(13), told.extend)])
-    assert told == [Told(one, NewJob("/o", "/e", None, is_array=False)), Told(other)]
+        submitting._describe(
+            [Acknowledgement(one, Accepted(12), told.extend), Acknowledgement(other, Accepted(13), told.extend)]
+        )
+    assert told == [SubmissionNews(one, NewJob("/o", "/e", None, is_array=False)), SubmissionNews(other)]
     assert [channel.sent[-1].decode() for channel in asked.channels] == ["settle 12,13 - -\n"]
 
 
@@ -178,8 +180,8 @@ def test_traces_are_cleared_together_and_leave_directories_for_submissions_to_co
     told: list[object] = []
     places = [place(), place(), place()]
     with answering(printed(b"")) as asked:
-        submitting._clear([Settled(each, None, told.extend) for each in places])
-    assert told == [Told(each, cleared=True) for each in places]
+        submitting._clear([Acknowledgement(each, None, told.extend) for each in places])
+    assert told == [SubmissionNews(each, cleared=True) for each in places]
     assert len(set(asked.tokens)) == 3
     tokens = [",".join(token.hex for token in some) for some in ([each.token for each in places], asked.tokens)]
     assert [channel.sent[-1].decode() for channel in asked.channels] == [f"settle - {tokens[0]} {tokens[1]}\n"]
@@ -187,21 +189,21 @@ def test_traces_are_cleared_together_and_leave_directories_for_submissions_to_co
 
 @pytest.mark.parametrize("work", [submitting._describe, submitting._clear])
 def test_where_the_cluster_cannot_be_asked_nothing_is_told_and_no_directory_is_expected(
-    work: Callable[[list[Settled]], None],
+    work: Callable[[list[Acknowledgement]], None],
 ) -> None:
     told: list[object] = []
     with answering(lambda _marker: (b"", 1)) as asked:
-        submitting._logged(work, [Settled(place(), Accepted(12), told.extend)])
+        submitting._logged(work, [Acknowledgement(place(), Accepted(12), told.extend)])
     assert (told, asked.tokens) == ([], [])
 
 
 def test_at_most_so_many_are_settled_in_one_request() -> None:
     with answering(printed(b"")) as asked:
-        submitting._later(submitting._clear, [Settled(place(), None, _nobody) for _ in range(40)])
+        submitting._later(submitting._clear, [Acknowledgement(place(), None, _nobody) for _ in range(40)])
     assert [channel.sent[-1].split()[2].count(b",") + 1 for channel in asked.channels] == [32, 8]
 
 
-def submit(prints: Answering) -> Submitted:
+def submit(prints: Answering) -> SubmissionAnswer:
     with answering(prints):
         return submitting.submit(place(), "", "#!/bin/sh\n")
 
@@ -234,7 +236,7 @@ def test_what_an_agent_says_of_a_submission_that_was_claimed_elsewhere_is_certai
 
 
 def history(prints: Answering) -> None:
-    with answering(prints), gateway.look(CLUSTER, "plgalice", everybody=False) as looking:
+    with answering(prints), gateway.poll_session(CLUSTER, "plgalice", everybody=False) as looking:
         looking.history([12], 60, [12])
 
 
@@ -242,7 +244,7 @@ def test_what_the_controller_still_has_stands_where_accounting_prints_too_much()
     with (
         answering(printed(b"12 256\n", b"x" * 2 * MIB, b"")),
         override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB),
-        gateway.look(CLUSTER, "plgalice", everybody=False) as looking,
+        gateway.poll_session(CLUSTER, "plgalice", everybody=False) as looking,
     ):
         with pytest.raises(Malformed, match="sacct printed more than"):
             looking.history([12], 60, [12])
@@ -262,7 +264,7 @@ def _nobody(_told: object) -> None:
 
 
 def settle() -> None:
-    settled = [Settled(place(uuid.UUID(TOKEN)), Accepted(12, cluster), _nobody) for cluster in ("", "athena")]
+    settled = [Acknowledgement(place(uuid.UUID(TOKEN)), Accepted(12, cluster), _nobody) for cluster in ("", "athena")]
     submitting._describe(settled)
     submitting._clear(settled)
 
@@ -272,15 +274,15 @@ VERBS: dict[str, Callable[[Answering], object]] = {
     "settle": within(settle),
     "history": history,
     "queue": within(lambda: look(everybody=False)),
-    "lookup": within(lambda: submitting.lookup(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),
+    "lookup": within(lambda: submitting.find_lost_submissions(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),
     "describe": within(lambda: submitting.describe(CLUSTER, "plgalice", 12)),
     "slurm_name": within(lambda: gateway.slurm_name(CLUSTER, "plgalice")),
     "cancel_elsewhere": within(lambda: gateway.cancel_elsewhere(CLUSTER, "plgalice", Accepted(12, "zeus"))),
     "cancel": within(lambda: gateway.cancel(CLUSTER, "plgalice", 12, 60)),
     "inspect": within(lambda: gateway.inspect(CLUSTER, "plgalice", 12, 60)),
-    "starts": within(lambda: gateway.starts(CLUSTER, "plgalice", 12, 60, earliest=1, hosts=True)),
+    "starts": within(lambda: gateway.task_starts(CLUSTER, "plgalice", 12, 60, earliest=1, hosts=True)),
     "ping": within(lambda: gateway.ping(CLUSTER, "plgalice")),
-    "tidy": within(lambda: submitting.tidy(CLUSTER, "plgalice")),
+    "tidy": within(lambda: submitting.clean_remote_directory(CLUSTER, "plgalice")),
 }
 
 MARKER = b"<marker>"

@@ -159,7 +159,7 @@ def test_a_directory_that_is_too_long_is_not_entered_and_no_text_of_it_is_evalua
 ) -> None:
     directory = text[:length]
     with pytest.raises(ValueError, match="at most 4095 bytes"):
-        submitting._submission(submitting.Place(CLUSTER, "plgalice", TOKEN), directory, SCRIPT)
+        submitting._submission(submitting.SubmissionSlot(CLUSTER, "plgalice", TOKEN), directory, SCRIPT)
     with login.agent(name) as agent:
         assert statuses(agent.submit(SCRIPT, directory)) == [1]
     assert (ran_in(login), login.canaries) == (None, [])

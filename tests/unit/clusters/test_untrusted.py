@@ -18,7 +18,7 @@ from clusters.slurm import listings, sbatch, shell
 from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.slurm.shell import Section
 from jobs.models import Job
-from jobs.sync.interpret import read
+from jobs.sync.interpret import job_state
 from tests.unit.clusters.logins import CLUSTER, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -84,7 +84,7 @@ def check_records(records: list[listings.Record]) -> None:
         assert is_text(record.reason or "", 200)
         assert record.tasks is None or 1 <= record.tasks < INTEGER
     for said in [*([record] for record in records), records]:
-        for told in (read(said, []), read([], said)):
+        for told in (job_state(said, []), job_state([], said)):
             columns = {name: getattr(told, name) for name in COLUMNS} if told else {}
             assert {name: value for name, value in columns.items() if not holds(name, value)} == {}
 

@@ -17,14 +17,14 @@ def done() -> Iterator[list[str]]:
 
 
 def test_outside_of_a_request_it_is_done_at_once(done: list[str]) -> None:
-    after_response.do(lambda: done.append("work"))
+    after_response.run_after_response(lambda: done.append("work"))
     assert done == ["work"]
 
 
 def test_inside_of_a_request_it_is_done_once_the_answer_is_out_in_order(done: list[str]) -> None:
     request_started.send(None)
-    after_response.do(lambda: done.append("first"))
-    after_response.do(lambda: done.append("second"))
+    after_response.run_after_response(lambda: done.append("first"))
+    after_response.run_after_response(lambda: done.append("second"))
     assert done == []
     request_finished.send(None)
     request_finished.send(None)
@@ -33,7 +33,7 @@ def test_inside_of_a_request_it_is_done_once_the_answer_is_out_in_order(done: li
 
 def test_what_an_answer_that_was_never_closed_has_left_is_done_before_the_next(done: list[str]) -> None:
     request_started.send(None)
-    after_response.do(lambda: done.append("work"))
+    after_response.run_after_response(lambda: done.append("work"))
     request_started.send(None)
     assert done == ["work"]
 
@@ -41,6 +41,6 @@ def test_what_an_answer_that_was_never_closed_has_left_is_done_before_the_next(d
 def test_it_is_done_under_the_id_of_its_request(done: list[str]) -> None:
     request_started.send(None)
     with bound_contextvars(request_id="the one"):
-        after_response.do(lambda: done.append(get_contextvars().get("request_id", "none")))
+        after_response.run_after_response(lambda: done.append(get_contextvars().get("request_id", "none")))
     request_finished.send(None)
     assert done == ["the one"]

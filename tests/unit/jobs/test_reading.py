@@ -7,7 +7,7 @@ import pytest
 
 from clusters.slurm.listings import Record
 from jobs.states import Status
-from jobs.sync.interpret import Reading, read
+from jobs.sync.interpret import JobState, job_state
 
 T0 = dt.datetime(2026, 10, 25, 0, 0, tzinfo=dt.UTC)
 
@@ -26,14 +26,14 @@ def record(state: str, *, accounting: bool = False, **changes: Any) -> Record:
     return Record(**values | changes)
 
 
-def said(queue: list[Record], history: list[Record] | None = None) -> Reading:
-    reading = read(queue, history or [])
+def said(queue: list[Record], history: list[Record] | None = None) -> JobState:
+    reading = job_state(queue, history or [])
     assert reading
     return reading
 
 
 def test_absence_says_nothing() -> None:
-    assert read([], []) is None
+    assert job_state([], []) is None
 
 
 def test_a_waiting_job_has_neither_start_nor_cores() -> None:
@@ -179,7 +179,7 @@ def test_a_task_that_has_left_the_controller_is_counted_by_accounting() -> None:
         record("FAILED", accounting=True, task="1", ended_at=at(9)),
         record("RUNNING", accounting=True, task="2"),
     ]
-    reading = read(queue, history)
+    reading = job_state(queue, history)
     assert reading
     assert (reading.status, reading.tasks) == (Status.RUNNING, {"RUNNING": 1, "FINISHED": 1, "ERROR": 1})
 
@@ -192,13 +192,13 @@ def test_of_a_job_that_was_queued_again_the_last_record_counts() -> None:
     first = record("NODE_FAIL", accounting=True, submitted_at=at(0), ended_at=at(9))
     second = record("COMPLETED", accounting=True, submitted_at=at(10), ended_at=at(30))
     for history in ([first, second], [second, first]):
-        reading = read([], history)
+        reading = job_state([], history)
         assert reading
         assert (reading.status, reading.ended_at) == (Status.FINISHED, at(30))
 
 
 def test_an_array_of_which_the_controller_shows_only_ends_is_not_over_yet() -> None:
-    assert read([record("COMPLETED", task="9")], []) is None
+    assert job_state([record("COMPLETED", task="9")], []) is None
 
 
 def test_accounting_tells_the_end_of_an_array() -> None:
@@ -221,12 +221,12 @@ def test_an_array_with_a_task_that_accounting_still_holds_is_not_over() -> None:
 def test_an_array_is_not_over_while_accounting_lacks_one_of_its_tasks() -> None:
     queue = [record("COMPLETED", task="0"), record("FAILED", task="1")]
     some = [record("COMPLETED", accounting=True, task="0")]
-    assert read(queue, some) is None
+    assert job_state(queue, some) is None
     every = [*some, record("FAILED", accounting=True, task="1", exit_code=5)]
     assert (said(queue, every).status, said(queue, every).confirmed) == (Status.ERROR, True)
 
 
 def test_a_final_record_of_accounting_without_an_end_is_not_whole_and_does_not_count() -> None:
     half = record("FAILED", accounting=True, ended_at=None, exit_code=0)
-    assert read([], [half]) is None
+    assert job_state([], [half]) is None
     assert (said([record("FAILED")], [half]).ended_at, said([record("FAILED")], [half]).exit_code) == (at(70), None)

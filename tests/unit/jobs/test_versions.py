@@ -8,7 +8,7 @@ import pytest
 from clusters.slurm import listings
 from clusters.slurm.listings import Record
 from jobs.states import Status
-from jobs.sync.interpret import Reading, read
+from jobs.sync.interpret import JobState, job_state
 from tests.recorded import EVERY, Recording
 
 every_version = pytest.mark.parametrize("recording", EVERY, ids=str)
@@ -29,11 +29,13 @@ def history(recording: Recording, look: str) -> list[Record]:
     return told.records
 
 
-def readings(recording: Recording, look: str, *, accounting: bool = True) -> dict[str, Reading]:
+def readings(recording: Recording, look: str, *, accounting: bool = True) -> dict[str, JobState]:
     """Return what is said of each job that something is said of, by its name."""
     held, kept = queue(recording, look), history(recording, look) if accounting else []
     found = {
-        name: read([record for record in held if record.job == job], [record for record in kept if record.job == job])
+        name: job_state(
+            [record for record in held if record.job == job], [record for record in kept if record.job == job]
+        )
         for name, job in recording.jobs.items()
     }
     return {name: reading for name, reading in found.items() if reading}
@@ -125,11 +127,11 @@ def test_only_what_came_to_its_own_end_has_an_exit_code_or_a_signal(recording: R
     assert own == {"failed": (3, 0), "killed": (None, 9), "array_ended": (5, 0)} | unlaunched | waiting
 
 
-def ends(recording: Recording, look: str) -> list[tuple[Reading, Reading]]:
+def ends(recording: Recording, look: str) -> list[tuple[JobState, JobState]]:
     """Return what the controller and what accounting tell of each job that both say has ended."""
     held, kept = queue(recording, look), history(recording, look)
     told = [
-        (read([r for r in held if r.job == job], []), read([], [r for r in kept if r.job == job]))
+        (job_state([r for r in held if r.job == job], []), job_state([], [r for r in kept if r.job == job]))
         for job in recording.jobs.values()
     ]
     return [(one, other) for one, other in told if one and other and one.final and other.final]
@@ -191,6 +193,6 @@ def test_of_a_job_that_was_queued_again_the_first_record_does_not_count(recordin
     records = [record for record in history(recording, "look_end") if record.job == recording.jobs["to_requeue"]]
     assert [record.state for record in records] == ["REQUEUED", "COMPLETED"]
     for kept in (records, records[::-1]):
-        told = read([], kept)
+        told = job_state([], kept)
         assert told
         assert (told.status, told.submitted_at) == (Status.FINISHED, records[1].submitted_at)

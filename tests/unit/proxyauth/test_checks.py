@@ -9,7 +9,7 @@ from django.views.debug import ExceptionReporter
 from pytest_django.fixtures import Settings
 
 from proxyauth import conf
-from proxyauth.authenticator import gate
+from proxyauth.authenticator import authenticator
 from proxyauth.checks import check_proxyauth
 from proxyauth.credential import decode_header
 from proxyauth.policy import Kind, Need, Policy
@@ -112,7 +112,7 @@ def test_another_middleware_before_is_an_error(site: Site, settings: Settings) -
 def _report(header: str) -> ExceptionReporter:
     """The report on a crash in the room that reads credentials."""
     with pytest.raises(ZeroDivisionError) as crash:
-        gate().admit(header)
+        authenticator().admit(header)
     request = RequestFactory().get("/api/jobs", headers={"Proxy": header, "X-Proxy-Certificate": header})
     return ExceptionReporter(request, crash.type, crash.value, crash.tb.tb_next)
 

@@ -5,19 +5,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from proxyauth import conf
-from proxyauth.authenticator import Gate
+from proxyauth.authenticator import ProxyAuthenticator
 from proxyauth.identity import Identity
 from tests.pki import grid
 from tests.unit.proxyauth.conftest import Site
 
 
-def _account(door: Gate, header: str) -> str:
+def _account(door: ProxyAuthenticator, header: str) -> str:
     verdict = door.admit(header)
     return verdict.account if isinstance(verdict, Identity) else verdict.rule
 
 
 def test_threads_see_one_version_or_the_other_and_never_a_third(site: Site) -> None:
-    door, headers, stop = Gate(conf.read()), [site.header() for _ in range(4)], threading.Event()
+    door, headers, stop = ProxyAuthenticator(conf.read()), [site.header() for _ in range(4)], threading.Event()
 
     def rewrite() -> None:
         number = 0
@@ -42,7 +42,7 @@ def test_threads_see_one_version_or_the_other_and_never_a_third(site: Site) -> N
 
 
 def test_a_forked_process_has_the_same_door(site: Site) -> None:
-    door, header = Gate(conf.read()), site.header()
+    door, header = ProxyAuthenticator(conf.read()), site.header()
     assert _account(door, header) == "plgalice"
     child = os.fork()
     if child == 0:

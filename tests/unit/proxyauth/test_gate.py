@@ -12,10 +12,10 @@ from pytest_django.fixtures import Settings
 
 from proxyauth import authenticator as gates
 from proxyauth import conf
-from proxyauth.authenticator import Gate, gate
+from proxyauth.authenticator import ProxyAuthenticator, authenticator
 from proxyauth.identity import Identity, Refusal
 from proxyauth.validation import chain
-from proxyauth.verdict_cache import Memory
+from proxyauth.verdict_cache import VerdictCache
 from tests.pki import grid
 from tests.pki.mint import DAY, HOUR, Form, crl
 from tests.unit.proxyauth.conftest import Site
@@ -35,13 +35,13 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
     return moments
 
 
-def _rule(door: Gate, header: str) -> str:
+def _rule(door: ProxyAuthenticator, header: str) -> str:
     verdict = door.admit(header)
     return verdict.rule if isinstance(verdict, Refusal) else verdict.account
 
 
 def test_alice_gets_in(site: Site) -> None:
-    verdict = gate().admit(site.header())
+    verdict = authenticator().admit(site.header())
     assert isinstance(verdict, Identity)
     assert (verdict.account, verdict.dn, verdict.kind, verdict.is_limited) == ("plgalice", grid.ALICE, "rfc", False)
     assert verdict.serial == site.alice.serial
@@ -50,13 +50,13 @@ def test_alice_gets_in(site: Site) -> None:
 
 
 def test_a_stranger_is_known_and_refused(site: Site) -> None:
-    verdict = gate().admit(site.header(site.user("/C=PL/O=Grid/CN=Carol")))
+    verdict = authenticator().admit(site.header(site.user("/C=PL/O=Grid/CN=Carol")))
     assert isinstance(verdict, Refusal)
     assert (verdict.rule, verdict.dn, verdict.is_forbidden) == ("dn-unmapped", "/C=PL/O=Grid/CN=Carol", True)
 
 
 def test_nonsense_is_refused_without_a_name(site: Site) -> None:
-    verdict = gate().admit("nonsense")
+    verdict = authenticator().admit("nonsense")
     assert isinstance(verdict, Refusal)
     assert (verdict.rule, verdict.dn, verdict.is_forbidden) == ("not-pem", "", False)
     assert site.trust_dir.exists()
@@ -64,13 +64,13 @@ def test_nonsense_is_refused_without_a_name(site: Site) -> None:
 
 def test_a_verdict_is_remembered(site: Site, judged: list[datetime]) -> None:
     header = site.header()
-    assert gate().admit(header) is gate().admit(header)
+    assert authenticator().admit(header) is authenticator().admit(header)
     assert len(judged) == 1
 
 
 def test_a_refusal_is_remembered(site: Site, judged: list[datetime]) -> None:
     header = site.header(grid.user(grid.ca("/C=DE/CN=CA", label="evil")))
-    assert [_rule(gate(), header), _rule(gate(), header)] == ["ca-unknown", "ca-unknown"]
+    assert [_rule(authenticator(), header), _rule(authenticator(), header)] == ["ca-unknown", "ca-unknown"]
     assert len(judged) == 1
 
 
@@ -78,8 +78,8 @@ def test_a_verdict_is_remembered_for_a_minute_at_most(
     site: Site, judged: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elapsed = [0.0]
-    monkeypatch.setattr(gates, "Memory", lambda limit: Memory(limit, lambda: elapsed[0]))
-    door, header = Gate(conf.read()), site.header()
+    monkeypatch.setattr(gates, "Memory", lambda limit: VerdictCache(limit, lambda: elapsed[0]))
+    door, header = ProxyAuthenticator(conf.read()), site.header()
     for elapsed[0], expected in ((0.0, 1), (59.9, 1), (60.0, 2), (61.0, 2)):
         assert _rule(door, header) == "plgalice"
         assert len(judged) == expected
@@ -87,7 +87,7 @@ def test_a_verdict_is_remembered_for_a_minute_at_most(
 
 def test_a_verdict_never_outlives_the_proxy(site: Site) -> None:
     clock = site.now
-    door, header = Gate(conf.read(), lambda: clock), site.header()
+    door, header = ProxyAuthenticator(conf.read(), lambda: clock), site.header()
     clock = (site.now + HOUR).replace(microsecond=0) - timedelta(seconds=1)
     assert _rule(door, header) == "plgalice"
     clock += timedelta(seconds=1)
@@ -98,7 +98,7 @@ def test_a_verdict_never_outlives_the_list(site: Site) -> None:
     end = (site.now + timedelta(minutes=1)).replace(microsecond=0)
     (site.trust_dir / "0123abcd.r0").write_bytes(crl(site.ca, start=site.now - HOUR, end=end))
     clock = end - timedelta(seconds=1)
-    door, header = Gate(conf.read(), lambda: clock), site.header()
+    door, header = ProxyAuthenticator(conf.read(), lambda: clock), site.header()
     assert _rule(door, header) == "plgalice"
     clock = end
     assert _rule(door, header) == "crl-stale"
@@ -108,7 +108,7 @@ def test_a_verdict_never_outlives_the_authority(site: Site) -> None:
     end = (site.now + timedelta(minutes=1)).replace(microsecond=0)
     (site.trust_dir / "0123abcd.0").write_bytes(grid.ca(form=Form(site.now - DAY, end)).pem)
     clock = end - timedelta(seconds=1)
-    door, header = Gate(conf.read(), lambda: clock), site.header()
+    door, header = ProxyAuthenticator(conf.read(), lambda: clock), site.header()
     assert _rule(door, header) == "plgalice"
     clock = end
     assert _rule(door, header) == "ca-expired"
@@ -116,7 +116,7 @@ def test_a_verdict_never_outlives_the_authority(site: Site) -> None:
 
 def test_a_refusal_that_waiting_heals_is_not_remembered(site: Site) -> None:
     clock = site.now - 2 * HOUR
-    door, header = Gate(conf.read(), lambda: clock), site.header()
+    door, header = ProxyAuthenticator(conf.read(), lambda: clock), site.header()
     assert _rule(door, header) == "crl-stale"
     clock = site.now
     assert _rule(door, header) == "plgalice"
@@ -124,52 +124,52 @@ def test_a_refusal_that_waiting_heals_is_not_remembered(site: Site) -> None:
 
 def test_a_user_removed_from_the_file_is_out_at_the_next_request(site: Site) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     site.gridmap.write_text('"/CN=Bob" bob\n')
-    assert _rule(gate(), header) == "dn-unmapped"
+    assert _rule(authenticator(), header) == "dn-unmapped"
     site.gridmap.write_text(f'"{grid.ALICE}" other\n')
-    assert _rule(gate(), header) == "other"
+    assert _rule(authenticator(), header) == "other"
 
 
 def test_an_empty_file_maps_nobody(site: Site) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     site.gridmap.write_text("")
-    assert _rule(gate(), header) == "dn-unmapped"
+    assert _rule(authenticator(), header) == "dn-unmapped"
 
 
 def test_a_revoked_user_is_out_at_the_next_request(site: Site) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     (site.trust_dir / "0123abcd.r0").write_bytes(crl(site.ca, [site.alice.serial], site.now - HOUR, site.now + DAY))
-    assert _rule(gate(), header) == "revoked"
+    assert _rule(authenticator(), header) == "revoked"
 
 
 def test_an_authority_that_is_removed_lets_nobody_in_at_the_next_request(site: Site) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     (site.trust_dir / "0123abcd.0").unlink()
-    assert _rule(gate(), header) == "ca-unknown"
+    assert _rule(authenticator(), header) == "ca-unknown"
 
 
 def test_a_half_written_file_keeps_the_last_good_version(site: Site) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     whole = site.gridmap.read_text()
     site.gridmap.write_text(whole[:-5])
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     assert gates.problems() == ["grid-mapfile: it does not end with a line break: half-written?"]
     site.gridmap.write_text(whole)
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     assert gates.problems() == []
 
 
 def test_a_vanished_file_keeps_the_last_good_version(site: Site) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     whole = site.gridmap.read_text()
     site.gridmap.unlink()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     assert [each[:40] for each in gates.problems()] == ["grid-mapfile: [Errno 2] No such file or "]
     site.gridmap.write_text(whole)
     assert gates.problems() == []
@@ -177,18 +177,18 @@ def test_a_vanished_file_keeps_the_last_good_version(site: Site) -> None:
 
 def test_a_file_without_a_last_line_break_is_good_at_first(site: Site) -> None:
     site.gridmap.write_text(f'"{grid.ALICE}" plgalice')
-    assert _rule(Gate(conf.read()), site.header()) == "plgalice"
+    assert _rule(ProxyAuthenticator(conf.read()), site.header()) == "plgalice"
 
 
 def test_without_any_file_nobody_is_mapped(site: Site) -> None:
     site.gridmap.unlink()
-    assert _rule(Gate(conf.read()), site.header()) == "dn-unmapped"
+    assert _rule(ProxyAuthenticator(conf.read()), site.header()) == "dn-unmapped"
 
 
 def test_problems_name_the_file(site: Site) -> None:
     site.gridmap.write_text("nonsense\n")
     (site.trust_dir / "0123abcd.r0").write_bytes(b"nonsense")
-    found = Gate(conf.read()).problems()
+    found = ProxyAuthenticator(conf.read()).problems()
     assert len(found) == 3
     assert found[0].startswith("trust directory: 0123abcd.r0: it is not a revocation list")
     assert found[1].startswith("trust directory: CA /C=PL/O=Grid/CN=Grid CA: its revocation list cannot be used")
@@ -225,29 +225,29 @@ def test_may_be_used_refuses_accounts_of_the_system(monkeypatch: pytest.MonkeyPa
 
 def test_a_system_account_is_refused(site: Site) -> None:
     site.gridmap.write_text(f'"{grid.ALICE}" daemon\n')
-    assert _rule(gate(), site.header()) == "account-forbidden"
+    assert _rule(authenticator(), site.header()) == "account-forbidden"
 
 
 def test_changed_settings_make_a_new_door(site: Site, settings: Settings) -> None:
     header = site.header()
-    assert _rule(gate(), header) == "plgalice"
+    assert _rule(authenticator(), header) == "plgalice"
     settings.PROXY_TYPES = ["legacy"]
-    assert _rule(gate(), header) == "proxy-type"
+    assert _rule(authenticator(), header) == "proxy-type"
     settings.DEBUG = False
-    assert gate() is gate()
+    assert authenticator() is authenticator()
 
 
 def test_a_flood_of_refusals_pushes_nobody_out(site: Site, judged: list[datetime]) -> None:
     header = site.header()
-    gate().admit(header)
+    authenticator().admit(header)
     for number in range(5000):
-        gate().admit(f"{number:08}")
-    gate().admit(header)
+        authenticator().admit(f"{number:08}")
+    authenticator().admit(header)
     assert len(judged) == 1
 
 
 def test_the_oldest_verdict_goes_first() -> None:
-    memory = Memory(60)
+    memory = VerdictCache(60)
     now = datetime.now(UTC)
     refusal = Refusal("rule", "message")
     for number in range(4097):
@@ -258,7 +258,7 @@ def test_the_oldest_verdict_goes_first() -> None:
 
 
 def test_a_flood_of_refusals_fills_its_own_room_and_pushes_nobody_out() -> None:
-    memory, now = Memory(60), datetime.now(UTC)
+    memory, now = VerdictCache(60), datetime.now(UTC)
     alice = Identity("/CN=Alice", "plgalice", "rfc", False, 1, now + HOUR)
     memory.keep(memory.digest("alice"), "state", alice, now + HOUR)
     for number in range(10_000):
@@ -269,7 +269,7 @@ def test_a_flood_of_refusals_fills_its_own_room_and_pushes_nobody_out() -> None:
 
 def test_the_memory_holds_no_header(site: Site) -> None:
     header = site.header()
-    door = Gate(conf.read())
+    door = ProxyAuthenticator(conf.read())
     door.admit(header)
     kept = repr(door._memory.__dict__)
     assert "plgalice" in kept
@@ -278,11 +278,11 @@ def test_the_memory_holds_no_header(site: Site) -> None:
 
 
 def test_two_processes_do_not_share_digests() -> None:
-    assert Memory(60).digest("header") != Memory(60).digest("header")
+    assert VerdictCache(60).digest("header") != VerdictCache(60).digest("header")
 
 
 def test_a_verdict_that_came_late_is_not_kept_for_other_files(site: Site) -> None:
-    memory, now = Memory(60), site.now
+    memory, now = VerdictCache(60), site.now
     memory.keep(b"digest", "old", Refusal("rule", "message"), now + HOUR)
     assert memory.recall(b"digest", "new", now) is None
     assert memory.recall(b"digest", "old", now) is None
@@ -290,7 +290,7 @@ def test_a_verdict_that_came_late_is_not_kept_for_other_files(site: Site) -> Non
 
 def test_a_verdict_for_no_time_is_not_kept(tmp_path: Path, site: Site, settings: Settings) -> None:
     settings.PROXY_MEMORY_SECONDS = 0
-    door, header = Gate(conf.read()), site.header()
+    door, header = ProxyAuthenticator(conf.read()), site.header()
     assert _rule(door, header) == "plgalice"
     assert door._memory.recall(door._memory.digest(header), object(), site.now) is None
     assert tmp_path.exists()
@@ -300,7 +300,7 @@ def test_who_was_revoked_stays_out_when_the_list_vanishes(site: Site) -> None:
     fresh = crl(site.ca, [site.alice.serial], start=site.now - HOUR, end=site.now + timedelta(minutes=30))
     (site.trust_dir / "0123abcd.r0").write_bytes(fresh)
     clock = site.now
-    door, header = Gate(conf.read(), lambda: clock), site.header()
+    door, header = ProxyAuthenticator(conf.read(), lambda: clock), site.header()
     assert _rule(door, header) == "revoked"
     (site.trust_dir / "0123abcd.r0").unlink()
     assert _rule(door, header) == "revoked"

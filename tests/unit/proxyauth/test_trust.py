@@ -10,7 +10,7 @@ import pytest
 
 from proxyauth.policy import Need, Policy
 from proxyauth.trust import store
-from proxyauth.trust.file_reload import Followed
+from proxyauth.trust.file_reload import ReloadingFile
 from proxyauth.trust.store import Trust
 from tests.pki import asn1, grid, keys, names
 from tests.pki.mint import DAY, NOW, YEAR, Form, certificate, crl
@@ -28,7 +28,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def followed(directory: Path) -> Followed[Trust]:
+def followed(directory: Path) -> ReloadingFile[Trust]:
     """The same, followed and read once."""
     followed = store.follow(directory)
     followed.state()
@@ -51,26 +51,26 @@ def _names(trusted: Trust) -> list[str]:
     return [each.certificate.subject_key for each in trusted.anchors.authorities]
 
 
-def test_a_directory_is_read(followed: Followed[Trust]) -> None:
+def test_a_directory_is_read(followed: ReloadingFile[Trust]) -> None:
     (authority,) = followed.state().value.anchors.authorities
     assert authority.policy is not None
     assert authority.crl is not None
     assert followed.state().value.problems(NOW, Policy()) == []
 
 
-def test_a_new_authority_counts_at_once(followed: Followed[Trust], directory: Path) -> None:
+def test_a_new_authority_counts_at_once(followed: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "ffffffff.0").write_bytes(grid.ca("/C=DE/CN=CA", label="other").pem)
     assert sorted(_names(followed.state().value)) == ["/c=de/cn=ca", "/c=pl/o=grid/cn=grid ca"]
 
 
-def test_a_removed_authority_counts_no_more(followed: Followed[Trust], directory: Path) -> None:
+def test_a_removed_authority_counts_no_more(followed: ReloadingFile[Trust], directory: Path) -> None:
     before = followed.state().value.digest
     (directory / "0123abcd.0").unlink()
     assert _names(followed.state().value) == []
     assert followed.state().value.digest != before
 
 
-def test_a_list_that_is_written_over_in_place_counts_at_once(followed: Followed[Trust], directory: Path) -> None:
+def test_a_list_that_is_written_over_in_place_counts_at_once(followed: ReloadingFile[Trust], directory: Path) -> None:
     before = followed.state().value
     (directory / "0123abcd.r0").write_bytes(crl(the_ca(), [77]))
     after = followed.state().value
@@ -80,7 +80,7 @@ def test_a_list_that_is_written_over_in_place_counts_at_once(followed: Followed[
     assert after.digest != before.digest
 
 
-def test_a_change_of_the_same_size_and_time_counts(followed: Followed[Trust], directory: Path) -> None:
+def test_a_change_of_the_same_size_and_time_counts(followed: ReloadingFile[Trust], directory: Path) -> None:
     file = directory / "0123abcd.signing_policy"
     old = file.stat()
     file.write_bytes(file.read_bytes().replace(b"O=Grid/*", b"O=Grad/*"))
@@ -91,7 +91,7 @@ def test_a_change_of_the_same_size_and_time_counts(followed: Followed[Trust], di
 
 
 def test_files_that_did_not_change_are_not_read_again(
-    followed: Followed[Trust], directory: Path, monkeypatch: pytest.MonkeyPatch
+    followed: ReloadingFile[Trust], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = max(file.stat().st_ctime_ns for file in directory.iterdir()) + 10**9
     monkeypatch.setattr("time.time_ns", lambda: later)
@@ -104,7 +104,7 @@ def test_files_that_did_not_change_are_not_read_again(
 
 
 def test_a_young_file_is_read_again_until_it_has_settled(
-    followed: Followed[Trust], directory: Path, monkeypatch: pytest.MonkeyPatch
+    followed: ReloadingFile[Trust], directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within one tick of the kernel's clock a second write leaves no trace in the times."""
     written = max(file.stat().st_ctime_ns for file in directory.iterdir())
@@ -117,7 +117,9 @@ def test_a_young_file_is_read_again_until_it_has_settled(
 
 
 @pytest.mark.parametrize("name", ["0123abcd.0", "0123abcd.r0", "0123abcd.signing_policy"])
-def test_a_file_that_breaks_keeps_its_last_good_version(followed: Followed[Trust], directory: Path, name: str) -> None:
+def test_a_file_that_breaks_keeps_its_last_good_version(
+    followed: ReloadingFile[Trust], directory: Path, name: str
+) -> None:
     before = followed.state().value
     (directory / name).write_bytes(the_trust()[name][:-40])
     after = followed.state().value
@@ -129,7 +131,7 @@ def test_a_file_that_breaks_keeps_its_last_good_version(followed: Followed[Trust
     assert followed.state().value.problems(NOW, Policy()) == []
 
 
-def test_a_directory_that_vanishes_keeps_its_last_good_version(followed: Followed[Trust], directory: Path) -> None:
+def test_a_directory_that_vanishes_keeps_its_last_good_version(followed: ReloadingFile[Trust], directory: Path) -> None:
     before = followed.state().value
     directory.rename(directory.parent / "away")
     state = followed.state()
@@ -151,14 +153,14 @@ def test_a_ca_under_both_names_is_one(directory: Path) -> None:
     assert _names(store.follow(directory).state().value) == ["/c=pl/o=grid/cn=grid ca"]
 
 
-def test_files_of_other_names_mean_nothing(followed: Followed[Trust], directory: Path) -> None:
+def test_files_of_other_names_mean_nothing(followed: ReloadingFile[Trust], directory: Path) -> None:
     other = grid.ca("/C=DE/CN=CA", label="other").pem
     for name in ("ca.pem", "0123abcd.0.bak", "0123ABCD.0", "0123abc.0", "0123abcd.x0", "0123abcd.0~", ".0123abcd.0"):
         (directory / name).write_bytes(other)
     assert len(followed.state().value.files) == 3
 
 
-def test_a_link_that_leads_nowhere_is_a_problem_and_no_more(followed: Followed[Trust], directory: Path) -> None:
+def test_a_link_that_leads_nowhere_is_a_problem_and_no_more(followed: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "ffffffff.0").symlink_to("nowhere")
     state = followed.state()
     assert not state.fault
@@ -237,7 +239,7 @@ def test_a_list_signed_in_an_unknown_way_is_not_its_authority_s(directory: Path)
     assert (authority.crl, authority.crl_fault) == (None, "crl-signature")
 
 
-def test_the_digest_is_that_of_the_contents(directory: Path, followed: Followed[Trust]) -> None:
+def test_the_digest_is_that_of_the_contents(directory: Path, followed: ReloadingFile[Trust]) -> None:
     before = followed.state().value
     for name, contents in the_trust().items():
         (directory / name).unlink()
@@ -251,19 +253,19 @@ _GONE = f"{_NAME}its revocation list has gone, or is older than before; {_LAST}"
 
 
 @pytest.fixture
-def revoking(directory: Path, followed: Followed[Trust]) -> Followed[Trust]:
+def revoking(directory: Path, followed: ReloadingFile[Trust]) -> ReloadingFile[Trust]:
     """The directory, read once with a list that revokes the certificate 77."""
     (directory / "0123abcd.r0").write_bytes(crl(the_ca(), [77]))
     assert _revoked(followed) == {77}
     return followed
 
 
-def _revoked(followed: Followed[Trust]) -> set[int] | None:
+def _revoked(followed: ReloadingFile[Trust]) -> set[int] | None:
     (authority,) = followed.state().value.anchors.authorities
     return set(authority.crl.revoked) if authority.crl else None
 
 
-def test_a_list_that_vanishes_counts_on_and_is_reported(revoking: Followed[Trust], directory: Path) -> None:
+def test_a_list_that_vanishes_counts_on_and_is_reported(revoking: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "0123abcd.r0").unlink()
     assert _revoked(revoking) == {77}
     assert revoking.state().value.problems(NOW, Policy()) == [_GONE]
@@ -273,26 +275,26 @@ def test_a_list_that_vanishes_counts_on_and_is_reported(revoking: Followed[Trust
     assert revoking.state().value.problems(NOW, Policy()) == []
 
 
-def test_a_list_that_vanished_grows_stale_like_any_other(revoking: Followed[Trust], directory: Path) -> None:
+def test_a_list_that_vanished_grows_stale_like_any_other(revoking: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "0123abcd.r0").unlink()
     problems = revoking.state().value.problems(NOW + 31 * DAY, Policy())
     assert problems == [_GONE, f"{_NAME}its revocation list is out of date"]
 
 
-def test_an_older_list_does_not_replace_a_newer_one(revoking: Followed[Trust], directory: Path) -> None:
+def test_an_older_list_does_not_replace_a_newer_one(revoking: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "0123abcd.r0").write_bytes(crl(the_ca(), [], start=NOW - 2 * DAY))
     assert _revoked(revoking) == {77}
     assert revoking.state().value.problems(NOW, Policy()) == [_GONE]
 
 
-def test_a_list_under_another_name_is_not_gone(revoking: Followed[Trust], directory: Path) -> None:
+def test_a_list_under_another_name_is_not_gone(revoking: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "0123abcd.r0").rename(directory / "ffffffff.r3")
     assert _revoked(revoking) == {77}
     assert revoking.state().value.problems(NOW, Policy()) == []
 
 
 def test_a_list_is_remembered_while_its_authority_or_a_usable_list_is_away(
-    revoking: Followed[Trust], directory: Path
+    revoking: ReloadingFile[Trust], directory: Path
 ) -> None:
     """As while a package is upgraded, which removes its files one by one and writes new ones."""
     (directory / "0123abcd.0").unlink()
@@ -310,7 +312,7 @@ def test_a_list_is_remembered_while_its_authority_or_a_usable_list_is_away(
     assert _revoked(revoking) == {77}
 
 
-def test_a_list_of_another_key_is_nobody_s_memory(revoking: Followed[Trust], directory: Path) -> None:
+def test_a_list_of_another_key_is_nobody_s_memory(revoking: ReloadingFile[Trust], directory: Path) -> None:
     (directory / "0123abcd.r0").unlink()
     (directory / "0123abcd.0").write_bytes(grid.ca(label="another key").pem)
     assert _revoked(revoking) is None
@@ -326,7 +328,7 @@ def test_a_list_of_another_key_is_nobody_s_memory(revoking: Followed[Trust], dir
     ids=["require", "if present", "ignore"],
 )
 def test_a_signing_policy_that_vanishes_widens_nothing_and_is_reported(
-    followed: Followed[Trust], directory: Path, policy: Policy, problems: list[str]
+    followed: ReloadingFile[Trust], directory: Path, policy: Policy, problems: list[str]
 ) -> None:
     (directory / "0123abcd.signing_policy").unlink()
     (authority,) = followed.state().value.anchors.authorities
