@@ -192,7 +192,7 @@ PARTS = [
     (readiness, "trust", "trust-directory"),
     (readiness, "broker", "broker"),
     (readiness, "beat", "beat"),
-    (host_checks, "gate", "grid-mapfile"),
+    (host_checks, "authenticator", "grid-mapfile"),
     (host_checks, "Path", "static-files"),
     (host_checks, "MigrationExecutor", "migrations"),
     (audit_log, "_guards", "audit-log"),
@@ -475,7 +475,7 @@ def test_what_the_installation_declares_is_told_and_does_not_count(
 
 def test_nothing_is_accepted_where_nobody_has_declared_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCTOR_ACCEPTS", raising=False)
-    assert runpy.run_path(str(Path(host_checks.__file__).parents[1] / "settings.py"))["DOCTOR_ACCEPTS"] == []
+    assert runpy.run_path(str(Path(host_checks.__file__).parents[2] / "settings.py"))["DOCTOR_ACCEPTS"] == []
 
 
 def test_the_exit_code_says_whether_something_is_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:

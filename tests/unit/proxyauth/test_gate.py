@@ -78,7 +78,7 @@ def test_a_verdict_is_remembered_for_a_minute_at_most(
     site: Site, judged: list[datetime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elapsed = [0.0]
-    monkeypatch.setattr(gates, "Memory", lambda limit: VerdictCache(limit, lambda: elapsed[0]))
+    monkeypatch.setattr(gates, "VerdictCache", lambda limit: VerdictCache(limit, lambda: elapsed[0]))
     door, header = ProxyAuthenticator(conf.read()), site.header()
     for elapsed[0], expected in ((0.0, 1), (59.9, 1), (60.0, 2), (61.0, 2)):
         assert _rule(door, header) == "plgalice"
