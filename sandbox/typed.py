@@ -73,7 +73,7 @@ class Terminal:
     def _shell(self, line: str) -> str:
         script = "\n".join([*self._assignments, line])
         command = ["/bin/bash", "-c", script]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - README's lines
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - the users' guide's lines
         if done.returncode:
             raise UnexpectedAnswer(f"the line failed: {done.stderr.strip()}")
         return done.stdout

@@ -1,14 +1,14 @@
-"""The lines that README gives to users, as they stand there."""
+"""The commands of docs/users-guide.md, as they stand there."""
 
 import re
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "users-guide.md"
 
 
 def block(*words: str, without: str = "\0") -> str:
     """Return the one block of lines that has all of `words`, and not the word `without`."""
-    blocks = re.findall(r"^```\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     [found] = [one for one in blocks if all(word in one for word in words) and without not in one]
     return str(found)
 

@@ -1,4 +1,4 @@
-"""README's calls as they stand there: who sees the private key while they run, and whom they send it to."""
+"""The users' guide's calls as they stand there: who sees the private key while they run, and whom they send it to."""
 
 import base64
 import html
@@ -29,7 +29,7 @@ REFUSED_CERTIFICATE = 60  # EXIT CODES in curl(1)
 
 
 def run(lines: str, folder: Path, url: str, before: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run lines of README against the service at `url`, as alice."""
+    """Run lines of the guide against the service at `url`, as alice."""
     words = {
         "{path-to-proxy-file}": variable("ALICE_PROXY"),
         "{ca-file}": variable("CA_FILE"),

@@ -1,4 +1,4 @@
-"""The lines that README gives to users who submit from a script, run as they stand there."""
+"""The lines that the users' guide gives to those who submit from a program, run as they stand there."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Settled = Callable[[Sequence[Posted]], None]
 
 @dataclass
 class Loop:
-    """README's lines, with the service at `url`, in `folder`."""
+    """The guide's lines, with the service at `url`, in `folder`."""
 
     folder: Path
     url: str
