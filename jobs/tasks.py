@@ -1,6 +1,6 @@
 """What Celery runs. Each task that asks a login node is about one account, and two of the same never run side by side.
 
-What beat starts looks at the database alone, and orders the rest; README names the queues.
+What beat starts looks at the database alone, and orders the rest; docs/operators-guide.md names the queues.
 """
 
 import threading

@@ -26,7 +26,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
         try:
             return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
         except (ValueError, TypeError, LookupError, ArithmeticError):
-            raise ImproperlyConfigured(f"{var} has to be {_KINDS.get(cast, 'what the README says')}") from None
+            raise ImproperlyConfigured(f"{var} has to be {_KINDS.get(cast, 'as the guide says')}") from None
         except ImproperlyConfigured:
             if var in self.ENVIRON:  # a leading $ names another variable: the rest of a secret would be told
                 raise ImproperlyConfigured(f"{var} begins with $, and there is no variable of that name") from None

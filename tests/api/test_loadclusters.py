@@ -12,8 +12,9 @@ from clusters import clusters_file
 from clusters.clusters_file import Unusable
 from clusters.models import Cluster
 
-_DEPLOY = Path(__file__).parents[2] / "deploy"
-_EXAMPLE = _DEPLOY / "clusters.example.toml"
+_CHECKOUT = Path(__file__).parents[2]
+_EXAMPLE = _CHECKOUT / "deploy" / "clusters.example.toml"
+_GUIDE = _CHECKOUT / "docs" / "operators-guide.md"
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 _BASE = {"name": '"a.example"', "address": '"a"', "host_keys": f'["{_KEY}"]', "job_domain": '"a.example"'}
 
@@ -67,7 +68,7 @@ def test_the_example_loads_as_it_stands() -> None:
 
 
 def test_each_field_is_told_with_its_default() -> None:
-    section = (_DEPLOY / "README.md").read_text().partition("## The clusters' file\n")[2].partition("\n## ")[0]
+    section = _GUIDE.read_text().partition("## The clusters' file\n")[2].partition("\n## ")[0]
     told: dict[str, str] = {}
     for row in section.splitlines():
         names, _, rest = row.removeprefix("| ").partition(" | ")

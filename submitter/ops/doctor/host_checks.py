@@ -89,7 +89,7 @@ def _settings() -> Iterator[Finding]:
     """What `check --deploy` says: running as root is among it."""
     found = [message for message in _messages() if message.id not in _SAID_ELSEWHERE]
     for message in found:
-        yield Finding(Level.FAIL, f"settings ({message.id})", message.msg, message.hint or "see the README's settings")
+        yield Finding(Level.FAIL, f"settings ({message.id})", message.msg, message.hint or "see the operators' guide")
     if not found:
         yield Finding(Level.OK, "settings", "`check --deploy` finds nothing")
 

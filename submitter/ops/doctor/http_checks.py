@@ -48,7 +48,7 @@ def _passes(url: str, *, insecure: bool) -> Iterator[Finding]:
         yield Finding(Level.OK, "proxy-header", "`Proxy:` is passed on")
     large = _ask(url, {name: "A" * _LARGE}, insecure=insecure)
     words = f"{_LARGE // 1024} KiB in {name}: " + (large.rule or f"{large.status}, not from the service")
-    remedy = "raise the front server's limit: nginx large_client_header_buffers 4 64k; the README lists others"
+    remedy = "raise the front server's limit: nginx large_client_header_buffers 4 64k; the operators' guide lists more"
     yield judged("header-size", words, remedy, ok=bool(large.rule))
 
 
