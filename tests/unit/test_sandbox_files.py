@@ -152,9 +152,9 @@ def way_out(place: Layout) -> str:
     return f"(umask 077; docker compose exec -T sandbox cat {grid.proxy(place, 'plgalice')} > alice.pem)"
 
 
-def test_the_readme_says_how_a_proxy_comes_out_of_the_container() -> None:
+def test_the_page_about_the_sandbox_says_how_a_proxy_comes_out_of_the_container() -> None:
     """The image has the checkout in its working directory, and `.local` below it."""
-    assert way_out(Layout(Path(), Path(".local"))) in (CHECKOUT / "README.md").read_text()
+    assert way_out(Layout(Path(), Path(".local"))) in (CHECKOUT / "docs" / "try-it.md").read_text()
 
 
 @pytest.mark.parametrize(("address", "told"), [("0.0.0.0", True), (None, False)])  # noqa: S104 - as docker-compose.yml
