@@ -12,16 +12,20 @@ from submitter.environment import Environment
 from submitter.http import csp
 from submitter.trustsettings import *  # noqa: F403 - who is let in, and as whom: a part of the settings
 
-env = Environment()
+env = Environment("The service")
+_limits = Environment("Limits for callers")
+_operators = Environment("Operators")
+_clusters = Environment("Clusters and polling")
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-def secret(name: str) -> str:
+def secret(name: str, *, form: str = "text", meaning: str = "") -> str:
     """Return the secret `name`, from the file that `<name>_FILE` names or else from the variable itself."""
-    path = env.str(f"{name}_FILE", default="")
+    env.describe(name, form, meaning=meaning)
+    path = env.text(f"{name}_FILE", default="", form="path", meaning=f"A file that holds the value of `{name}`.")
     if not path:
-        return str(env.str(name))
+        return env.text(name)
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except OSError as exc:
@@ -49,13 +53,27 @@ def broker(url: str) -> str:
     raise ImproperlyConfigured("REDIS_URL has to be like redis://:password@host:6379/0 (or rediss://, unix://)")
 
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = secret("SECRET_KEY")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+DEBUG = env.bool("DEBUG", default=False, meaning="Django's debugging pages and readable logs. Never in production.")
+SECRET_KEY = secret(
+    "SECRET_KEY", form="text of 50 or more random characters", meaning="Signs the operators' sessions and forms."
+)
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS",
+    default=["localhost", "127.0.0.1", "[::1]"],
+    meaning="The host names under which the service is reached. Requests for any other name get 400.",
+)
+CSRF_TRUSTED_ORIGINS = env.list(
+    "CSRF_TRUSTED_ORIGINS",
+    default=[],
+    meaning="The origins from which operators' forms are accepted, such as `https://submit.example.org`.",
+)
 
-# What `manage.py doctor` finds here and this installation wants so: names of findings, ids of `check --deploy`.
-DOCTOR_ACCEPTS = env.list("DOCTOR_ACCEPTS", default=[])
+DOCTOR_ACCEPTS = env.list(
+    "DOCTOR_ACCEPTS",
+    default=[],
+    meaning="Findings of `manage.py doctor` that this installation wants as they are: names of findings such as "
+    "`audit-log-role`, or ids of `check --deploy` such as `security.W004`. They are still shown, and are no failure.",
+)
 
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
@@ -116,14 +134,27 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": database(secret("DATABASE_URL"))}
+DATABASES = {
+    "default": database(
+        secret(
+            "DATABASE_URL",
+            form="`postgres://user:password@host:5432/database`; reserved characters of the password percent-encoded",
+            meaning="The PostgreSQL database that holds jobs, clusters and the audit log.",
+        )
+    )
+}
 # A process has many threads, most of them waiting for a cluster: they share a few database connections.
 DATABASES["default"]["ENGINE"] = "submitter.postgresql"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["OPTIONS"] = {
     "pool": {
         "min_size": 1,
-        "max_size": env.int("DATABASE_POOL", default=16, least=1),
+        "max_size": env.int(
+            "DATABASE_POOL",
+            default=16,
+            least=1,
+            meaning="Database connections that one process opens at most; its threads share them.",
+        ),
         "timeout": 10,
         "reconnect_timeout": 2,
     }
@@ -138,8 +169,17 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # Operators log in by password, at the admin's door alone; an address that guesses is not heard for a while.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURES", default=10, least=1)
-AXES_COOLOFF_TIME = timedelta(minutes=env.int("LOGIN_LOCKOUT_MINUTES", default=15, least=1))
+AXES_FAILURE_LIMIT = _operators.int(
+    "LOGIN_FAILURES",
+    default=10,
+    least=1,
+    meaning="Failed log-ins to the operators' pages after which an address is locked out.",
+)
+AXES_COOLOFF_TIME = timedelta(
+    minutes=_operators.int(
+        "LOGIN_LOCKOUT_MINUTES", default=15, least=1, meaning="Minutes for which such an address is locked out."
+    )
+)
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]  # not the name: nobody locks an operator out from elsewhere
 AXES_RESET_ON_SUCCESS = True
 AXES_HANDLER = "submitter.ops.logins.Lockouts"
@@ -150,43 +190,99 @@ AXES_VERBOSE = False
 FORMAT_MODULE_PATH = "submitter.formats"  # of the operators' pages
 
 STATIC_URL = "static/"
-STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))()
+STATIC_ROOT = str(
+    Path(
+        env.text(
+            "STATIC_ROOT",
+            default=str(BASE_DIR / "staticfiles"),
+            form="path of a directory",
+            shown="`staticfiles` beside `manage.py`",
+            meaning="Where `manage.py collectstatic` writes the style sheets and scripts of the pages.",
+        )
+    ).absolute()
+)
 
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 CSRF_FAILURE_VIEW = "submitter.http.exception_handler.without_csrf_token"
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_SSL_REDIRECT = env.bool(
+    "SECURE_SSL_REDIRECT",
+    default=True,
+    meaning="Redirects pages that are asked for over plain HTTP to HTTPS, and refuses such calls of the API.",
+)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # monitoring asks on loopback
-SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+SECURE_HSTS_SECONDS = env.int(
+    "SECURE_HSTS_SECONDS",
+    default=365 * 24 * 3600,
+    meaning="Seconds for which browsers insist on HTTPS after a visit; 0 sends no such header.",
+)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool(
+    "SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True, meaning="Has browsers insist on HTTPS for all names below as well."
+)
 # Preloading is an entry in the browsers' own lists, for a whole domain: for its owner to ask for, not for one service.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.PAGES}
 
-# Behind a front server, whose X-Forwarded-For is believed: addresses, networks, or "unix" for a Unix socket.
-FRONT_SERVERS = env.list("FRONT_SERVERS", default=[])
+FRONT_SERVERS = env.list(
+    "FRONT_SERVERS",
+    default=[],
+    form="list of addresses, networks, or `unix` for a Unix socket",
+    meaning="The front servers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+)
 
-# Who may read /metrics: addresses and networks.
-METRICS_ALLOWED = env.list("METRICS_ALLOWED", default=["127.0.0.0/8", "::1"])
+METRICS_ALLOWED = env.list(
+    "METRICS_ALLOWED",
+    default=["127.0.0.0/8", "::1"],
+    form="list of addresses and networks",
+    meaning="Who may read `/metrics`, and the reasons in `/readyz`.",
+)
 
-# Requests in a minute, counted in Redis; 0 is no limit.
-THROTTLE_PER_ACCOUNT = env.int("THROTTLE_PER_ACCOUNT", default=6000)
-THROTTLE_PER_ADDRESS = env.int("THROTTLE_PER_ADDRESS", default=12000)  # several users may share a front end
+# Counted in Redis.
+THROTTLE_PER_ACCOUNT = _limits.int(
+    "THROTTLE_PER_ACCOUNT",
+    default=6000,
+    meaning="Requests of one account in a minute; then 429 with `Retry-After`. 0 is no limit.",
+)
+THROTTLE_PER_ADDRESS = _limits.int(
+    "THROTTLE_PER_ADDRESS",
+    default=12000,
+    meaning="Requests from one address in a minute, which several users may share; then 429 with `Retry-After`. An "
+    "IPv6 address counts as its /64 network. 0 is no limit.",
+)
 
 # One script of 4 MiB grows in JSON: every control character takes six bytes there.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 1024 * 1024
 
 # What one caller may hold of a web process at once; beyond it 429 or 503 comes at once.
 WEB_THREADS = env.int("WEB_THREADS", default=64, least=1)
-REQUESTS_PER_ACCOUNT = env.int("REQUESTS_PER_ACCOUNT", default=max(1, WEB_THREADS // 4), least=1)
-REQUESTS_WITHOUT_ACCOUNT = env.int(
-    "REQUESTS_WITHOUT_ACCOUNT", default=max(1, WEB_THREADS // 2), least=1
-)  # all of them together
-WAITS_PER_ACCOUNT = env.int("WAITS_PER_ACCOUNT", default=8)  # `Prefer: wait`; all together half of the threads
-LARGE_BODIES = env.int("LARGE_BODIES", default=2)  # over 1 MiB each
-LARGE_BODIES_PER_ACCOUNT = env.int("LARGE_BODIES_PER_ACCOUNT", default=1)
+REQUESTS_PER_ACCOUNT = _limits.int(
+    "REQUESTS_PER_ACCOUNT",
+    default=max(1, WEB_THREADS // 4),
+    least=1,
+    shown="a quarter of `WEB_THREADS`",
+    meaning="Requests of one account that one web process answers at once.",
+)
+REQUESTS_WITHOUT_ACCOUNT = _limits.int(
+    "REQUESTS_WITHOUT_ACCOUNT",
+    default=max(1, WEB_THREADS // 2),
+    least=1,
+    shown="half of `WEB_THREADS`",
+    meaning="Requests without an account, all of them together, that one web process answers at once.",
+)
+WAITS_PER_ACCOUNT = _limits.int(
+    "WAITS_PER_ACCOUNT",
+    default=8,
+    meaning="Requests of one account with `Prefer: wait` that wait in one web process at once. All accounts together "
+    "have half of its threads for that.",
+)
+LARGE_BODIES = _limits.int(
+    "LARGE_BODIES", default=2, meaning="Bodies of more than 1 MiB that one web process holds at once."
+)
+LARGE_BODIES_PER_ACCOUNT = _limits.int(
+    "LARGE_BODIES_PER_ACCOUNT", default=1, meaning="How many of them may be those of one account."
+)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
@@ -243,24 +339,56 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-PROXY_REFUSALS_PER_MINUTE = env.int("PROXY_REFUSALS_PER_MINUTE", default=600)  # of one address, then it is not heard
+PROXY_REFUSALS_PER_MINUTE = _limits.int(
+    "PROXY_REFUSALS_PER_MINUTE",
+    default=600,
+    meaning="Refused proxies from one address in a minute; then it gets 429 until the minute is over.",
+)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.error_reporting.ProxyReporterFilter"
 
 # The clusters: how the service becomes the user there.
-SSH_CA_KEY = env.str("SSH_CA_KEY", default="/etc/job-submitter/ssh_ca")
-# Seconds after which a connection is replaced, as long as its certificate is good: whom a login node no longer lets in
-# is out by then.
-SSH_CONNECTION_LIFETIME = env.float("SSH_CONNECTION_LIFETIME", default=240.0)
+SSH_CA_KEY = _clusters.text(
+    "SSH_CA_KEY",
+    default="/etc/job-submitter/ssh_ca",
+    form="path",
+    meaning="The private key of the SSH certificate authority that login nodes trust, readable by the service alone.",
+)
+SSH_CONNECTION_LIFETIME = _clusters.float(
+    "SSH_CONNECTION_LIFETIME",
+    default=240.0,
+    meaning="Seconds after which a connection to a login node is replaced, while its certificate is still valid. An "
+    "account that a login node no longer lets in is out by then.",
+)
 
-# Seconds between two looks at a cluster that has active jobs, at least; clusters.schedule tells when it is longer.
-POLL_INTERVAL = env.float("POLL_INTERVAL", default=1.0, least=0.01)
-# Bytes that are read of a poll's answer, given in MiB: the poll account's, which has everybody's jobs (squeue prints
-# about 120 bytes a job), and that of an account which is asked about its own.
-POLL_ANSWER_LIMIT = env.int("POLL_ANSWER_LIMIT", default=64, least=1) * 1024 * 1024
-POLL_ANSWER_LIMIT_PER_ACCOUNT = env.int("POLL_ANSWER_LIMIT_PER_ACCOUNT", default=4, least=1) * 1024 * 1024
+POLL_INTERVAL = _clusters.float(
+    "POLL_INTERVAL",
+    default=1.0,
+    least=0.01,
+    meaning="Seconds between two polls of a cluster that has active jobs, at least. Slow clusters are polled less "
+    "often.",
+)
+# Bytes, given in MiB; squeue prints about 120 bytes a job.
+POLL_ANSWER_LIMIT = 1024**2 * _clusters.int(
+    "POLL_ANSWER_LIMIT",
+    default=64,
+    least=1,
+    meaning="MiB that are read of the answer to a poll as the poll account, which lists everybody's jobs.",
+)
+POLL_ANSWER_LIMIT_PER_ACCOUNT = 1024**2 * _clusters.int(
+    "POLL_ANSWER_LIMIT_PER_ACCOUNT",
+    default=4,
+    least=1,
+    meaning="MiB that are read of the answer to a poll as an owner's own account.",
+)
 TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due by the next time
 
-CELERY_BROKER_URL = broker(secret("REDIS_URL"))
+CELERY_BROKER_URL = broker(
+    secret(
+        "REDIS_URL",
+        form="`redis://:password@host:6379/0`, `rediss://...` or `unix://...`",
+        meaning="Redis: the queues of tasks, and the counts of the limits. It may be emptied at any time.",
+    )
+)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -268,7 +396,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TIMEZONE = "UTC"
 # Tasks wait for login nodes: threads wait side by side. What waits in one queue keeps nobody in another one waiting:
 # `celery -A submitter worker --queues polling` serves one of them, without `--queues` a worker serves all.
-WORKER_THREADS = env.int("WORKER_THREADS", default=16, least=1)
+WORKER_THREADS = env.int("WORKER_THREADS", default=16, least=1, meaning="Tasks that one worker runs at once.")
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = WORKER_THREADS
 CELERY_TASK_QUEUES = [Queue(name) for name in ("polling", "recovery", "bulk", "housekeeping", "heartbeat")]

@@ -8,12 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from submitter.environment import Environment
 from submitter.logs import config
 
-env = Environment()
+env = Environment("Who may call, and as which account")
 
 
-def ranges(name: str, default: str) -> list[tuple[int, int]]:
+def ranges(name: str, default: str, meaning: str) -> list[tuple[int, int]]:
     """Return the ranges of whole numbers that the variable `name` lists, such as 1000-59999,70000."""
-    pairs = [part.strip().partition("-") for part in env.str(name, default=default).split(",")]
+    text = env.text(name, default=default, form="ranges of numbers, separated by commas", meaning=meaning)
+    pairs = [part.strip().partition("-") for part in text.split(",")]
     try:
         return [(int(low), int(high if dash else low)) for low, dash, high in pairs]
     except ValueError:  # its text has the value
@@ -28,21 +29,78 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-TRUST_DIR = env.str("TRUST_DIR", default="/etc/grid-security/certificates")
-GRIDMAP = env.str("GRIDMAP", default="/etc/grid-security/grid-mapfile")
+TRUST_DIR = env.text(
+    "TRUST_DIR",
+    default="/etc/grid-security/certificates",
+    form="path of a directory",
+    meaning="The CA certificates that are trusted, with their revocation lists and signing policies.",
+)
+GRIDMAP = env.text(
+    "GRIDMAP",
+    default="/etc/grid-security/grid-mapfile",
+    form="path",
+    meaning="The grid-mapfile: which account each DN is mapped to.",
+)
 
-PROXY_TYPES = env.list("PROXY_TYPES", default=["rfc", "draft", "legacy"])
-PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False)
-PROXY_ALLOW_END_ENTITY = env.bool("PROXY_ALLOW_END_ENTITY", default=False)
-PROXY_MAX_DELEGATIONS = env.int("PROXY_MAX_DELEGATIONS", default=8)
-PROXY_MIN_RSA_BITS = env.int("PROXY_MIN_RSA_BITS", default=2048, least=1)
-PROXY_WEAK_HASHES = env.list("PROXY_WEAK_HASHES", default=[])
-PROXY_CRL = env.str("PROXY_CRL", default="if-present")
-PROXY_SIGNING_POLICY = env.str("PROXY_SIGNING_POLICY", default="require")
-PROXY_DN_PATTERN = env.str("PROXY_DN_PATTERN", default="")
-PROXY_MEMORY_SECONDS = env.float("PROXY_MEMORY_SECONDS", default=60.0)
+PROXY_TYPES = env.list(
+    "PROXY_TYPES",
+    default=["rfc", "draft", "legacy"],
+    form="list of `rfc`, `draft`, `legacy`",
+    meaning="The types of proxy that are let in: those of RFC 3820, those of its drafts, and those of Globus 2.",
+)
+PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False, meaning="Lets limited proxies in.")
+PROXY_ALLOW_END_ENTITY = env.bool(
+    "PROXY_ALLOW_END_ENTITY", default=False, meaning="Lets users' own certificates in, without a proxy."
+)
+PROXY_MAX_DELEGATIONS = env.int(
+    "PROXY_MAX_DELEGATIONS", default=8, meaning="Proxies that a chain may have, one delegated from the other."
+)
+PROXY_MIN_RSA_BITS = env.int(
+    "PROXY_MIN_RSA_BITS",
+    default=2048,
+    least=1,
+    form="whole number from 1024 to 8192",
+    meaning="The least size of an RSA key in a chain, in bits.",
+)
+PROXY_WEAK_HASHES = env.list(
+    "PROXY_WEAK_HASHES",
+    default=[],
+    form="list of `sha1`, `md5`",
+    meaning="Weak digests that are accepted nevertheless, in the signatures of certificates and revocation lists.",
+)
+PROXY_CRL = env.text(
+    "PROXY_CRL",
+    default="if-present",
+    form="`if-present`, `require` or `ignore`",
+    meaning="Whether each CA needs a revocation list. One that is out of date always refuses, unless all are ignored.",
+)
+PROXY_SIGNING_POLICY = env.text(
+    "PROXY_SIGNING_POLICY",
+    default="require",
+    form="`if-present`, `require` or `ignore`",
+    meaning="Whether each CA needs a signing policy, which says what names it may certify.",
+)
+PROXY_DN_PATTERN = env.text(
+    "PROXY_DN_PATTERN",
+    default="",
+    form="a regular expression that RE2 takes, with a group `(?P<account>...)`",
+    meaning="Where the grid-mapfile names nobody, the account is taken from the DN by this pattern.",
+)
+PROXY_MEMORY_SECONDS = env.float(
+    "PROXY_MEMORY_SECONDS",
+    default=60.0,
+    form="number from 0 to 60",
+    meaning="Seconds for which the verdict on a header is kept for further requests with the same header.",
+)
 
-# Whom the service never becomes, whatever a mapping says: by uid (Debian's system accounts end at 999 and go on from
-# 60000 to 65535), and by name.
-ACCOUNT_UIDS = ranges("ACCOUNT_UIDS", default="1000-59999,65536-4294967293")
-ACCOUNTS_NEVER_USED = env.list("ACCOUNTS_NEVER_USED", default=["root", "slurm", "munge", "nobody", "postgres", "mysql"])
+# Debian's system accounts end at 999 and go on from 60000 to 65535.
+ACCOUNT_UIDS = ranges(
+    "ACCOUNT_UIDS",
+    default="1000-59999,65536-4294967293",
+    meaning="The uids under which jobs may run, whatever account a DN is mapped to.",
+)
+ACCOUNTS_NEVER_USED = env.list(
+    "ACCOUNTS_NEVER_USED",
+    default=["root", "slurm", "munge", "nobody", "postgres", "mysql"],
+    meaning="Accounts that the service never becomes, whatever a mapping says.",
+)

@@ -48,8 +48,13 @@ def _render(_logger: object, _method: str, event: structlog.typing.EventDict) ->
 
 def is_readable() -> bool:
     """Say whether lines are for people, not for programs: LOG_READABLE, else DEBUG."""
-    env = Environment()
-    return bool(env.bool("LOG_READABLE", default=env.bool("DEBUG", default=False)))
+    env = Environment("The service")
+    return env.bool(
+        "LOG_READABLE",
+        default=env.bool("DEBUG", default=False),
+        shown="the value of `DEBUG`",
+        meaning="Writes log lines for people instead of JSON.",
+    )
 
 
 def configure() -> dict[str, Any]:

@@ -8,8 +8,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from submitter.environment import Setting, declare
+
 VARIABLE = "METRICS_DIR"
-"""Names the directory that web server and worker share; without it, the web server takes one of its own."""
+declare(
+    Setting(
+        VARIABLE,
+        heading="The service",
+        form="path of a directory",
+        default="none",
+        meaning="A directory that the web server and the workers share, so that `/metrics` counts what all of them "
+        "did. Without it the web server takes one of its own, and the workers count for nobody.",
+    )
+)
 _OF_THE_CLIENT = "PROMETHEUS_MULTIPROC_DIR"
 
 
