@@ -40,12 +40,20 @@ def _has_odd_exponent(it: Key) -> bool:
 
 
 KEY_RULES: tuple[Rule[Key], ...] = (
-    Rule("key-curve", "an elliptic curve must be P-256, P-384 or P-521", _is_odd_curve),
+    Rule("key-curve", "an elliptic curve must be P-256, P-384 or P-521", "FIPS 186-4, D.1.2", _is_odd_curve),
     Rule(
-        "rsa-too-small", "an RSA key is too short", lambda it: it.bits is not None and it.bits < it.policy.min_rsa_bits
+        "rsa-too-small",
+        "an RSA key is too short",
+        "this service",
+        lambda it: it.bits is not None and it.bits < it.policy.min_rsa_bits,
     ),
-    Rule("rsa-too-large", "an RSA key is too long", lambda it: it.bits is not None and it.bits > MAX_RSA_BITS),
-    Rule("rsa-exponent", "an RSA key's public exponent is tiny or huge", _has_odd_exponent),
+    Rule(
+        "rsa-too-large",
+        "an RSA key is too long",
+        "this service",
+        lambda it: it.bits is not None and it.bits > MAX_RSA_BITS,
+    ),
+    Rule("rsa-exponent", "an RSA key's public exponent is tiny or huge", "FIPS 186-4, B.3.1", _has_odd_exponent),
 )
 
 

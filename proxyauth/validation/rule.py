@@ -11,10 +11,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Rule(Generic[T]):
-    """A demand with a name in kebab-case; `broken` says whether something fails it."""
+    """A demand with a name in kebab-case; `broken` says whether something fails it.
+
+    `source`: the RFC or standard and its sections, "Globus" for the customs of that toolkit, else "this service".
+    """
 
     name: str
     demand: str
+    source: str
     broken: Callable[[T], bool]
 
     def check(self, subject: T) -> None:
