@@ -13,7 +13,7 @@ WITH_SANDBOX := . .local/sandbox.env &&
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test faults attacks lint audit fmt bench soak lock venv
+.PHONY: help up down purge demo test faults attacks lint audit fmt bench soak lock reference venv
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: up  ## up, then the benchmarks, and which targets are met (python -m test
 
 soak: up  ## up, then a quarter of an hour of submissions, beside an attacker and while everything breaks at random
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.soak
+
+reference: venv  ## Write docs/reference/ anew from the code
+	$(NOWHERE) $(BIN)/python manage.py makereference
 
 venv:
 	@$(SANDBOX) venv

@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "clusters.apps.ClustersConfig",
     "jobs",
     "submitter.ops.apps.OpsConfig",
+    "submitter.documentation",
 ]
 
 MIDDLEWARE = [

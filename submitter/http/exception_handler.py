@@ -37,7 +37,7 @@ _KEPT = ("Allow", "Retry-After", "WWW-Authenticate")  # of an answer whose body 
 EMPTY = '""'  # a name of no characters
 _RETRY_AFTER = "30"  # seconds
 
-_CODES: dict[type[Exception], int] = {
+CODES: dict[type[Exception], int] = {
     JobNotFound: 404,
     OutputNotFound: 404,
     RequestDataTooBig: 413,
@@ -64,7 +64,7 @@ _CODES: dict[type[Exception], int] = {
 }
 
 
-_NEXT: dict[type[Exception], str] = {
+ADVICE: dict[type[Exception], str] = {
     Refused: "ask the operators of this service, or of the cluster",
     Unreachable: "nothing was done; try again later",
     TimedOut: "the same call may be repeated",
@@ -77,7 +77,7 @@ _NEXT: dict[type[Exception], str] = {
 def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
     """Return the answer to `exc`: DRF's own code and headers where it has them, else the table's, else 500."""
     response = exception_handler(exc, context)
-    known = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), None)
+    known = next((code for kind, code in CODES.items() if isinstance(exc, kind)), None)
     if response is None:
         set_rollback()
         response = Response(status=known or 500)
@@ -100,7 +100,7 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
 
 def refuse(exc: ShareTaken) -> JsonResponse:
     """Return the answer to a request that is refused before any view has seen it."""
-    answer = JsonResponse(error_body(str(exc)), status=_CODES[type(exc)])
+    answer = JsonResponse(error_body(str(exc)), status=CODES[type(exc)])
     answer["Retry-After"] = str(exc.retry_after)
     return answer
 
@@ -124,14 +124,14 @@ def _message(exc: Exception, context: dict[str, Any]) -> str:
     if isinstance(exc, OperationalError | InterfaceError):
         log.error("database-unavailable", exc_info=exc)
         return "the service's database cannot be reached; try again"
-    if any(isinstance(exc, kind) for kind in _CODES):
+    if any(isinstance(exc, kind) for kind in CODES):
         return f"{exc}{_next(exc)}"
     return FAULT
 
 
 def _next(exc: Exception) -> str:
     """Return what to do about `exc`, as the end of its message, where the message itself does not say so."""
-    return next((f"; {words}" for kind, words in _NEXT.items() if isinstance(exc, kind)), "")
+    return next((f"; {words}" for kind, words in ADVICE.items() if isinstance(exc, kind)), "")
 
 
 def _detail(exc: exceptions.APIException, context: dict[str, Any]) -> str:

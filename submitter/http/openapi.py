@@ -10,7 +10,7 @@ _NAMING_SOMETHING = {"404", "408"}  # a job, and so perhaps its cluster
 _WITH_A_BODY = {"411", "413", "415"}
 _SUBMITTING = {"408", "409"}
 
-_MEANINGS = {
+MEANINGS = {
     "400": "no proper HTTP request",
     "401": "no proxy, or one that a rule refuses; the message names the rule",
     "403": "the proxy is valid, and its owner has no account that may log in",
@@ -61,7 +61,7 @@ def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     for calls in result.get("paths", {}).values():
         for call in calls.values():
             for code in sorted(_codes(call)):
-                said = {"description": _MEANINGS[code], "headers": _HEADERS.get(code, {}), "content": content}
+                said = {"description": MEANINGS[code], "headers": _HEADERS.get(code, {}), "content": content}
                 call["responses"].setdefault(code, said)
     return result
 

@@ -5,6 +5,7 @@ Each figure comes from an index; none counts the whole table. What cannot be ask
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -29,24 +30,59 @@ log = structlog.get_logger(__name__)
 _HOUR = timedelta(hours=1)
 
 
+@dataclass(frozen=True)
+class Gauge:
+    """A gauge of this moment: its name, its meaning, and the labels by which its values are told apart."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    def family(self) -> GaugeMetricFamily:
+        """Return the metric without a value."""
+        return GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
+
+    def at(self, value: float) -> GaugeMetricFamily:
+        """Return the metric with its one value; it has no labels."""
+        return GaugeMetricFamily(self.name, self.meaning, value=value)
+
+
+_DATABASE_UP = Gauge("submitter_database_up", "Whether the registry can be asked")
+_BROKER_UP = Gauge("submitter_broker_up", "Whether Redis can be asked")
+_TRUST_PROBLEMS = Gauge("submitter_trust_problems", "What is wrong with CAs, CRLs and the grid-mapfile")
+_ACTIVE = Gauge("submitter_jobs", "Active jobs", ("cluster", "status"))
+_ENDED = Gauge("submitter_jobs_ended", "Jobs that ended in the last hour", ("cluster", "status"))
+_PENDING = Gauge("submitter_submissions_pending", "Submissions without an outcome")
+_PENDING_AGE = Gauge("submitter_submissions_pending_age_seconds", "Age of the oldest of them")
+_CLUSTER_STATE = Gauge("submitter_cluster_state", "1 for its state", ("cluster", "state"))
+_POLL_AGE = Gauge("submitter_poll_age_seconds", "Since the last successful poll", ("cluster",))
+_POLL_TIME = Gauge("submitter_poll_seconds", "How long the last poll took", ("cluster",))
+_POLL_FAILURES = Gauge("submitter_poll_failures", "Failed polls in a row", ("cluster",))
+_POLLS_LATE = Gauge("submitter_polls_late", "Accounts that wait too long to be polled")
+_QUEUE_LENGTH = Gauge("submitter_celery_queue_length", "Tasks that wait for a worker", ("queue",))
+_BEAT_AGE = Gauge("submitter_beat_age_seconds", "Since beat was last heard of")
+GAUGES = (
+    _DATABASE_UP, _BROKER_UP, _TRUST_PROBLEMS, _ACTIVE, _ENDED, _PENDING, _PENDING_AGE, _CLUSTER_STATE, _POLL_AGE,
+    _POLL_TIME, _POLL_FAILURES, _POLLS_LATE, _QUEUE_LENGTH, _BEAT_AGE,
+)  # fmt: skip
+
+
 def collect_gauges() -> Iterator[Metric]:
-    """Yield every figure of this moment."""
-    yield from _asked("submitter_database_up", "Whether the registry can be asked", _registry, DatabaseError)
-    yield from _asked("submitter_broker_up", "Whether Redis can be asked", _redis, redis.RedisError)
-    yield _gauge(
-        "submitter_trust_problems", "What is wrong with CAs, CRLs and the grid-mapfile", len(authenticator.problems())
-    )
+    """Yield every gauge of this moment."""
+    yield from _asked(_DATABASE_UP, _registry, DatabaseError)
+    yield from _asked(_BROKER_UP, _redis, redis.RedisError)
+    yield _TRUST_PROBLEMS.at(len(authenticator.problems()))
 
 
-def _asked(name: str, words: str, ask: Callable[[], list[Metric]], away: type[Exception]) -> Iterator[Metric]:
+def _asked(up_gauge: Gauge, ask: Callable[[], list[Metric]], away: type[Exception]) -> Iterator[Metric]:
     try:
         found = ask()
     except away as exc:
-        log.warning("not-scraped", metric=name, error=str(exc).partition("\n")[0])
+        log.warning("not-scraped", metric=up_gauge.name, error=str(exc).partition("\n")[0])
         found, up = [], 0
     else:
         up = 1
-    yield _gauge(name, words, up)
+    yield up_gauge.at(up)
     yield from found
 
 
@@ -57,12 +93,12 @@ def _registry() -> list[Metric]:
 
 def _jobs(found: dict[int, dict[str, int]]) -> Iterator[Metric]:
     names = dict(Cluster.objects.values_list("pk", "name"))
-    active = GaugeMetricFamily("submitter_jobs", "Active jobs", labels=["cluster", "status"])
+    active = _ACTIVE.family()
     for pk, name in names.items():
         for status in sorted(ACTIVE):
             active.add_metric([name, status], found.get(pk, {}).get(status, 0))
     yield active
-    ended = GaugeMetricFamily("submitter_jobs_ended", "Jobs that ended in the last hour", labels=["cluster", "status"])
+    ended = _ENDED.family()
     rows = Job.objects.filter(ended_at__gte=timezone.now() - _HOUR).order_by().values_list("cluster", "status")
     for pk, status, count in rows.annotate(Count("pk")):
         ended.add_metric([names.get(pk, ""), status], count)
@@ -73,19 +109,19 @@ def _pending() -> Iterator[Metric]:
     pending = Job.objects.filter(submission=SubmissionStatus.PENDING).aggregate(
         count=Count("pk"), oldest=Min("created_at")
     )
-    yield _gauge("submitter_submissions_pending", "Submissions without an outcome", pending["count"])
+    yield _PENDING.at(pending["count"])
     age = (timezone.now() - pending["oldest"]).total_seconds() if pending["oldest"] else 0.0
-    yield _gauge("submitter_submissions_pending_age_seconds", "Age of the oldest of them", age)
+    yield _PENDING_AGE.at(age)
 
 
 def _clusters(busy: set[int]) -> Iterator[Metric]:
     families = {
-        "state": GaugeMetricFamily("submitter_cluster_state", "1 for its state", labels=["cluster", "state"]),
-        "age": GaugeMetricFamily("submitter_poll_age_seconds", "Since the last successful poll", labels=["cluster"]),
-        "took": GaugeMetricFamily("submitter_poll_seconds", "How long the last poll took", labels=["cluster"]),
-        "failures": GaugeMetricFamily("submitter_poll_failures", "Failed polls in a row", labels=["cluster"]),
+        "state": _CLUSTER_STATE.family(),
+        "age": _POLL_AGE.family(),
+        "took": _POLL_TIME.family(),
+        "failures": _POLL_FAILURES.family(),
     }
-    yield _gauge("submitter_polls_late", "Accounts that wait too long to be polled", statistics.late_polls())
+    yield _POLLS_LATE.at(statistics.late_polls())
     for condition in all_health(busy):
         name = [condition.cluster.name]
         for state in State:
@@ -105,12 +141,8 @@ def _redis() -> list[Metric]:
     with heartbeat.client() as client:
         waiting = {queue.name: client.llen(queue.name) for queue in settings.CELERY_TASK_QUEUES}
         beaten = heartbeat.last(client)
-    length = GaugeMetricFamily("submitter_celery_queue_length", "Tasks that wait for a worker", labels=["queue"])
+    length = _QUEUE_LENGTH.family()
     for name, tasks in waiting.items():
         length.add_metric([name], tasks)
     age = [] if beaten is None else [max(0.0, time.time() - beaten)]
-    return [length, *(_gauge("submitter_beat_age_seconds", "Since beat was last heard of", value) for value in age)]
-
-
-def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, words, value=value)
+    return [length, *map(_BEAT_AGE.at, age)]

@@ -20,6 +20,7 @@ from clusters.slurm.sbatch import Rejected
 from clusters.ssh import metrics
 from jobs.models import Job, SubmissionStatus
 from submitter.ops import gauges, heartbeat, metrics_dir, statistics
+from submitter.ops.metrics import ServiceCollector
 from tests.api.conftest import Cast, FakeGateway
 
 pytestmark = pytest.mark.usefixtures("zeus")
@@ -276,3 +277,17 @@ def test_a_process_that_ends_while_it_is_scraped_costs_another_look(
 def test_files_that_never_are_there_are_no_success(processes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics_dir, "files", lambda: [str(processes / "counter_1.db")])
     assert Client(raise_request_exception=False).get("/metrics").status_code == 500
+
+
+def test_reference_has_every_metric_of_a_scrape(cast: Cast) -> None:
+    cast.alice("GET", "/api/jobs")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "metrics.md").read_text()
+    families = [family for family in ServiceCollector().collect() if family.name.startswith("submitter_")]
+    assert len(families) > 20
+    for family in families:
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        row = next(line for line in page.splitlines() if f"| `{name}` |" in line)
+        assert row.endswith(f"| {family.documentation} |")
+        assert f"| {family.type} |" in row
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        assert {label for label in labels if f"`{label}`" not in row} == set()

@@ -1,0 +1,1 @@
+"""The reference in docs/reference/, which `manage.py makereference` writes from the code."""
