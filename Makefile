@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SANDBOX := sandbox/bootstrap.sh
 BIN := .local/venv/bin
-PYTHON_SOURCES := .ci/dependencies.py manage.py submitter jobs clusters proxyauth audit adminkit sandbox tests
+PYTHON_SOURCES := .ci/dependencies.py .ci/site.py manage.py submitter jobs clusters proxyauth audit adminkit sandbox tests
 SHELL_SOURCES := $(wildcard deploy/*.sh sandbox/*.sh tests/recorded/*.sh)
 # One program (clusters/remote/__init__.py): what one of its files defines, another uses.
 AGENT_SOURCES := $(wildcard clusters/remote/*.sh)
@@ -13,10 +13,10 @@ WITH_SANDBOX := . .local/sandbox.env &&
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test faults attacks lint audit fmt bench soak lock reference venv
+.PHONY: help up down purge demo test faults attacks lint audit fmt bench soak lock docs reference venv
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up:  ## Start the private grid and the service, or bring them up to date (root, Debian 12)
 	@$(SANDBOX) up
@@ -46,6 +46,11 @@ bench: up  ## up, then the benchmarks, and which targets are met (python -m test
 
 soak: up  ## up, then a quarter of an hour of submissions, beside an attacker and while everything breaks at random
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.soak
+
+docs: venv  ## Build the site of docs/ into .local/site; every page has to be current, every link to lead somewhere
+	$(NOWHERE) $(BIN)/python manage.py makereference --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	$(NOWHERE) $(BIN)/pytest --quiet tests/unit/documentation/test_links.py
 
 reference: venv  ## Write docs/reference/ anew from the code
 	$(NOWHERE) $(BIN)/python manage.py makereference
