@@ -6,6 +6,7 @@ PYTHON_SOURCES := .ci/dependencies.py .ci/site.py manage.py submitter jobs clust
 SHELL_SOURCES := $(wildcard deploy/*.sh sandbox/*.sh tests/recorded/*.sh)
 # One program (clusters/remote/__init__.py): what one of its files defines, another uses.
 AGENT_SOURCES := $(wildcard clusters/remote/*.sh)
+TEMPLATES := templates
 SHFMT := shfmt --language-dialect posix --indent 4
 # Each recipe line that runs the project's Python needs to find the sandbox.
 WITH_SANDBOX := . .local/sandbox.env &&
@@ -66,6 +67,8 @@ lint: venv  ## Style, types and floors; needs no root and no sandbox
 	$(BIN)/shellcheck $(SHELL_SOURCES)
 	cat $(AGENT_SOURCES) | $(BIN)/shellcheck --shell sh -
 	$(BIN)/$(SHFMT) --diff $(SHELL_SOURCES) $(AGENT_SOURCES)
+	$(BIN)/djlint --quiet --check --lint $(TEMPLATES)
+	! grep --recursive --line-number --extended-regexp '.{121}' $(TEMPLATES)
 
 audit: venv  ## Known vulnerabilities of the pinned dependencies, or why nobody could be asked
 	$(BIN)/python .ci/dependencies.py
@@ -74,6 +77,7 @@ fmt: venv  ## Bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/$(SHFMT) --write $(SHELL_SOURCES) $(AGENT_SOURCES)
+	$(BIN)/djlint --quiet --reformat $(TEMPLATES)
 
 lock:  ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
 	uv pip compile -q --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements.txt
