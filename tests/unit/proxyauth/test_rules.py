@@ -56,7 +56,7 @@ def _named_in(source: str, refusals: Set[str] = _REFUSALS) -> Iterator[str]:
 
 
 def test_every_rule_has_a_case() -> None:
-    sources = Path(proxyauth.__path__[0]).glob("*.py")
+    sources = Path(proxyauth.__path__[0]).rglob("*.py")
     named = {name for source in sources for name in _named_in(source.read_text(encoding="utf-8"))}
     assert named - {case.verdict for case in REFUSED_CASES} <= _ELSEWHERE
     assert len(named) > 60
