@@ -46,6 +46,9 @@ def calls() -> list[tuple[str, str, Any]]:
 
 
 CALLS = calls()
+every_call = pytest.mark.parametrize(
+    ("method", "path", "handler"), CALLS, ids=[f"{method} {path}" for method, path, _ in CALLS]
+)
 
 
 def test_the_calls_are_all_there() -> None:
@@ -61,7 +64,7 @@ def test_the_calls_are_all_there() -> None:
     }
 
 
-@pytest.mark.parametrize(("method", "path", "handler"), CALLS, ids=lambda value: str(value)[:40])
+@every_call
 def test_every_call_refuses_what_it_does_not_take(cast: Cast, method: str, path: str, handler: Any) -> None:
     answer = cast.alice(method, f"{path}?tga=x&format=short&%7a=1", None if method == "GET" else {})
     assert (answer.status_code, answer["Content-Type"]) == (422, "application/json")
@@ -72,7 +75,7 @@ def test_every_call_refuses_what_it_does_not_take(cast: Cast, method: str, path:
     )
 
 
-@pytest.mark.parametrize(("method", "path", "handler"), CALLS, ids=lambda value: str(value)[:40])
+@every_call
 def test_every_call_refuses_a_parameter_that_is_doubled(cast: Cast, method: str, path: str, handler: Any) -> None:
     for name, repeated in taken(handler).items():
         answer = cast.alice(method, f"{path}?{name}=1&{name}=1", None if method == "GET" else {})
@@ -80,7 +83,7 @@ def test_every_call_refuses_a_parameter_that_is_doubled(cast: Cast, method: str,
         assert is_refused is not repeated, name
 
 
-@pytest.mark.parametrize(("method", "path", "handler"), CALLS, ids=lambda value: str(value)[:40])
+@every_call
 def test_every_call_lets_the_parameter_of_old_clients_pass(cast: Cast, method: str, path: str, handler: Any) -> None:
     del handler
     plain, asked = (

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,10 +37,24 @@ def printed(*outputs: bytes, statuses: Sequence[int] = ()) -> Answering:
 
 
 @dataclass
+class Clock:
+    """A monotonic clock on which the time passes that is waited for in vain, and no other."""
+
+    now: float = field(default_factory=time.monotonic)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
 class Channel:
     """A channel on which the login node prints what `prints` makes of its marker, upon each request.
 
     `begins`: what comes in the place of the marker with which an agent begins. `piece`: bytes that come at once.
+    `clock`: on it passes the time in which nothing comes.
     """
 
     prints: Answering
@@ -48,6 +63,8 @@ class Channel:
     out: bytes = b""
     sent: list[bytes] = field(default_factory=list)
     lost: bool = False
+    clock: Clock = field(default_factory=Clock)
+    timeout: float = 0.0
     marker: bytes = b""
     exit_status: int = -1
     closed: bool = False
@@ -57,7 +74,8 @@ class Channel:
         assert combined
 
     def settimeout(self, timeout: float) -> None:
-        """Wait for nothing, however long it might take."""
+        """Wait so many seconds, on the clock."""
+        self.timeout = timeout
 
     def exec_command(self, command: str) -> None:
         marker = re.search(r"--[0-9a-f]{32}--", command)
@@ -83,6 +101,7 @@ class Channel:
 
     def recv(self, size: int) -> bytes:
         if not self.out and not self.status_event.is_set():
+            self.clock.wait(self.timeout)
             raise TimeoutError
         size = min(size, self.piece)
         taken, self.out = self.out[:size], self.out[size:]
@@ -115,10 +134,11 @@ class Pool:
     channels: list[Channel] = field(default_factory=list)
     tokens: list[uuid.UUID] = field(default_factory=list)
     lost: int = 0  # how many of the first channels are on connections that are lost
+    clock: Clock = field(default_factory=Clock)
 
     @contextmanager
     def agent(self, _endpoint: object, _account: str, setting: Setting, **_options: object) -> Iterator[Agent]:
-        self.channels.append(Channel(self.prints, lost=len(self.channels) < self.lost))
+        self.channels.append(Channel(self.prints, lost=len(self.channels) < self.lost, clock=self.clock))
         yield agent(self.channels[-1], setting)
 
     @contextmanager
@@ -134,10 +154,11 @@ class Pool:
 
 @contextmanager
 def answering(prints: Answering) -> Iterator[Pool]:
-    """Have every request meet such a login meanwhile; all that is above its channels is real."""
+    """Have every request meet such a login meanwhile; all that is above its channels is real, but for the time."""
     with pytest.MonkeyPatch.context() as patch:
         instead: Any = Pool(prints)
         patch.setattr(pool, "current", lambda: instead)
+        patch.setattr(time, "monotonic", instead.clock.monotonic)
         yield instead
 
 

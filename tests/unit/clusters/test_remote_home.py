@@ -135,23 +135,6 @@ def test_progress_shows_what_sbatch_has_said_so_far(login: LoginNode, name: str)
 
 
 @every_shell
-def test_progress_believes_no_temporary_file_that_is_somebody_elses(login: LoginNode, name: str) -> None:
-    """Everybody may make a directory in /tmp, and see the token in the command line of sbatch."""
-    theirs = login.root / "tmp" / TOKEN.hex
-    theirs.mkdir()
-    (theirs / "answer").write_text("99\n")
-    for path in (theirs / "answer", theirs):
-        os.chown(path, 65_534, 65_534)
-    (login.root / "own").mkdir()
-    (login.root / "own" / "answer").write_text("99\n")
-    (login.root / "tmp" / OTHER.hex).symlink_to(login.root / "own")
-    with login.agent(name) as agent:
-        for token in (TOKEN, OTHER):
-            [(said, _status)] = agent.told("progress", token.hex)
-            assert not said.startswith("99")
-
-
-@every_shell
 def test_a_submission_that_is_found_missing_cannot_be_made_later(login: LoginNode, name: str) -> None:
     with login.agent(name) as agent:
         fate, errors, *_slurm = agent.told("look_up", 60, "plgalice", line=TOKEN.hex)

@@ -13,7 +13,7 @@ from clusters.errors import Refused
 from clusters.remote import Request
 from clusters.slurm import shell
 from clusters.ssh.agent import Setting
-from tests.unit.clusters.agents import SHELLS, TOKEN, LoginNode, every_shell, node
+from tests.unit.clusters.agents import SHELLS, TOKEN, LoginNode, every_shell, installed, node
 
 __all__ = ["node"]
 
@@ -105,7 +105,7 @@ def test_whatever_a_command_prints_is_one_section(node: LoginNode, name: str, ou
             assert errors.output[:4_000].rstrip(b"\n") == output[:4_000].rstrip(b"\n")
 
 
-@pytest.mark.parametrize("name", [shell for shell in SHELLS if shell != "yash"])
+@pytest.mark.parametrize("name", installed("yash", "posh"))
 def test_errors_that_are_no_text_are_told_as_they_are(node: LoginNode, name: str) -> None:
     """Yash has characters where the others have bytes, and leaves out what is none."""
     node.has(squeue="printf '12\\377\\n'; printf 'a\\377\\376b' >&2")
@@ -205,7 +205,7 @@ def noting(node: LoginNode) -> LoginNode:
 
 
 # For zsh see js_script: it needs `cat` as well.
-@pytest.mark.parametrize("name", [shell for shell in SHELLS if shell != "zsh"])
+@pytest.mark.parametrize("name", installed("zsh", "posh"))
 def test_a_submission_starts_timeout_and_sbatch_and_its_directory_if_none_was_prepared(
     noting: LoginNode, name: str
 ) -> None:
@@ -226,7 +226,7 @@ def test_a_submission_starts_timeout_and_sbatch_and_its_directory_if_none_was_pr
 
 def test_many_submissions_are_settled_by_one_process_of_each_kind(noting: LoginNode) -> None:
     tokens, new = ([uuid.uuid4() for _ in range(32)] for _ in range(2))
-    with noting.agent("dash", {"PATH": f"{noting.root}/tools:{noting.path}"}) as agent:
+    with noting.agent(SHELLS[0], {"PATH": f"{noting.root}/tools:{noting.path}"}) as agent:
         for token in tokens:
             agent.submit(SCRIPT, token=token)
         started(noting)
@@ -236,7 +236,7 @@ def test_many_submissions_are_settled_by_one_process_of_each_kind(noting: LoginN
         assert started(noting) == [*["scontrol"] * 33, "rm", "mkdir", "head"], "32 jobs, and the end"
 
 
-@pytest.mark.parametrize("name", [name for name in SHELLS if name != "ksh93"])
+@pytest.mark.parametrize("name", installed("ksh93", "posh"))
 def test_the_time_after_which_a_users_idle_shell_ends_is_not_for_an_agent(node: LoginNode, name: str) -> None:
     """Bash takes TMOUT for `read` as well; the jobs keep it. In ksh93 an agent ends by it, and another one begins."""
     node.has(sbatch='echo "$TMOUT" > "$JS_OUT/timeout"; echo 77')

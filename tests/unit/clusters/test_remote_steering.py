@@ -12,7 +12,7 @@ from clusters import remote
 from clusters.remote import Request
 from clusters.slurm import shell
 from clusters.ssh.agent import Setting
-from tests.unit.clusters.agents import TOKEN, LoginNode, every_shell, node
+from tests.unit.clusters.agents import SHELLS, TOKEN, LoginNode, every_shell, node
 
 __all__ = ["node"]
 
@@ -132,7 +132,7 @@ def test_what_an_operator_has_set_for_the_cluster_steers_our_questions(login: Lo
 @every_verb
 def test_every_variable_may_be_the_operators(login: LoginNode, verb: str) -> None:
     operators = dict.fromkeys(STEERING, "PENDING")
-    with login.agent("dash", EXPORTED, operators) as agent:
+    with login.agent(SHELLS[0], EXPORTED, operators) as agent:
         agent.ask(RUNS[verb][0])
     for _tool, environment in found(login):
         assert environment["SCANCEL_STATE"] == "PENDING"

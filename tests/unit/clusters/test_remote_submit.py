@@ -12,14 +12,14 @@ import pytest
 from clusters import remote, submitting
 from clusters.models import Cluster
 from clusters.remote import Request
-from tests.unit.clusters.agents import EVIL, SHELLS, TOKEN, Asked, LoginNode, every_shell, node
+from tests.unit.clusters.agents import EVIL, TOKEN, Asked, LoginNode, every_shell, installed, node
 
 __all__ = ["node"]
 
 SCRIPT = "#!/bin/sh\necho zażółć\n"
 CLUSTER = Cluster(name="zeus", address="login.example.org", host_keys=[], job_domain="example.org", command_timeout=17)
 Breaking = Callable[[LoginNode], dict[str, str]]
-every_shell_and_posh = pytest.mark.parametrize("name", [*SHELLS, "posh"])
+every_shell_and_posh = pytest.mark.parametrize("name", installed())
 
 # Says where it runs, keeps the script, and answers what the test has it answer.
 SBATCH = """
@@ -143,7 +143,7 @@ def test_a_script_of_4_mib_reaches_sbatch_whole(login: LoginNode) -> None:
     assert given(login) == script.encode()
 
 
-@pytest.mark.parametrize("name", [*SHELLS[:-2], "zsh"])
+@pytest.mark.parametrize("name", installed("yash", "posh"))
 def test_a_script_is_whole_where_the_login_has_no_utf_8(login: LoginNode, name: str) -> None:
     with login.agent(name, {"LC_ALL": "C"}) as agent:
         for script in (SCRIPT, SCRIPT * 1000):
@@ -464,7 +464,7 @@ def test_where_no_file_can_be_written_the_script_comes_on_standard_input(
 
 
 # ksh93 is ended by SIGXFSZ, as if nobody had it ignored; a full file system it finds as the others do.
-@pytest.mark.parametrize("name", [shell for shell in SHELLS if shell != "ksh93"])
+@pytest.mark.parametrize("name", installed("ksh93", "posh"))
 def test_a_script_for_which_there_is_not_room_enough_reaches_sbatch_whole(login: LoginNode, name: str) -> None:
     login.has(sbatch='echo "$*" > "$JS_OUT/arguments"; cat "${2:-/dev/stdin}" | cksum > "$JS_OUT/script"; echo 77')
     script = SCRIPT * 1000
