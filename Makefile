@@ -14,10 +14,10 @@ WITH_SANDBOX := . .local/sandbox.env &&
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
 
-.PHONY: help up down purge demo test faults attacks lint audit fmt bench soak lock docs reference venv
+.PHONY: help up down purge demo test test-unit faults attacks lint audit fmt bench soak lock docs reference venv
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up:  ## Start the private grid and the service, or bring them up to date (root, Debian 12)
 	@$(SANDBOX) up
@@ -35,6 +35,10 @@ test: up  ## up, then every test: the attacks and the faults, each caused on pur
 	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest --ignore=tests/live/attacks --ignore=tests/live/faults && \
 	$(BIN)/pytest tests/live/attacks && $(BIN)/pytest tests/live/faults; code=$$?; \
 	echo "Tests took $$(( $$(date +%s) - began )) s"; exit $$code
+
+test-unit: venv  ## The unit and API tests, with coverage; needs no root, but PostgreSQL and Redis (installed, or by URL)
+	$(BIN)/python -m tests.harness.services $(BIN)/pytest tests/unit tests/api \
+	    --numprocesses=auto --maxprocesses=15 --dist=worksteal --cov --cov-report=term:skip-covered --durations=20
 
 faults: up  ## up, then only the tests that cut connections, kill processes and restart databases
 	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/faults

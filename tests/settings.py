@@ -4,6 +4,7 @@ Each worker of pytest-xdist takes a Redis database of its own. pytest-django doe
 """
 
 import os
+from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
 PLACEHOLDERS = {
@@ -12,7 +13,7 @@ PLACEHOLDERS = {
 }
 
 
-def provide(environment: dict[str, str]) -> None:
+def provide(environment: MutableMapping[str, str]) -> None:
     """Complete the variables that the settings need; a secret may be named by its file as well."""
     for name, placeholder in {"SECRET_KEY": "tests", **PLACEHOLDERS}.items():
         if f"{name}_FILE" not in environment:
