@@ -1,12 +1,9 @@
 """The cast of every API test, real proxies for each, and the one fake: the gateway to the clusters."""
 
 import base64
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +12,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from clusters import gateway, submitting
-from clusters.gateway import Cancellation
 from clusters.models import Cluster
-from clusters.slurm.listings import Listing, Record
-from clusters.slurm.sbatch import Accepted, NewJob
-from clusters.slurm.starts import Starts
-from clusters.ssh.output_files import OutputFile, Wanted
-from clusters.submitting import OnNews, SubmissionAnswer, SubmissionNews, SubmissionSlot
 from jobs import locks
 from jobs.shares import Shares
 from jobs.sync import notifications
 from submitter.http import account_shares
+from tests.api.gateway import FakeGateway, install
 from tests.pki import grid
 from tests.pki.mint import Form, crl
 
@@ -65,126 +56,6 @@ class Cast:
     bob: Caller
     carol: Caller
     nobody: Caller
-
-
-def described(account: str, job: int) -> NewJob:
-    """What the controller says of a new job."""
-    path = f"/home/{account}/slurm-{job}.out"
-    return NewJob(path, path, timezone.now().replace(microsecond=0), is_array=False)
-
-
-@dataclass
-class FakeLook:
-    """One look at a cluster."""
-
-    gateway: "FakeGateway"
-    everybody: bool
-    wait_statuses: dict[str, int] = field(default_factory=dict)
-
-    def queue(self) -> Any:
-        return self.gateway._say(f"queue everybody={self.everybody}", Listing(self.gateway.queued))
-
-    def history(self, jobs: list[int], _since: int, ended: list[int]) -> Any:
-        records = [record for record in self.gateway.accounted if record.job in jobs]
-        self.wait_statuses = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
-        return self.gateway._say("history", Listing(records, self.gateway.unread))
-
-
-@dataclass
-class FakeGateway:
-    """Stands for every cluster: hands out ids, and says what the test tells it to say."""
-
-    ids: Iterator[int] = field(default_factory=lambda: count(100))
-    outcome: Any = None
-    cancelled: list[int] = field(default_factory=list)
-    complaint: str = ""  # scancel's
-    queued: list[Record] = field(default_factory=list)
-    accounted: list[Record] = field(default_factory=list)
-    wait_statuses: dict[int, int] = field(default_factory=dict)
-    unread: tuple[str, ...] = ()
-    files: dict[str, bytes] = field(default_factory=dict)
-    started: Starts = field(default_factory=lambda: Starts(known=False, tasks=()))
-    wanted: Wanted | None = None
-    lost: dict[str, Any] = field(default_factory=dict)
-    settled: list[tuple[SubmissionSlot, Accepted | None, OnNews]] | None = (
-        None  # where a list is given, nobody is told of them
-    )
-    calls: list[str] = field(default_factory=list)
-    slurms_name: str = "zeus"
-    states_elsewhere: list[str] = field(default_factory=lambda: ["CANCELLED"])
-    during: Callable[[], None] = lambda: None
-
-    def _say(self, call: str, answer: Any) -> Any:
-        self.calls.append(call)
-        self.during()
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return answer if self.outcome is None else self.outcome
-
-    def acquire_slot(self, cluster: Cluster, account: str) -> SubmissionSlot:
-        return SubmissionSlot(cluster, account, uuid.uuid4())
-
-    def submit(self, place: SubmissionSlot, directory: str, script: str) -> SubmissionAnswer:
-        self.submitted = (place.account, place.token.hex, directory, script)
-        outcome = self._say("submit", Accepted(next(self.ids)))
-        at_once = place.cluster.names_files and isinstance(outcome, Accepted)
-        return SubmissionAnswer(outcome, described(place.account, outcome.job) if at_once else None)
-
-    def acknowledge(self, place: SubmissionSlot, accepted: Accepted | None, tell: OnNews) -> None:
-        self.calls.append("settle")
-        if self.settled is not None:
-            self.settled.append((place, accepted, tell))
-            return
-        if accepted:
-            tell([SubmissionNews(place, described(place.account, accepted.job))])
-        tell([SubmissionNews(place, cleared=True)])
-
-    def find_lost_submissions(
-        self, _cluster: Cluster, _account: str, tokens: list[str], _since: int, *, sbatch_is_over: bool
-    ) -> Any:
-        found = {token: self.lost[token] for token in tokens if token in self.lost}
-        return self._say(f"lookup sbatch_is_over={sbatch_is_over}", found)
-
-    def describe(self, _cluster: Cluster, account: str, job: int) -> Any:
-        return self._say("describe", described(account, job))
-
-    def slurm_name(self, cluster: Cluster, _account: str) -> Any:
-        self.calls.append(f"name of {cluster.name}")
-        return self.slurms_name
-
-    def cancel_elsewhere(self, _cluster: Cluster, _account: str, accepted: Accepted) -> Any:
-        self.calls.append(f"cancel {accepted.job} on {accepted.cluster}")
-        return self.states_elsewhere
-
-    def cancel(self, _cluster: Cluster, _account: str, job: int, _since: int) -> Any:
-        self.cancelled.append(job)
-        return self._say("cancel", Cancellation(self.queued + self.accounted, self.complaint))
-
-    def inspect(self, _cluster: Cluster, _account: str, _job: int, _since: int) -> Any:
-        return self._say("inspect", self.queued + self.accounted)
-
-    @contextmanager
-    def poll_session(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Iterator["FakeLook"]:
-        yield FakeLook(self, everybody)
-
-    def task_starts(
-        self, _cluster: Cluster, _account: str, _job: int, _since: int, *, earliest: int, hosts: bool
-    ) -> Any:
-        assert earliest > 0
-        return self._say(f"starts hosts={hosts}", self.started)
-
-    @contextmanager
-    def open_file(self, _cluster: Cluster, _account: str, wanted: Wanted) -> Iterator[OutputFile]:
-        self._say("open_file", None)
-        self.wanted = wanted
-        for variant in wanted.variants:
-            if there := [named for named in variant if named.path in self.files]:
-                texts = [self.files[named.path] for named in there]
-                sizes = ((named.task, len(text)) for named, text in zip(there, texts, strict=True))
-                tasks = tuple((task, size) for task, size in sizes if task is not None)
-                yield OutputFile(sum(map(len, texts)), iter(texts), tasks)
-                return
-        raise FileNotFoundError
 
 
 @pytest.fixture(scope="session")
@@ -249,12 +120,7 @@ def cast(proxies: tuple[Path, dict[str, bytes]], settings: Any) -> Iterator[Cast
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGateway:
     """Put the fake at the gateway."""
-    stand_in = FakeGateway()
-    for verb in ("slurm_name", "cancel_elsewhere", "cancel", "inspect", "poll_session", "task_starts", "open_file"):
-        monkeypatch.setattr(gateway, verb, getattr(stand_in, verb))
-    for verb in ("acquire_slot", "submit", "acknowledge", "find_lost_submissions", "describe"):
-        monkeypatch.setattr(submitting, verb, getattr(stand_in, verb))
-    return stand_in
+    return install(monkeypatch)
 
 
 @pytest.fixture

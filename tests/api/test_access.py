@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from jobs.models import Job
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\n", "tag": "t1"}
 CALLS: list[tuple[str, str, Any]] = [

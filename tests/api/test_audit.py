@@ -28,7 +28,8 @@ from clusters.submitting import WorkingDirectoryError
 from jobs.api import audit
 from jobs.models import Job, SubmissionStatus
 from submitter.http.request_id import with_request_id
-from tests.api.conftest import DNS, Cast, FakeGateway
+from tests.api.conftest import DNS, Cast
+from tests.api.gateway import FakeGateway
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/sh\n# a secret word: xyzzy\n", "tag": "xyzzy"}
 JOB = "/api/jobs/100.batch.grid.cyf-kr.edu.pl"

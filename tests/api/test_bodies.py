@@ -17,7 +17,8 @@ from rest_framework.exceptions import ParseError
 from jobs.api.http_headers import digest
 from submitter.http.json_body import BODIES, LARGE, read
 from submitter.wsgi import application
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 from tests.api.test_follow import ORDER, in_the_background
 
 served = pytest.mark.django_db(transaction=True)  # the application ends database sessions, as it does in production

@@ -12,7 +12,8 @@ from jobs import actions
 from jobs.models import Event, Job, Source
 from jobs.states import Status
 from jobs.sync import polling
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 ABORT = {"action": "abort"}
 
@@ -76,7 +77,7 @@ def test_aborting_twice_is_aborting_once(cast: Cast, fake: FakeGateway, path: st
 
 def test_a_poll_between_look_and_write_does_not_undo_the_abort(cast: Cast, fake: FakeGateway, path: str) -> None:
     fake.queued = [record("COMPLETING")]
-    fake.during = lambda: Job.objects.update(status=Status.RUNNING)  # type: ignore[assignment]  # the count is of no interest
+    fake.during = lambda: Job.objects.update(status=Status.RUNNING)
     assert cast.alice("PUT", path, ABORT).status_code == 204
     assert Job.objects.get().status == Status.ABORTED
 

@@ -15,7 +15,8 @@ from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.submitting import WorkingDirectoryError
 from jobs import recovery, submission, tasks
 from jobs.models import Job, SubmissionStatus
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 ORDER = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\n", "tag": "t1"}
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"

@@ -14,7 +14,8 @@ from clusters.models import Cluster
 from jobs.models import Job
 from jobs.states import Status
 from jobs.sync import notifications, polling
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.live.ground import eventually
 

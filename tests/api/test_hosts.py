@@ -7,7 +7,8 @@ import pytest
 from clusters.models import Cluster
 from jobs import hosts
 from jobs.models import Job
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 ORDER = {"host": "zeus", "script": "#!/bin/bash\n"}
 

@@ -14,7 +14,8 @@ from clusters.models import Cluster
 from clusters.submitting import SubmissionNews
 from jobs import after_response
 from jobs.models import Job
-from tests.api.conftest import Cast, FakeGateway, described
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway, new_job
 from tests.api.test_end import record
 
 PATH = "/api/jobs/7.batch.grid.cyf-kr.edu.pl"
@@ -101,7 +102,7 @@ def test_what_slurm_says_of_many_new_jobs_is_two_statements(cast: Cast, fake: Fa
     places = [place for place, _accepted, _tell in fake.settled]
     tell = fake.settled[0][2]
     with CaptureQueriesContext(connection) as asked:
-        tell([SubmissionNews(place, described(place.account, number)) for number, place in enumerate(places)])
+        tell([SubmissionNews(place, new_job(place.account, number)) for number, place in enumerate(places)])
     assert len(asked) == 2, "one for the rows, one for the next poll"
     with CaptureQueriesContext(connection) as asked:
         tell([SubmissionNews(place, cleared=True) for place in places])

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +13,12 @@ from django.utils import timezone
 from clusters import gateway, schedule
 from clusters.errors import Unreachable
 from clusters.models import Cluster, Poll
+from clusters.slurm.listings import Listing
 from jobs import tasks
 from jobs.models import Job
 from jobs.states import Status
 from jobs.sync import polling
-from tests.api.conftest import FakeGateway, FakeLook
+from tests.api.gateway import FakeGateway, FakeSession
 from tests.api.test_end import record
 from tests.api.test_polling import registered
 
@@ -25,14 +26,14 @@ MINUTE = 60  # ticks
 BY_CALLS = 45  # looks of two calls in a minute, of which each account has 90
 
 
-class Look(FakeLook):
+class Look(FakeSession):
     """One look, which notes for which exit codes it was asked."""
 
     def __init__(self, grid: "Grid", everybody: bool) -> None:
         super().__init__(grid.fake, everybody)
         self._codes = grid.codes
 
-    def history(self, jobs: list[int], since: int, ended: list[int]) -> Any:
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int]) -> Listing:
         """Answer as the fake does."""
         self._codes += ended
         return super().history(jobs, since, ended)
@@ -55,7 +56,7 @@ class Grid:
         self.at_look: Callable[[], None] = lambda: None
 
     @contextmanager
-    def look(self, _cluster: Cluster, account: str, *, everybody: bool) -> Iterator[FakeLook]:
+    def look(self, _cluster: Cluster, account: str, *, everybody: bool) -> Iterator[FakeSession]:
         """Count it, and let the time pass that it takes."""
         self.looks[account] += 1
         self.at_look()

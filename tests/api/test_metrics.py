@@ -21,7 +21,8 @@ from clusters.ssh import metrics
 from jobs.models import Job, SubmissionStatus
 from submitter.ops import gauges, heartbeat, metrics_dir, statistics
 from submitter.ops.metrics import ServiceCollector
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 pytestmark = pytest.mark.usefixtures("zeus")
 

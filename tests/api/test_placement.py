@@ -12,7 +12,8 @@ from clusters.models import Cluster
 from clusters.slurm.sbatch import Accepted
 from jobs import recovery
 from jobs.models import Job, SubmissionStatus
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 from tests.api.test_exactly_once import ORDER, grow_old
 
 pytestmark = pytest.mark.django_db
@@ -83,7 +84,7 @@ def test_a_job_that_could_not_be_cancelled_there_is_not_told_to_be(
     fake.states_elsewhere = states
     answer = posted(cast, fake, Accepted(77, "athena"))
     assert answer.status_code == 408
-    assert "settle" not in fake.calls
+    assert "acknowledge" not in fake.calls
     assert Job.objects.get().submission == SubmissionStatus.PENDING
     assert not prometheus.jobs.exists()
 

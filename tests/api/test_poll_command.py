@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 
 from clusters.errors import Unreachable
 from clusters.models import Cluster, Poll
-from tests.api.conftest import FakeGateway
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_polling import registered
 

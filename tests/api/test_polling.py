@@ -12,7 +12,7 @@ from jobs import locks
 from jobs.models import Job
 from jobs.states import Status
 from jobs.sync import polling
-from tests.api.conftest import FakeGateway, FakeLook
+from tests.api.gateway import FakeGateway, FakeSession
 from tests.api.test_end import record
 
 
@@ -221,7 +221,7 @@ def test_what_the_controller_said_stands_where_accounting_is_away(
     def away(*_args: Any) -> Any:
         raise Failed("sacct: connection refused")
 
-    monkeypatch.setattr(FakeLook, "history", away)
+    monkeypatch.setattr(FakeSession, "history", away)
     assert polling.poll(zeus) == 1
     assert (Job.objects.get().status, Job.objects.get().confirmed) == (Status.ERROR, False)
     assert "sacct" in Poll.objects.get().error

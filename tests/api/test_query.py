@@ -10,7 +10,8 @@ from audit.models import Entry
 from clusters.models import Cluster
 from jobs.api.query_params import taken
 from jobs.models import Job
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 pytestmark = [pytest.mark.usefixtures("zeus", "fake"), pytest.mark.django_db]
 ERROR = {"status", "exit_code", "standard_output", "error_output", "error_message", "tag"}

@@ -11,7 +11,8 @@ from clusters.models import Cluster, Poll
 from clusters.slurm.filenames import Pattern, Task
 from clusters.slurm.starts import Starts
 from jobs.models import Job, SubmissionStatus
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 pytestmark = pytest.mark.usefixtures("job")
 

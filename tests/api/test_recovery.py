@@ -13,7 +13,7 @@ from clusters.models import Cluster
 from clusters.slurm.sbatch import NewJob
 from jobs import locks, recovery, tasks
 from jobs.models import Job, RecoveryAttempt
-from tests.api.conftest import FakeGateway
+from tests.api.gateway import FakeGateway
 from tests.api.test_polling import registered
 
 
@@ -43,7 +43,7 @@ def test_a_description_without_a_time_leaves_the_one_that_is_known(
     then = timezone.now() - timedelta(minutes=4)
     registered(zeus, stdout="", created_at=then, submitted_at=then)
     new = NewJob("/home/plgalice/out", "/home/plgalice/out", None, is_array=False)
-    monkeypatch.setattr(submitting, "describe", lambda *_: fake._say("describe", new))
+    monkeypatch.setattr(submitting, "describe", lambda *_: fake.answer("describe", new))
     tasks.recover_account(zeus.pk, "plgalice")
     job = Job.objects.get()
     assert (job.stdout, job.submitted_at) == ("/home/plgalice/out", then)

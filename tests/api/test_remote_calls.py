@@ -24,7 +24,8 @@ from clusters.ssh.output_files import Named, Wanted
 from clusters.submitting import SubmissionSlot
 from jobs import bulk_operations, tasks
 from jobs.models import BulkAction, Job
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_polling import registered
 
@@ -112,13 +113,13 @@ def during(fake: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether a connection was held, for each call of the gateway; they pass through `call`, as the real ones do."""
     held: list[bool] = []
     fake.during = lambda: held.append(holds_a_connection())
-    say = fake._say
+    say = fake.answer
 
     def through_call(verb: str, answer: Any) -> Any:
         with call(Cluster.objects.all()[0], verb.split(maxsplit=1)[0]):
             return say(verb, answer)
 
-    monkeypatch.setattr(fake, "_say", through_call)
+    monkeypatch.setattr(fake, "answer", through_call)
     return held
 
 

@@ -16,7 +16,7 @@ from clusters.models import Cluster, Poll
 from jobs import tasks
 from jobs.sync import polling
 from submitter.celery import app
-from tests.api.conftest import FakeGateway
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_polling import registered
 

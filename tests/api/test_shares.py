@@ -22,7 +22,8 @@ from jobs.sync import notifications
 from submitter.http import account_shares
 from submitter.http.account_shares import SharingMiddleware
 from submitter.wsgi import application
-from tests.api.conftest import DNS, Caller, Cast, FakeGateway
+from tests.api.conftest import DNS, Caller, Cast
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_follow import ORDER, in_the_background
 from tests.live.ground import eventually

@@ -11,7 +11,8 @@ from clusters.models import Cluster, Poll
 from jobs.models import Job
 from jobs.states import Status
 from jobs.sync import polling
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 from tests.api.remote import Remote
 from tests.api.test_end import record
 from tests.api.test_polling import registered

@@ -6,7 +6,8 @@ from clusters.errors import Interrupted, TooMuch
 from clusters.models import Cluster, Poll
 from jobs.models import Job
 from jobs.sync import polling
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 from tests.api.remote import Remote
 from tests.api.test_polling import registered
 

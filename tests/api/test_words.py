@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from clusters.errors import Busy, Failed, Malformed, Refused, TimedOut, Unreachable
-from tests.api.conftest import DNS, Cast, FakeGateway
+from tests.api.conftest import DNS, Cast
+from tests.api.gateway import FakeGateway
 from tests.api.test_odd_requests import call
 
 pytestmark = [pytest.mark.usefixtures("zeus", "fake"), pytest.mark.django_db(transaction=True)]

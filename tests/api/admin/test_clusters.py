@@ -10,7 +10,8 @@ from clusters import gateway, host_keys
 from clusters.errors import Refused
 from clusters.models import Cluster
 from tests.api.admin.conftest import Enter
-from tests.api.conftest import Cast, FakeGateway
+from tests.api.conftest import Cast
+from tests.api.gateway import FakeGateway
 
 # ruff: noqa: ARG001 - fixtures that make rows or stand in for the clusters are asked for their effect
 

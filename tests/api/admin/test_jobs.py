@@ -16,7 +16,7 @@ from jobs import actions, bulk_operations, tasks
 from jobs.models import BulkAction, BulkOperation, BulkOperationItem, Event, Job, Source
 from jobs.states import Status
 from tests.api.admin.conftest import LIST, Enter
-from tests.api.conftest import FakeGateway
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_polling import registered
 

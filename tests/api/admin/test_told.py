@@ -22,7 +22,7 @@ from jobs.models import Job
 from submitter import commandline
 from tests.api.admin.conftest import LIST, Enter
 from tests.api.admin.test_clusters import KEY
-from tests.api.conftest import FakeGateway
+from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 
 pytestmark = pytest.mark.django_db
