@@ -1,29 +1,30 @@
 """The callers' part of the audit log: one line for each call that asked for a change, whatever came of it.
 
-The line of a submission is stored behind the answer's back: what has to survive is in the job's own row, which was
-committed before the cluster was asked, and `complete` writes the lines of processes that died in between.
+The line of a submission is stored after the response has been sent: what has to survive is in the job's own row, which
+was committed before the cluster was asked, and `complete` writes the lines of processes that died in between.
 """
 
 import re
 import uuid
-from typing import Any, Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import structlog
 from django.db import DatabaseError, connection
 from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
-from rest_framework.response import Response
 
 from audit import ledger
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut, TooMuch, Unreachable
 from jobs import after_response
-from jobs.errors import OutcomeUnknown, StillInFlight, SubmissionRefused
+from jobs.errors import OutcomeUnknown, SubmissionRefused
 from jobs.metrics import SUBMISSIONS
 from jobs.models import Job
 
 log = structlog.get_logger(__name__)
 
-_ACTIONS = {"create": "submit", "update": "abort", "destroy": "delete"}
 _TOO_MANY, _UNKNOWN, _FAILED = 429, 408, 500
 _LONGEST_REASON = 300  # characters
 _NAMES = frozenset({"host", "script", "working_directory", "tag", "action", "Idempotency-Key"})
@@ -58,89 +59,118 @@ _COMPLETE = """
 """
 
 
-class Call(Protocol):
-    """What a view knows at its end; `subject` only where the job is the caller's own, `fault` where it failed."""
+@dataclass(frozen=True)
+class Target:
+    """What a call is about, as far as that is known: a job of the caller's, a submission, or what was asked for."""
 
-    request: Request
-    action: str
-    submission: uuid.UUID | None
-    subject: Job | None
-    host: str
-    fault: Exception | None
+    job_id: str = ""
+    cluster: str = ""
+    submission: uuid.UUID | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> "Target":
+        """Return the caller's own `job` as a target."""
+        return cls(job.job_id, job.cluster.name, job.pk)
 
 
-def record(call: Call, response: Response, job_id: str) -> None:
-    """Write down a call of an authenticated caller; not one that was too fast: those are counted.
+@dataclass(frozen=True)
+class AuditedCall:
+    """A call of an authenticated caller that asked for a change, and how it was answered.
 
-    `job_id` is what the caller asked for, whether there is such a job or not.
+    `action` is submit, submit-again, abort or delete. `fault` is why the call came to nothing, and `message` what the
+    answer says of that.
     """
-    action = _ACTIONS.get(call.action)
-    caller = getattr(call.request, "user", None)
-    if action is None or caller is None or response.status_code == _TOO_MANY:
+
+    action: str
+    account: str
+    dn: str
+    target: Target
+    status_code: int
+    fault: Exception | None = None
+    message: str = ""
+
+
+class CallFailed(Exception):
+    """`fault` has ended a call that is about `target`."""
+
+    def __init__(self, target: Target, fault: Exception) -> None:
+        super().__init__(str(fault))
+        self.target = target
+        self.fault = fault
+
+
+@contextmanager
+def about(target: Target) -> Iterator[None]:
+    """Have whatever is raised in the block say that the call is about `target`. Raises CallFailed."""
+    try:
+        yield
+    except Exception as exc:
+        raise CallFailed(target, exc) from exc
+
+
+def record(call: AuditedCall) -> None:
+    """Write down `call`; not one that came too fast: those are counted."""
+    if call.status_code == _TOO_MANY:
         return
-    if response.has_header("Idempotency-Replayed") or isinstance(call.fault, StillInFlight):
-        action = "submit-again"
-    job = call.subject
     line = ledger.entry(
-        action,
-        _outcome(response.status_code),
-        account=caller.account,
-        dn=caller.dn,
-        cluster=job.cluster.name if job else call.host,
-        submission=job.pk if job else call.submission,
-        subject=(job.job_id if job else job_id.replace("\0", "\ufffd"))[:300],
-        code=response.status_code,
-        detail=_reason(call.fault, response),
+        call.action,
+        _outcome(call.status_code),
+        account=call.account,
+        dn=call.dn,
+        cluster=call.target.cluster,
+        submission=call.target.submission,
+        subject=call.target.job_id.replace("\0", "\ufffd")[:300],
+        code=call.status_code,
+        detail=_reason(call),
     )
-    if call.action == "create":
-        SUBMISSIONS.labels(call.host, line.outcome).inc()
-        after_response.run_after_response(lambda: ledger.later(line))
+    if call.action in {"submit", "submit-again"}:
+        SUBMISSIONS.labels(call.target.cluster, line.outcome).inc()
+        after_response.run_after_response(partial(ledger.later, line))
     else:
         ledger.store([line])
 
 
-def _reason(fault: Exception | None, response: Response) -> str:
+def _reason(call: AuditedCall) -> str:
     """Return why a call came to nothing, in one line, without anything of the script or of a header.
 
     What a login shell or a command says could repeat the script: of that only sentences that are known are kept.
     """
-    if fault is None or response.status_code < 400:  # noqa: PLR2004 - HTTP's own boundary
-        return ""
-    match fault:
-        case ValidationError():
-            words = "; ".join(_faults(fault.detail))
-        case SubmissionRefused():
-            words = _refusal(fault)
-        case Unreachable() | Refused():
-            words = str(fault)
-        case ClusterError() | OutcomeUnknown():
-            words = _meaning(fault.__cause__ or fault)
+    match call.fault:
+        case ValidationError() as fault:
+            reason = "; ".join(_faults(fault.detail))
+        case SubmissionRefused() as fault:
+            reason = _refusal(fault)
+        case Unreachable() | Refused() as fault:
+            reason = str(fault)
+        case ClusterError() | OutcomeUnknown() as fault:
+            reason = _meaning(fault.__cause__ or fault)
         case _:
-            words = str(response.data.get("error_message", "")) if isinstance(response.data, dict) else ""
-    line = " ".join(words.split())[:_LONGEST_REASON]
+            reason = call.message
+    line = " ".join(reason.split())[:_LONGEST_REASON]
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
 def _meaning(fault: BaseException) -> str:
     """Return what kind of fault it is, in words of this service alone."""
-    return next((words for kind, words in _MEANINGS.items() if isinstance(fault, kind)), type(fault).__name__)
+    return next((meaning for kind, meaning in _MEANINGS.items() if isinstance(fault, kind)), type(fault).__name__)
 
 
 def _refusal(fault: SubmissionRefused) -> str:
     """Return why a cluster did not take a job: in SLURM's words or the system's where they are known ones."""
     if fault.exit_code:
-        words, said = f"{fault}, exit code {fault.exit_code}", _SLURMS_WORDS.search(fault.stderr[:_LONGEST_SEARCHED])
-        return f"{words}: {said[1]}" if said else words
-    subject, _, told = str(fault)[:_LONGEST_SEARCHED].partition(":")
-    known = next((words for words in _SYSTEMS_WORDS if words in told), "")
-    return f"{subject}: {known}" if known else subject
+        message = f"{fault}, exit code {fault.exit_code}"
+        known = _SLURMS_WORDS.search(fault.stderr[:_LONGEST_SEARCHED])
+        return f"{message}: {known[1]}" if known else message
+    subject, _, complaint = str(fault)[:_LONGEST_SEARCHED].partition(":")
+    reason = next((sentence for sentence in _SYSTEMS_WORDS if sentence in complaint), "")
+    return f"{subject}: {reason}" if reason else subject
 
 
 def _faults(detail: Any, name: str = "") -> list[str]:
     """Return what is wrong with each field. A name that is none of ours is the caller's text, and is left out."""
     if isinstance(detail, dict):
-        told = {(str(key) if key in _NAMES else "another field"): value for key, value in detail.items()}
-        return [fault for key, value in told.items() for fault in _faults(value, key)]
+        named = {(str(key) if key in _NAMES else "another field"): value for key, value in detail.items()}
+        return [fault for key, value in named.items() for fault in _faults(value, key)]
     if isinstance(detail, list):
         return [fault for value in detail for fault in _faults(value, name)]
     return [f"{name}: {detail}" if name else str(detail)]

@@ -1,6 +1,8 @@
 """The REST calls on /api/jobs, for the authenticated caller's own jobs."""
 
 import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol, cast
@@ -19,6 +21,7 @@ from clusters import submitting
 from clusters.database import release_connection
 from jobs import actions, hosts, submission
 from jobs.api import audit, client_socket, listing, openapi, output, queries, query_params
+from jobs.api.audit import AuditedCall, CallFailed, Target, about
 from jobs.api.http_headers import digest, etag, idempotency_key, known, preferred_wait, told, unchanged
 from jobs.api.listing import Content, Wanted
 from jobs.api.pagination import Page
@@ -34,6 +37,8 @@ from jobs.sync import notifications, refresh
 # REST framework copies each field of a form that is made, which took as long as all of the checks; these keep nothing
 # of what they check.
 _ORDER, _ACTION = OrderSerializer(), ActionSerializer()
+
+_AUDITED = {"create": "submit", "update": "abort", "destroy": "delete"}  # by what a ViewSet calls its actions
 
 
 class Caller(Protocol):
@@ -56,35 +61,53 @@ class JobViewSet(ClosedQuery, ViewSet):
 
     lookup_field = "job_id"
     lookup_value_regex = r"[^/]+"
-    tag: str | None = None  # what an error's body repeats
-    submission: uuid.UUID | None = None  # what a POST's every answer names: its own, or the first with its key
-    subject: Job | None = None  # the caller's job that the call is about
-    host: str = ""  # the cluster that a POST is about
-    fault: Exception | None = None  # why the call came to nothing
 
     def prepare(self, request: Request) -> None:
-        """Remember the tag that the caller sent."""
+        """Read the body, whose tag an error's body repeats. Raises what reading it raises."""
         if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
             raise LengthRequired
-        data = request.data if request.method in {"POST", "PUT"} else request.query_params
-        tag = data.get("tag") if hasattr(data, "get") else None
-        self.tag = tag if isinstance(tag, str) else None
+        if request.method in {"POST", "PUT"}:
+            _ = request.data
+
+    def get_exception_handler_context(self) -> dict[str, Any]:
+        """Add the tag that the caller sent: the body of an error repeats it."""
+        return {**super().get_exception_handler_context(), "tag": _sent_tag(self.request)}
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Remember why the call came to nothing."""
-        self.fault = exc
-        return super().handle_exception(exc)
+        """Answer what has gone wrong. Every answer to a POST that began a submission names it."""
+        target, fault = Target(job_id=self.kwargs.get("job_id", "")), exc
+        if isinstance(exc, CallFailed):
+            target, fault = exc.target, exc.fault
+        response = super().handle_exception(fault)
+        if self.action == "create" and target.submission:
+            response["Submission-Id"] = str(target.submission)
+        if isinstance(fault, RefusedBefore):
+            response["Idempotency-Replayed"] = "true"
+        again = isinstance(fault, RefusedBefore | StillInFlight)
+        self._record(target, response.status_code, again=again, fault=fault, message=response.data["error_message"])
+        return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Name the submission in every answer to a POST that began one."""
-        if self.submission:
-            response["Submission-Id"] = str(self.submission)
-        if isinstance(self.fault, RefusedBefore):
-            response["Idempotency-Replayed"] = "true"
+        """Let go of the body once the call is answered."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        audit.record(self, response, kwargs.get("job_id", ""))
         _forget(request)
         return response
+
+    def _record(
+        self,
+        target: Target,
+        status_code: int,
+        *,
+        again: bool = False,
+        fault: Exception | None = None,
+        message: str = "",
+    ) -> None:
+        """Write the call into the audit log, if its caller is known and it asked for a change."""
+        action = _AUDITED.get(self.action)
+        if action and self.request.user:
+            caller = _caller(self.request)
+            action = "submit-again" if again else action
+            audit.record(AuditedCall(action, caller.account, caller.dn, target, status_code, fault, message))
 
     @openapi.LIST
     def list(self, request: Request) -> HttpResponse:
@@ -105,21 +128,14 @@ class JobViewSet(ClosedQuery, ViewSet):
     @openapi.CREATE
     def create(self, request: Request) -> Response:
         """Run sbatch on `host` as the caller's account, and register the job."""
-        while True:
-            try:
-                job, replayed = self._submitted(request)
-            except hosts.Changed:  # since this process has read its row: it may be closed now
-                self.submission, self.host = None, ""
-            else:
-                break
-        self.submission, self.subject = job.id, job
-        answer = written(
-            Row.of(submission.as_submitted(job) if replayed else job), Home.of(job.cluster), _jobs_url(request)
-        )
-        answer = submission.first_answer(job, answer)
-        headers = {"Location": f"{_jobs_url(request)}/{job.job_id}"}
+        job, replayed = self._submitted(request)
+        with about(Target.of(job)):
+            shown = Row.of(submission.as_submitted(job) if replayed else job)
+            answer = submission.first_answer(job, written(shown, Home.of(job.cluster), _jobs_url(request)))
+        headers = {"Location": f"{_jobs_url(request)}/{job.job_id}", "Submission-Id": str(job.id)}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
+        self._record(Target.of(job), status.HTTP_201_CREATED, again=replayed)
         return Response(answer, status.HTTP_201_CREATED, headers=headers)
 
     @openapi.RETRIEVE
@@ -151,14 +167,12 @@ class JobViewSet(ClosedQuery, ViewSet):
     def update(self, request: Request, job_id: str) -> Response:
         """Cancel the job in SLURM and keep it in the registry."""
         _ACTION.run_validation(request.data)
-        actions.abort(self._job(request, job_id))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return self._changed(request, job_id, actions.abort)
 
     @openapi.DESTROY
     def destroy(self, request: Request, job_id: str) -> Response:
         """Cancel the job if it is still active, then remove it from the registry."""
-        actions.delete(self._job(request, job_id))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        return self._changed(request, job_id, actions.delete)
 
     @openapi.STDOUT
     @action(detail=True)
@@ -174,20 +188,37 @@ class JobViewSet(ClosedQuery, ViewSet):
         job = self._job(request, job_id)
         return output.stream(request, job, job.stderr, _caller(request).expires)
 
+    def _changed(self, request: Request, job_id: str, change: Callable[[Job], None]) -> Response:
+        """Answer a call that asks for `change` of one of the caller's jobs."""
+        job = self._job(request, job_id)
+        with about(Target.of(job)):
+            change(job)
+        self._record(Target.of(job), status.HTTP_204_NO_CONTENT)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
     def _submitted(self, request: Request) -> tuple[Job, bool]:
-        """Submit what the body asks for. Where its key was known, the place's own token names no submission."""
+        """Submit what the body asks for; return the job, and whether an earlier request with its key had made it."""
+        while True:
+            try:
+                return self._submitted_once(request)
+            except hosts.Changed:  # since this process has read the cluster's row: the cluster may be closed now
+                continue
+
+    def _submitted_once(self, request: Request) -> tuple[Job, bool]:
         values, caller = _ORDER.run_validation(request.data), _caller(request)
         host, order = values["host"], _order(request, values)
         place = submitting.acquire_slot(host.cluster, caller.account)
-        self.submission, self.host = place.token, host.cluster.name
+        target = Target(cluster=host.cluster.name, submission=place.token)
         try:
             return submission.submit(place, host, caller.dn, order)
+        except hosts.Changed:
+            raise
         except (RefusedBefore, StillInFlight) as exc:
-            self.submission = exc.first
-            raise
-        except KeyReused:
-            self.submission = None
-            raise
+            raise CallFailed(replace(target, submission=exc.first), exc) from exc
+        except KeyReused as exc:  # the place's own token names no submission
+            raise CallFailed(replace(target, submission=None), exc) from exc
+        except Exception as exc:
+            raise CallFailed(target, exc) from exc
 
     def _waited_for(self, request: Request, row: Row, home: Home, seconds: int) -> tuple[Row, Home]:
         """Return the job as soon as it has moved, or after `seconds`; at once if it moves no more.
@@ -218,10 +249,10 @@ class JobViewSet(ClosedQuery, ViewSet):
         return found
 
     def _job(self, request: Request, job_id: str) -> Job:
-        self.subject = queries.get_job(_caller(request).account, job_id)
-        if self.subject is None:
+        job = queries.get_job(_caller(request).account, job_id)
+        if job is None:
             raise JobNotFound(job_id)
-        return self.subject
+        return job
 
 
 class SubmissionViewSet(ClosedQuery, ViewSet):
@@ -278,9 +309,21 @@ def _forget(request: Request) -> None:
     REST framework's requests and forms are cycles of references: they stay until Python looks for such, and dozens of
     them may wait for that.
     """
-    said = getattr(request, "_full_data", None)  # not `data`, which would read a body that nobody has read
-    if type(said) is dict:  # a body that could not be read is an empty QueryDict, which nobody may change
-        said.clear()
+    payload = _payload(request)
+    if type(payload) is dict:  # a body that could not be read is an empty QueryDict, which nobody may change
+        payload.clear()
+
+
+def _payload(request: Request) -> object:
+    """Return what the body says, if it was read: `data` would read a body that nobody has read."""
+    return getattr(request, "_full_data", None)
+
+
+def _sent_tag(request: Request) -> str | None:
+    """Return the tag that the caller sent, in the body or in the query."""
+    source = _payload(request) if request.method in {"POST", "PUT"} else request.query_params
+    tag = source.get("tag") if isinstance(source, Mapping) else None
+    return tag if isinstance(tag, str) else None
 
 
 def _caller(request: Request) -> Caller:

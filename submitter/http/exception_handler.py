@@ -94,7 +94,7 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
         JSONRenderer(),
         JSONRenderer.media_type,
     )
-    response.data = error_body(_message(exc, context), tag=getattr(context.get("view"), "tag", None), **_command(exc))
+    response.data = error_body(_message(exc, context), tag=context.get("tag"), **_command(exc))
     return response
 
 
