@@ -11,7 +11,7 @@ from clusters.slurm.listings import Record
 from jobs.models import Job, Source
 from jobs.states import Status
 from jobs.sync import interpret
-from jobs.sync.reconcile import CLOCK_SLACK, changed_columns, records_of_submission
+from jobs.sync.reconcile import changed_columns, records_of_submission, search_window
 
 # Seconds before each further look at a job that goes on although scancel has ended with 0: SLURM may come to it later.
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
@@ -43,7 +43,7 @@ def delete(job: Job) -> None:
 def _cancel(job: Job) -> list[Record]:
     if job.slurm_id is None:
         raise ValueError(f"{job} has no SLURM id")
-    since = int((timezone.now() - job.created_at + CLOCK_SLACK).total_seconds())
+    since = search_window(job.created_at)
     deadline = time.monotonic() + job.cluster.command_timeout
     told = gateway.cancel(job.cluster, job.account, job.slurm_id, since)
     records = _own(job, told.records)
@@ -68,17 +68,17 @@ def _own(job: Job, records: Iterable[Record]) -> list[Record]:
 
 def _held(records: Iterable[Record]) -> list[Record]:
     """Return the records of what the controller holds, and has not begun to end."""
-    return [record for record in records if not record.from_accounting and interpret.goes_on(record)]
+    queue, _history = interpret.by_source(records)
+    return [record for record in queue if interpret.goes_on(record)]
 
 
 def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
     """Write how `job` ended: by itself if SLURM says so, else aborted. False if another worker moved it first."""
-    queue = [record for record in records if not record.from_accounting]
-    said = interpret.job_state(queue, [record for record in records if record.from_accounting])
     if not records:
         return True  # SLURM no longer knows it, and does not say how it ended: the next poll may hear
-    changes = changed_columns(job, said) if said else {}
-    if said is None or not said.final:
+    state = interpret.job_state(*interpret.by_source(records))
+    changes = changed_columns(job, state) if state else {}
+    if state is None or not state.final:
         changes["status"] = Status.ABORTED
     status = Status(changes.pop("status", job.status))
     now = timezone.now()

@@ -1,5 +1,6 @@
 """What the registry refuses, in the words that callers get."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -25,10 +26,10 @@ class OutputNotFound(Exception):
 
 
 class ClusterClosed(Exception):
-    """Operators have taken the cluster out of service; their words say until when."""
+    """Operators have taken the cluster out of service; their message says until when."""
 
-    def __init__(self, cluster: str, words: str) -> None:
-        super().__init__(f"{cluster} takes no jobs now: {words}")
+    def __init__(self, cluster: str, message: str) -> None:
+        super().__init__(f"{cluster} takes no jobs now: {message}")
 
 
 class SubmissionRefused(Exception):
@@ -40,12 +41,22 @@ class SubmissionRefused(Exception):
         self.stdout = stdout
         self.stderr = stderr
 
+    def stored(self) -> dict[str, Any]:
+        """Return what Job.failure keeps of it."""
+        return {"message": str(self), "exit_code": self.exit_code, "stdout": self.stdout, "stderr": self.stderr}
+
 
 class RefusedBefore(SubmissionRefused):
     """The first request with this Idempotency-Key, submission `first`, was refused; this repeats what it was told."""
 
-    def __init__(self, first: UUID, message: str, **words: Any) -> None:
-        super().__init__(message, **words)
+    def __init__(self, first: UUID, failure: Mapping[str, Any]) -> None:
+        """`failure` is what was stored of the first refusal; a row may have any part of it."""
+        super().__init__(
+            failure.get("message", "it failed"),
+            exit_code=failure.get("exit_code", 0),
+            stdout=failure.get("stdout", ""),
+            stderr=failure.get("stderr", ""),
+        )
         self.first = first
 
 
@@ -53,8 +64,8 @@ class OutcomeUnknown(Exception):
     """The answer to a submission was lost: there may be a job. The submission tells as soon as it is known."""
 
     def __init__(self, submission: UUID, cause: Exception) -> None:
-        words = cause if isinstance(cause, ClusterError) else "the outcome could not be kept"
-        super().__init__(f"{words}; submission {submission} will tell what became of it")
+        reason = cause if isinstance(cause, ClusterError) else "the outcome could not be kept"
+        super().__init__(f"{reason}; submission {submission} will tell what became of it")
         self.stdout = cause.stdout if isinstance(cause, TimedOut) else b""
 
 

@@ -19,7 +19,7 @@ from clusters.models import Cluster
 from jobs import locks, placement, submission
 from jobs.models import Job, JobQuerySet, RecoveryAttempt, SubmissionStatus
 from jobs.states import ACTIVE
-from jobs.sync.reconcile import CLOCK_SLACK
+from jobs.sync.reconcile import search_window
 
 log = structlog.get_logger(__name__)
 
@@ -150,9 +150,9 @@ def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
     for tokens in (*_in_parts(certain), *_in_parts(uncertain)):
         if resolved and time.monotonic() > deadline:
             break
-        oldest = now - min(jobs[token].created_at for token in tokens) + CLOCK_SLACK
+        since = search_window(min(jobs[token].created_at for token in tokens))
         outcomes = submitting.find_lost_submissions(
-            cluster, account, tokens, int(oldest.total_seconds()), sbatch_is_over=tokens[0] in certain
+            cluster, account, tokens, since, sbatch_is_over=tokens[0] in certain
         )
         for token, outcome in outcomes.items():
             resolved += submission.keep(jobs[token], placement.place_job(jobs[token], outcome))

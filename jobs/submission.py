@@ -154,15 +154,8 @@ def _ask(place: SubmissionSlot, job: Job, order: Order) -> None:
         raise OutcomeUnknown(job.id, exc) from exc
     if not asked.sbatch_runs:
         submitting.acknowledge(place, asked.outcome if isinstance(asked.outcome, Accepted) else None, _settled)
-    _raise_refusal(outcome)
-
-
-def _raise_refusal(outcome: Outcome) -> None:
-    match outcome:
-        case WorkingDirectoryError(message):
-            raise SubmissionRefused(f"working_directory: {message}")
-        case Rejected(code, stdout, stderr, message):
-            raise SubmissionRefused(message, exit_code=code, stdout=stdout, stderr=stderr)
+    if not isinstance(outcome, Accepted):
+        raise _refusal(outcome)
 
 
 def _replay(account: str, order: Order) -> Job:
@@ -175,22 +168,27 @@ def _replay(account: str, order: Order) -> Job:
     if first.submission == SubmissionStatus.PENDING:
         raise StillInFlight(first.id)
     if first.submission == SubmissionStatus.FAILED:
-        raise RefusedBefore(first.id, **(first.failure or {"message": "it failed"}))
+        raise RefusedBefore(first.id, first.failure or {})
     return first
 
 
 def keep(job: Job, outcome: Outcome) -> bool:
     """Write the outcome of a submission that had none; return False if it had one by now."""
+    if isinstance(outcome, Accepted):
+        return _accept(job, outcome.job)
+    # Where nothing was submitted, and nothing will be, the caller may try again with the same key.
+    return _fail(job, _refusal(outcome), keeps_key=not isinstance(outcome, NotSubmitted))
+
+
+def _refusal(outcome: WorkingDirectoryError | Rejected | NotSubmitted) -> SubmissionRefused:
+    """Return what the caller is told of a submission that has no job."""
     match outcome:
-        case Accepted(slurm_id):
-            return _accept(job, slurm_id)
         case WorkingDirectoryError(message):
-            return _fail(job, f"working_directory: {message}")
-        case Rejected(code, stdout, stderr, message):
-            return _fail(job, message, exit_code=code, stdout=stdout, stderr=stderr)
-        case NotSubmitted(words):
-            # Nothing runs and nothing will: the caller may try again, with the same key too.
-            return _fail(job, f"nothing was submitted: {words or 'the request did not reach sbatch'}", key=None)
+            return SubmissionRefused(f"working_directory: {message}")
+        case Rejected(exit_code, stdout, stderr, message):
+            return SubmissionRefused(message, exit_code=exit_code, stdout=stdout, stderr=stderr)
+        case NotSubmitted(reason):
+            return SubmissionRefused(f"nothing was submitted: {reason or 'the request did not reach sbatch'}")
 
 
 def _accept(job: Job, slurm_id: int) -> bool:
@@ -214,9 +212,9 @@ def _write_accepted(job: Job) -> bool:
         return bool(cursor.rowcount == 1)
 
 
-def _fail(job: Job, message: str, *, key: str | None = "kept", **words: Any) -> bool:
-    values: dict[str, Any] = {"submission": SubmissionStatus.FAILED, "failure": {"message": message, **words}}
-    if not key:
+def _fail(job: Job, refusal: SubmissionRefused, *, keeps_key: bool) -> bool:
+    values: dict[str, Any] = {"submission": SubmissionStatus.FAILED, "failure": refusal.stored()}
+    if not keeps_key:
         values["idempotency_key"] = None
     for field, value in values.items():
         setattr(job, field, value)

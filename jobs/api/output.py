@@ -20,7 +20,7 @@ from jobs.api import client_socket
 from jobs.errors import OutputNotFound
 from jobs.models import Job
 from jobs.states import Status
-from jobs.sync.reconcile import CLOCK_SLACK
+from jobs.sync.reconcile import CLOCK_SLACK, search_window
 
 log = structlog.get_logger(__name__)
 
@@ -142,10 +142,14 @@ def _has_started(job: Job) -> bool:
 def _starts(job: Job, pattern: Pattern) -> Starts:
     if job.slurm_id is None:
         raise ValueError(f"{job} has no SLURM id")
-    seconds = int((timezone.now() - job.created_at + CLOCK_SLACK).total_seconds())
     earliest = int((job.submitted_at or job.created_at - CLOCK_SLACK).timestamp())
     return gateway.task_starts(
-        job.cluster, job.account, job.slurm_id, seconds, earliest=earliest, hosts="N" in pattern.letters
+        job.cluster,
+        job.account,
+        job.slurm_id,
+        search_window(job.created_at),
+        earliest=earliest,
+        hosts="N" in pattern.letters,
     )
 
 

@@ -9,7 +9,6 @@ from rest_framework import serializers
 from clusters.models import Cluster
 from clusters.remote import LONGEST_DIRECTORY
 from jobs import hosts
-from jobs.errors import ClusterClosed
 from jobs.hosts import Host
 from jobs.models import Event, Job, Source
 from jobs.states import Status
@@ -92,12 +91,13 @@ class OrderSerializer(ClosedSerializer):
     )
 
     def validate_host(self, value: str) -> Host:
-        """Return the enabled cluster of that name or alias. Raises ClusterClosed where operators have said why not."""
+        """Return the cluster of that name or alias: an enabled one, or one of which operators have said why it is not.
+
+        Whether it takes jobs now is no matter of the form.
+        """
         host = hosts.get_host(value)
-        if host and host.cluster.enabled:
+        if host and (host.cluster.enabled or host.cluster.disabled_message):
             return host
-        if host and host.cluster.disabled_message:
-            raise ClusterClosed(host.cluster.name, host.cluster.disabled_message)
         names = ", ".join(cluster.name for cluster in Cluster.objects.filter(enabled=True)) or "none"
         raise serializers.ValidationError(f"unknown host; known hosts: {names}")
 

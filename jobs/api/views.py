@@ -28,7 +28,7 @@ from jobs.api.pagination import Page
 from jobs.api.query_params import ClosedQuery
 from jobs.api.representation import Home, Row, written
 from jobs.api.serializers import ActionSerializer, EventSerializer, OrderSerializer, SubmissionSerializer
-from jobs.errors import JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
+from jobs.errors import ClusterClosed, JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
 from jobs.models import Event, Job, Source
 from jobs.states import Status
 from jobs.submission import Order
@@ -207,6 +207,8 @@ class JobViewSet(ClosedQuery, ViewSet):
     def _submitted_once(self, request: Request) -> tuple[Job, bool]:
         values, caller = _ORDER.run_validation(request.data), _caller(request)
         host, order = values["host"], _order(request, values)
+        if not host.cluster.enabled:
+            raise ClusterClosed(host.cluster.name, host.cluster.disabled_message)
         place = submitting.acquire_slot(host.cluster, caller.account)
         target = Target(cluster=host.cluster.name, submission=place.token)
         try:

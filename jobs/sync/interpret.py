@@ -64,6 +64,15 @@ def goes_on(record: Record) -> bool:
     return is_active(record) and record.state not in ENDING
 
 
+def by_source(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """Split `records` into what the controller has said and what accounting has said."""
+    queue: list[Record] = []
+    history: list[Record] = []
+    for record in records:
+        (history if record.from_accounting else queue).append(record)
+    return queue, history
+
+
 def job_state(queue: Sequence[Record], history: Sequence[Record]) -> JobState | None:
     """Return what the controller (`queue`) and accounting (`history`) together say of one job; None if nothing.
 

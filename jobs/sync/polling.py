@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
-from django.utils import timezone
 
 from clusters import gateway, schedule
 from clusters.errors import Busy, ClusterError, Unreachable, Unresponsive
@@ -17,7 +16,7 @@ from jobs import locks
 from jobs.models import Job
 from jobs.states import Status
 from jobs.sync import interpret
-from jobs.sync.reconcile import CLOCK_SLACK, Row, apply_records
+from jobs.sync.reconcile import Row, apply_records, search_window
 
 log = structlog.get_logger(__name__)
 
@@ -186,9 +185,8 @@ def _history(look: gateway.PollSession, due: list[Row], failed: list[int]) -> Li
     """Ask accounting about the jobs that are `due`, and the controller for the exit codes of those that `failed`."""
     if not due:
         return Listing([])
-    since = timezone.now() - min(row.created_at for row in due) + CLOCK_SLACK
     ids = sorted({row.slurm_id for row in due if row.slurm_id})
-    return look.history(ids, int(since.total_seconds()), failed)
+    return look.history(ids, search_window(min(row.created_at for row in due)), failed)
 
 
 def _just_failed(queue: Iterable[Record], due: list[Row]) -> list[int]:

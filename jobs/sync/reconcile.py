@@ -96,6 +96,11 @@ class Row(NamedTuple):
         return [cls._make((row[0], *map(intern, row[_WORDS]), *row[_WORDS.stop :])) for row in found]
 
 
+def search_window(created_at: datetime) -> int:
+    """Return how many seconds back SLURM is searched for a submission that was registered at `created_at`."""
+    return int((timezone.now() - created_at + CLOCK_SLACK).total_seconds())
+
+
 _Told = Mapping[tuple[int | None, str], Sequence[Record]]
 _Change = tuple[Row, JobState, dict[str, Any]]
 

@@ -12,7 +12,8 @@ from clusters.database import release_connection
 from clusters.errors import ClusterError
 from jobs import locks
 from jobs.models import Job
-from jobs.sync.reconcile import CLOCK_SLACK, Row, apply_records
+from jobs.sync import interpret
+from jobs.sync.reconcile import Row, apply_records, search_window
 
 log = structlog.get_logger(__name__)
 
@@ -60,14 +61,10 @@ def _ask_once(job: Job) -> None:
 def _ask(job: Job) -> None:
     if job.slurm_id is None:
         raise ValueError(f"{job} has no SLURM id")
-    since = int((timezone.now() - job.created_at + CLOCK_SLACK).total_seconds())
     try:
-        records = gateway.inspect(job.cluster, job.account, job.slurm_id, since)
+        records = gateway.inspect(job.cluster, job.account, job.slurm_id, search_window(job.created_at))
     except ClusterError as exc:
         log.warning("refresh-failed", job_id=job.job_id, error=f"{type(exc).__name__}: {exc}")
         return
-    queue = [record for record in records if not record.from_accounting]
-    apply_records(
-        Row.of(Job.objects.filter(pk=job.pk)), queue, [record for record in records if record.from_accounting]
-    )
+    apply_records(Row.of(Job.objects.filter(pk=job.pk)), *interpret.by_source(records))
     Job.objects.filter(pk=job.pk).update(checked_at=timezone.now())
