@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from clusters.errors import Refused
-from clusters.ssh.connection import Endpoint, check_account
+from clusters.ssh.endpoint import Endpoint, check_account
 
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})\Z")
 _KEY_PARTS = {"ssh-ed25519": 2, "ssh-rsa": 3}  # strings and integers of its blob, the type first; of ECDSA's also three

@@ -23,7 +23,7 @@ from django.utils import timezone
 from clusters.database import release_connection
 from clusters.errors import Busy, Refused
 from clusters.models import Login
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 
 log = structlog.get_logger(__name__)
 

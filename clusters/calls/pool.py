@@ -17,7 +17,8 @@ from clusters.ssh import metrics
 from clusters.ssh.agent import Agent, Setting
 from clusters.ssh.background import Background
 from clusters.ssh.connecting import Logins
-from clusters.ssh.connection import Connection, Endpoint
+from clusters.ssh.connection import Connection
+from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.session import Leased, Limits, Session
 
 

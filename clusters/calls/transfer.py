@@ -11,7 +11,8 @@ import structlog
 from clusters.calls import pool
 from clusters.errors import Failed, Interrupted, Malformed
 from clusters.ssh import sftp_channel
-from clusters.ssh.connection import Connection, Endpoint
+from clusters.ssh.connection import Connection
+from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.sftp import Client
 
 log = structlog.get_logger(__name__)

@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from clusters.errors import BrokenOff, Refused
-from clusters.ssh.connection import Connection, Endpoint
+from clusters.ssh.connection import Connection
+from clusters.ssh.endpoint import Endpoint
 
 
 class Attempt(Protocol):

@@ -1,11 +1,9 @@
 """One SSH connection to a login node as one account: the pinned host key, the short-lived certificate, its channels."""
 
-import re
 import socket
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import paramiko
 import structlog
@@ -14,6 +12,7 @@ from django.conf import settings
 from clusters.errors import BrokenOff, Malformed, NoRoom, Refused, TimedOut, Unreachable, Unresponsive
 from clusters.slurm import shell
 from clusters.ssh import certificates
+from clusters.ssh.endpoint import Endpoint, check_account
 from clusters.ssh.stream import Stream
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
@@ -22,35 +21,7 @@ _UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer tha
 _UID_DIGITS = 10
 _LONGEST_BANNER = 500  # characters
 _LONGEST_VERSION = 255  # characters
-_ACCOUNT = re.compile(r"[a-z_][a-z0-9._-]{0,31}\Z")
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key's type names another signature
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A login node: where it listens, the host keys (`TYPE BASE64`) that it may show, and how much it is asked at once.
-
-    `channels` of one account's connection stay below sshd's MaxSessions (10 by default). More callers than
-    `callers_per_account`, or `callers` of all accounts, at work or waiting, are turned away at once: a slow cluster
-    takes its own callers only. All of these are counted in each process.
-    """
-
-    address: str
-    port: int
-    host_keys: tuple[str, ...]
-    connect_timeout: float = 10.0
-    channels: int = 8
-    callers_per_account: int = 32
-    callers: int = 60
-
-
-def check_account(account: str) -> None:
-    """Raise Refused for an account that this service never becomes, whatever a mapping says.
-
-    Those are root, whoever ACCOUNTS_NEVER_USED names, and names with odd characters.
-    """
-    if account == "root" or account in settings.ACCOUNTS_NEVER_USED or not _ACCOUNT.match(account):
-        raise Refused(f"{account!r} is no account that jobs can run as")
 
 
 def greet(endpoint: Endpoint) -> str:

@@ -23,7 +23,8 @@ from clusters.errors import (
 from clusters.ssh import metrics
 from clusters.ssh.agent import Agent, Setting
 from clusters.ssh.connecting import Logins, connect
-from clusters.ssh.connection import Connection, Endpoint
+from clusters.ssh.connection import Connection
+from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.tokens import Prepared
 
 # Seconds between two attempts where sshd has no room; it counts a closed channel until its loop comes round.

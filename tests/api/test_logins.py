@@ -13,7 +13,7 @@ from clusters.calls.login_limits import SharedAttempt, SharedLogins
 from clusters.errors import BrokenOff, Busy, Refused, Unreachable
 from clusters.models import Login, LoginNode
 from clusters.ssh import connecting
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 
 pytestmark = pytest.mark.django_db
 

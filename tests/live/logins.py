@@ -17,7 +17,7 @@ from clusters.calls.pool import Pool
 from clusters.models import Cluster
 from clusters.remote import Request
 from clusters.ssh.agent import Setting
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.session import Limits
 
 ACCOUNT = "plgalice"

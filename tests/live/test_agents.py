@@ -23,7 +23,8 @@ from clusters.ssh import agent as agents
 from clusters.ssh import metrics
 from clusters.ssh import stream as streams
 from clusters.ssh.agent import Reply, Setting
-from clusters.ssh.connection import Connection, Endpoint
+from clusters.ssh.connection import Connection
+from clusters.ssh.endpoint import Endpoint
 from clusters.submitting import Acknowledgement, SubmissionSlot
 from tests.live.ground import eventually, processes_with
 from tests.live.logins import (

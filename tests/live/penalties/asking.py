@@ -11,7 +11,7 @@ from django.db import connections
 
 from clusters.calls.pool import Pool
 from clusters.errors import ClusterError
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 from tests.live.penalties import worker
 
 PAUSE = 1.0  # seconds between two questions of one account

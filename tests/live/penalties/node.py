@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.test import override_settings
 
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 from sandbox.commands import run
 from sandbox.layout import write
 from tests.live.faults.daemon import Daemon

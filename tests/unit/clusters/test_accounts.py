@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clusters.errors import Refused
-from clusters.ssh import connection
+from clusters.ssh import connection, endpoint
 
 
 @pytest.mark.parametrize(
@@ -13,16 +13,16 @@ from clusters.ssh import connection
 )
 def test_check_account_refuses_system_accounts_and_odd_names(account: str) -> None:
     with pytest.raises(Refused):
-        connection.check_account(account)
+        endpoint.check_account(account)
 
 
 def test_check_account_refuses_whom_a_site_names(settings: Any) -> None:
-    connection.check_account("plgalice")
+    endpoint.check_account("plgalice")
     settings.ACCOUNTS_NEVER_USED = ["plgalice"]
     with pytest.raises(Refused):
-        connection.check_account("plgalice")
+        endpoint.check_account("plgalice")
     with pytest.raises(Refused):
-        connection.check_account("root")
+        endpoint.check_account("root")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from clusters.errors import ClusterError, NoRoom, Refused, Silent, TimedOut, Unr
 from clusters.remote import Request
 from clusters.ssh import connecting, connection
 from clusters.ssh.agent import Setting
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.session import Limits, Session
 from tests.unit.clusters.logins import KILLED, Channel, agent, printed
 

@@ -19,7 +19,7 @@ import pytest
 from clusters.calls.transfer import Transfer
 from clusters.errors import Failed, Malformed, Refused, TimedOut
 from clusters.ssh import output_files, sftp_channel
-from clusters.ssh.connection import Endpoint
+from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.output_files import Named, Wanted
 from clusters.ssh.session import Leased
 from tests.unit.clusters.sftp_servers import PROGRAM
