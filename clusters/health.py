@@ -1,4 +1,4 @@
-"""How each cluster is doing, told from its row and from what came of asking it: no cluster is asked here."""
+"""How each cluster is doing, by its row and its polls; no cluster is asked here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from clusters.models import Cluster, Poll
+from clusters.models import Cluster, Poll, PollFailure
 
 LATE_AFTER = timedelta(minutes=5)
 
 
 class State(StrEnum):
-    """What a cluster is, in the words of the operators' start page."""
+    """The state of a cluster, in the words of the operators' start page, of `/readyz` and of the metrics."""
 
     UP = "up"
     BACKING_OFF = "backing off"
@@ -25,13 +25,17 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class ClusterHealth:
-    """A cluster's state, and what it was told from."""
+    """A cluster's state, and what it follows from.
+
+    `age`: the time since `succeeded_at`. `duration` (seconds), `due_at` and `failures` are those of the poll that shows
+    the state: one that fails, if there is one. `error`: what is wrong, for people; empty if nothing is.
+    """
 
     cluster: Cluster
     state: State
     succeeded_at: datetime | None
     age: timedelta | None
-    took: float | None
+    duration: float | None
     due_at: datetime | None
     failures: int
     error: str
@@ -43,20 +47,20 @@ class ClusterHealth:
 
 
 def all_health(busy: set[int]) -> list[ClusterHealth]:
-    """Return every cluster's condition; `busy` has the keys of those with active jobs, which must not be late."""
+    """Return the health of every cluster; `busy` has the keys of those with active jobs, which must not be late."""
     clusters = Cluster.objects.prefetch_related("polls")
     return [health_of(cluster, list(cluster.polls.all()), busy=cluster.pk in busy) for cluster in clusters]
 
 
 def health_of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> ClusterHealth:
-    """Return the condition of `cluster`.
+    """Return the health of `cluster`; `busy`: it has active jobs, so its polls must not be late.
 
-    Where its owners ask for themselves, one of them who was answered lately tells that it is up: whoever's login fails
-    has a fault of their own.
+    Where each owner's account polls for itself, one that was answered lately shows that the cluster is up: an account
+    whose login fails has a fault of its own.
     """
     if cluster.poll_account:
         polls = [poll for poll in polls if poll.account == cluster.poll_account]
-    failing = sorted((poll for poll in polls if poll.failures), key=lambda poll: not poll.error.startswith("Refused"))
+    failing = sorted((poll for poll in polls if poll.failures), key=lambda poll: poll.failure != PollFailure.REFUSED)
     succeeded_at = max((poll.succeeded_at for poll in polls if poll.succeeded_at), default=None)
     age = timezone.now() - succeeded_at if succeeded_at else None
     shown = failing[0] if failing else max(polls, key=lambda poll: poll.succeeded_at or _NEVER, default=None)
@@ -65,7 +69,7 @@ def health_of(cluster: Cluster, polls: Sequence[Poll], *, busy: bool) -> Cluster
         state=_state(cluster, polls, failing, late=busy and age is not None and age > LATE_AFTER),
         succeeded_at=succeeded_at,
         age=age,
-        took=shown.took if shown else None,
+        duration=shown.duration if shown else None,
         due_at=shown.due_at if shown else None,
         failures=shown.failures if shown else 0,
         error=_error(failing, len(polls)),
@@ -79,7 +83,7 @@ def _state(cluster: Cluster, polls: Sequence[Poll], failing: Sequence[Poll], *, 
     if not cluster.enabled:
         return State.DISABLED
     if failing and not _answers_others(polls):
-        return State.REFUSED if failing[0].error.startswith("Refused") else State.BACKING_OFF
+        return State.REFUSED if failing[0].failure == PollFailure.REFUSED else State.BACKING_OFF
     if late:
         return State.LATE
     return State.UP if any(poll.succeeded_at for poll in polls) else State.NEVER_ASKED

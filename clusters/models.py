@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models.functions import Lower
 
-from clusters.errors import Refused
+from clusters.errors import Busy, ClusterError, Refused, Unreachable, Unresponsive
 from clusters.ssh.endpoint import Endpoint, check_account
 
 _HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})\Z")
@@ -228,20 +228,40 @@ class Cluster(models.Model):
         )
 
 
+class PollFailure(models.TextChoices):
+    """How a poll failed, as far as something is decided by it; the error's text is for people alone."""
+
+    UNREACHABLE = "unreachable", "The login node cannot be reached, by whatever account."
+    REFUSED = "refused", "The login node does not let the account in."
+    UNANSWERED = "unanswered", "The account was let in, or not tried, and its poll had no whole answer."
+
+    @classmethod
+    def of(cls, error: ClusterError) -> "PollFailure":
+        """Return how a poll that raised `error` has failed."""
+        if isinstance(error, Refused):
+            return cls.REFUSED
+        if isinstance(error, Unreachable) and not isinstance(error, Busy | Unresponsive):
+            return cls.UNREACHABLE
+        return cls.UNANSWERED
+
+
 class Poll(models.Model):
-    """What came of asking a cluster as one account: the last success, the error since then, and when to ask again."""
+    """The polls of a cluster as one account: the last success, the last failure, and when the next one is due."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="polls")
     account = models.CharField(max_length=32)
     succeeded_at = models.DateTimeField(null=True)
     failed_at = models.DateTimeField(null=True)
-    error = models.TextField(blank=True)
+    failure = models.CharField(
+        max_length=16, blank=True, choices=PollFailure, help_text="how the last one failed; empty: it did not"
+    )
+    error = models.TextField(blank=True, help_text="why it failed, or what of its answer was not understood")
     failures = models.PositiveIntegerField(default=0, help_text="in a row")
-    quiet = models.PositiveIntegerField(default=0, help_text="polls in a row that changed nothing")
-    took = models.FloatField(null=True, help_text="seconds that the last one took")
+    unchanged_polls = models.PositiveIntegerField(default=0, help_text="polls in a row that changed nothing")
+    duration = models.FloatField(null=True, help_text="seconds that the last one took")
     interval = models.FloatField(null=True, help_text="seconds from one to the next while something happens")
-    due_at = models.DateTimeField(null=True, help_text="not asked again before")
-    ordered_at = models.DateTimeField(null=True, help_text="a worker was told to ask, and has not done so yet")
+    due_at = models.DateTimeField(null=True, help_text="not polled again before")
+    ordered_at = models.DateTimeField(null=True, help_text="a worker was told to poll, and has not done so yet")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["cluster", "account"], name="one_poll_per_account")]

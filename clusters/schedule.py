@@ -1,9 +1,9 @@
-"""When a cluster is asked again: soon while something happens, later where nothing does, ever later if it is down.
+"""When a cluster is polled next: soon while something happens, later where nothing does, ever later where it is down.
 
-Looks come at least POLL_INTERVAL apart, at least five times as long as the last one took, and call the controller less
-often than its own limit of calls allows. Accounts that are asked one by one share that fifth of the time between them,
-each the same part of it: who has slow looks has rare ones, and takes nothing from the others. Their number makes an
-interval no longer than `_CROWDED`.
+Polls begin at least POLL_INTERVAL apart and at least five times as far apart as the last one took, and they call the
+controller less often than its own limit allows. Accounts that are polled one by one share that fifth of the time
+equally: an account whose polls are slow is polled rarely, and takes nothing from the others. However many accounts
+there are, their number alone makes an interval no longer than `_LONGEST_CROWDED_INTERVAL`.
 """
 
 import random
@@ -17,80 +17,80 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from clusters.models import Cluster, Poll
+from clusters.models import Cluster, Poll, PollFailure
 
-_LONGEST = 300.0  # seconds between two attempts at what is down
-_FAILED = 5.0  # seconds from a failure to the next attempt, at least: sites count logins, and each failure is logged
-_SHARE = 5.0  # looks take at most a fifth of the time
-# Of the controller, in a second, as one account: where SLURM limits calls (rl_enable, slurm.conf(5)), it gives two a
-# second back. The rest is for what the account submits.
-_CALLS = 1.5
-_CROWDED = 5.0  # seconds between two looks as one of many accounts: their number alone makes it no longer
-_PATIENCE = 12  # polls in a row that changed nothing, after which the interval grows
-_GROWTH = 1.5  # from one attempt at what is down to the next: what is back is found within half of the time it was away
+_LEAST_RETRY_INTERVAL = 5.0  # seconds from a failure to the next attempt: sites count logins, and log each failure
+_LONGEST_RETRY_INTERVAL = 300.0  # seconds
+_RETRY_GROWTH = 1.5  # from one attempt to the next: what is back is found within half of the time that it was away
+_INTERVAL_PER_DURATION = 5.0  # so polls take at most a fifth of the time
+# Calls of the controller in a second by one account. Where SLURM limits calls (rl_enable, slurm.conf(5)), it gives two
+# a second back; the rest is left for what the account submits.
+_CALLS_PER_SECOND = 1.5
+_LONGEST_CROWDED_INTERVAL = 5.0  # seconds
+_UNCHANGED_BEFORE_STRETCHING = 12  # polls in a row that changed nothing, after which the interval grows
+# How many times longer the interval becomes at most while nothing changes. A running job may end at any moment. Where
+# all jobs wait, the interval grows to `_INTERVAL_WHILE_WAITING` seconds, or to four times what it was.
+_MOST_STRETCHED_RUNNING = 1.5
+_MOST_STRETCHED_WAITING = 4.0
+_INTERVAL_WHILE_WAITING = 20.0
+_LATELY = timedelta(minutes=1)  # accounts that were polled since then share the time; intervals are shorter
+_CLOCK_TOLERANCE = timedelta(milliseconds=10)  # an order may be carried out so much before its time
+ORDER_EXPIRES_AFTER = timedelta(seconds=30)  # an order to poll that nobody has carried out by then is given again
 _LONGEST_ERROR = 2_000  # characters
-# How long the interval becomes where nothing changes. A job that runs may end at any moment; where all of them wait,
-# looks become as rare as `_QUIET` seconds, or four times as rare as they were.
-_STRETCH_RUNNING = 1.5
-_STRETCH_WAITING = 4.0
-_QUIET = 20.0
-_NEIGHBOURS = timedelta(minutes=1)  # whoever was asked since then is asked now and then: intervals are shorter
-_EARLY = timedelta(milliseconds=10)  # so much before its time an order may be carried out: clocks are not that exact
-ORDERED_FOR = timedelta(seconds=30)  # an order to poll that nobody has carried out by then is given again
 
-# Takes the accounts that are due by then and have no order to poll under way, whichever beat asks first.
+# Takes the accounts that are due by then and have no order to poll under way, whichever beat comes first.
 _ORDER = """
-    INSERT INTO clusters_poll AS poll (cluster_id, account, due_at, ordered_at, error, failures, quiet)
-    SELECT %(cluster)s, account, %(now)s, %(now)s, '', 0, 0 FROM unnest(%(accounts)s::text[]) AS account
+    INSERT INTO clusters_poll AS poll
+        (cluster_id, account, due_at, ordered_at, error, failure, failures, unchanged_polls)
+    SELECT %(cluster)s, account, %(now)s, %(now)s, '', '', 0, 0 FROM unnest(%(accounts)s::text[]) AS account
     ON CONFLICT (cluster_id, account) DO UPDATE SET ordered_at = %(now)s
         WHERE (poll.due_at IS NULL OR poll.due_at <= %(by)s)
           AND (poll.ordered_at IS NULL OR poll.ordered_at <= %(expired)s)
     RETURNING account, coalesce(due_at, %(now)s)
 """
 
-# Each poll has an interval of its own. By the ORM, every submission would read both rows before it writes them.
+# Each poll has an interval of its own. With the ORM, every submission would read both rows before it writes them.
 _SOON = 'CAST(%(now)s AS timestamptz) + make_interval(secs => greatest("interval", %(least)s))'  # which ignores NULL
-_WAKE = f"""
-    UPDATE clusters_poll SET due_at = {_SOON}, quiet = 0
+_EXPEDITE = f"""
+    UPDATE clusters_poll SET due_at = {_SOON}, unchanged_polls = 0
     WHERE cluster_id = %(cluster)s AND account = ANY(%(accounts)s) AND due_at > {_SOON}
 """  # noqa: S608 - made of the constant above
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one poll: jobs that changed, seconds, calls of the controller, and the error.
+    """What came of one poll.
 
-    That is a failure, or tells of lines that were not read. `running`: the controller holds one of the jobs as running,
-    whose end may come at any moment. `answered`: the controller listed its jobs, whatever came of accounting.
-    `unreachable`: the login node could not be reached, which no other account could either; what comes after a login is
-    that account's own affair.
+    `changed`: how many jobs. `duration`: seconds. `calls`: of the controller. `running`: the controller holds one of
+    the jobs as running, whose end may come at any moment. `failure`: None where the whole answer came. `error`: why it
+    did not, or which of its lines were not understood. `answered`: the controller listed its jobs, whatever came of
+    accounting.
     """
 
     changed: int = 0
-    took: float = 0.0
+    duration: float = 0.0
     calls: int = 0
     running: bool = False
     error: str = ""
-    failed: bool = False
+    failure: PollFailure | None = None
     answered: bool = True
-    unreachable: bool = False
 
 
 def _next_tick() -> datetime:
-    """Return until when those who become due are ordered now: an order tells from when on it may be carried out."""
+    """Return until when accounts that become due are ordered now: an order says from when on it may be carried out."""
     return timezone.now() + timedelta(seconds=settings.TICK)
 
 
-def without_those_asked_lately(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]:
-    """Leave out of `clusters` those whose poll account is not due soon; the others' owners are told apart by `due`."""
+def due_soon(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]:
+    """Return `clusters` without those whose poll account is not due soon; those without one are left to `due`."""
     account = Poll.objects.filter(cluster=OuterRef("pk"), account=OuterRef("poll_account"))
     return clusters.exclude(Exists(account.filter(due_at__gt=_next_tick())))
 
 
 def due(cluster: Cluster, accounts: Sequence[str], *, by: datetime | None = None) -> list[str]:
-    """Return those of `accounts` whose time has come, or will have come by a time to come.
+    """Return those of `accounts` that are due now, or will be at the time `by`.
 
-    First those that answered last time, longest waiting first.
+    Those that answered the last time come first, and of these the one that has waited longest.
     """
     polls = Poll.objects.filter(cluster=cluster).values_list("account", "due_at", "failures")
     known = {account: (due_at, failures) for account, due_at, failures in polls}
@@ -105,8 +105,10 @@ def due(cluster: Cluster, accounts: Sequence[str], *, by: datetime | None = None
 
 
 def is_due(cluster: Cluster, account: str) -> bool:
-    """Return whether the time of `account` has come."""
-    return not Poll.objects.filter(cluster=cluster, account=account, due_at__gt=timezone.now() + _EARLY).exists()
+    """Return whether `account` is due now."""
+    return not Poll.objects.filter(
+        cluster=cluster, account=account, due_at__gt=timezone.now() + _CLOCK_TOLERANCE
+    ).exists()
 
 
 def is_failing(cluster: Cluster, account: str) -> bool:
@@ -115,16 +117,16 @@ def is_failing(cluster: Cluster, account: str) -> bool:
 
 
 def order(cluster: Cluster, accounts: Sequence[str]) -> dict[str, datetime]:
-    """Return those of `accounts` that are due by beat's next tick, and from when on they may be polled.
+    """Order polls: return the accounts that are due by beat's next tick, and from when on each may be polled.
 
-    Those that were ordered to be polled already are left out; now these are, too.
+    Accounts for which an order is under way already are left out.
     """
     now, by = timezone.now(), _next_tick()
     ready = due(cluster, accounts, by=by)
     if not ready:
         return {}
     values: dict[str, Any] = {
-        "cluster": cluster.pk, "accounts": ready, "now": now, "by": by, "expired": now - ORDERED_FOR,
+        "cluster": cluster.pk, "accounts": ready, "now": now, "by": by, "expired": now - ORDER_EXPIRES_AFTER,
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_ORDER, values)
@@ -132,72 +134,77 @@ def order(cluster: Cluster, accounts: Sequence[str]) -> dict[str, datetime]:
     return {account: taken[account] for account in ready if account in taken}
 
 
-def dismiss(cluster: Cluster, account: str) -> None:
-    """Take an order back that could not be carried out, or need not be: it is given again when it is time."""
+def withdraw_order(cluster: Cluster, account: str) -> None:
+    """Withdraw an order that could not be carried out, or need not be: it is given again in due time."""
     Poll.objects.filter(cluster=cluster, account=account).update(ordered_at=None)
 
 
 def record(cluster: Cluster, account: str, outcome: Outcome) -> None:
-    """Keep what came of a poll, and when the next one is due: later each time where the controller did not answer."""
+    """Store the outcome of a poll, and when the next one is due: ever later where the controller does not answer."""
     now = timezone.now()
-    last = Poll.objects.filter(cluster=cluster, account=account).first() or Poll(cluster=cluster, account=account)
-    last.failures = last.failures + 1 if outcome.failed else 0
-    last.quiet = 0 if outcome.changed else last.quiet + 1
-    last.took = outcome.took
-    last.error = outcome.error[:_LONGEST_ERROR]
-    last.ordered_at = None
+    poll = Poll.objects.filter(cluster=cluster, account=account).first() or Poll(cluster=cluster, account=account)
+    poll.failure = outcome.failure or ""
+    poll.failures = poll.failures + 1 if outcome.failure else 0
+    poll.error = outcome.error[:_LONGEST_ERROR]
+    poll.unchanged_polls = 0 if outcome.changed else poll.unchanged_polls + 1
+    poll.duration = outcome.duration
+    poll.ordered_at = None
     if outcome.answered:
-        last.interval = shortest(outcome, _asked_lately(cluster, account))
-        # From one beginning to the next; after a failure from its end.
-        wait = until_next(last.interval, last.quiet, running=outcome.running) - outcome.took
+        poll.interval = interval_after(outcome, _accounts_polled_lately(cluster, account))
+        # An interval is counted from the beginning of a poll, and the wait after a failure from its end.
+        wait = seconds_to_next(poll.interval, poll.unchanged_polls, running=outcome.running) - outcome.duration
     else:
-        wait = until_next_attempt(last.failures)
-    last.due_at = now + timedelta(seconds=wait)
-    if outcome.failed:
-        last.failed_at = now
+        wait = seconds_to_retry(poll.failures)
+    poll.due_at = now + timedelta(seconds=wait)
+    if outcome.failure:
+        poll.failed_at = now
     else:
-        last.succeeded_at = now
-    last.save()
+        poll.succeeded_at = now
+    poll.save()
 
 
-def _asked_lately(cluster: Cluster, account: str) -> int:
-    """Return as how many accounts the cluster is asked, `account` among them."""
+def _accounts_polled_lately(cluster: Cluster, account: str) -> int:
+    """Return the number of accounts as which the cluster was polled lately, `account` among them."""
     if account == cluster.poll_account:
         return 1
-    lately = timezone.now() - _NEIGHBOURS
+    lately = timezone.now() - _LATELY
     others = Poll.objects.filter(cluster=cluster).exclude(account__in={account, cluster.poll_account})
     return 1 + others.filter(Q(succeeded_at__gt=lately) | Q(failed_at__gt=lately)).count()
 
 
-def shortest(outcome: Outcome, accounts: int) -> float:
-    """Return the seconds between two looks like `outcome` as one of so many `accounts`, while something happens."""
-    crowded = min(_CROWDED, _SHARE * outcome.took * accounts)
-    failed = _FAILED if outcome.failed else 0.0
-    return max(settings.POLL_INTERVAL, _SHARE * outcome.took, crowded, outcome.calls / _CALLS, failed)
+def interval_after(outcome: Outcome, accounts: int) -> float:
+    """Return the seconds between two polls while something happens; `outcome`: of the last, as one of `accounts`."""
+    crowded = min(_LONGEST_CROWDED_INTERVAL, _INTERVAL_PER_DURATION * outcome.duration * accounts)
+    retry = _LEAST_RETRY_INTERVAL if outcome.failure else 0.0
+    own = _INTERVAL_PER_DURATION * outcome.duration
+    return max(settings.POLL_INTERVAL, own, crowded, outcome.calls / _CALLS_PER_SECOND, retry)
 
 
-def until_next(interval: float, quiet: int, *, running: bool) -> float:
-    """Return the seconds to the next look after one that was the `quiet`th in a row to change nothing.
+def seconds_to_next(interval: float, unchanged_polls: int, *, running: bool) -> float:
+    """Return the seconds to the next poll, after `unchanged_polls` in a row that changed nothing.
 
-    Where something happens that is `interval`. A tenth of it is left to chance, so that clusters (and services that
-    share one) do not fall into step: it is added, since an interval is also what spares a cluster.
+    That is `interval` while something happens. Up to a tenth of it is added by chance, so that clusters, and services
+    that share one, do not fall into step. It is never taken away, since an interval also spares the cluster.
     """
-    most = _STRETCH_RUNNING if running else max(_STRETCH_WAITING, _QUIET / interval)
-    stretch = min(most, 1 + max(0, quiet - _PATIENCE) / _PATIENCE)
+    most = _MOST_STRETCHED_RUNNING if running else max(_MOST_STRETCHED_WAITING, _INTERVAL_WHILE_WAITING / interval)
+    excess = max(0, unchanged_polls - _UNCHANGED_BEFORE_STRETCHING)
+    stretch = min(most, 1 + excess / _UNCHANGED_BEFORE_STRETCHING)
     return interval * stretch * random.uniform(1.0, 1.1)  # noqa: S311 - no secret
 
 
-def until_next_attempt(failures: int) -> float:
-    """Return the seconds to the next attempt after so many `failures` in a row: longer by half each, to five minutes.
+def seconds_to_retry(failures: int) -> float:
+    """Return the seconds to the next attempt after `failures` in a row: half as long again each time, up to 5 minutes.
 
-    How long it took to get no answer says nothing of what an answer costs. A tenth is left to chance.
+    How long a failed poll took does not count: it says nothing about what an answer costs. Up to a tenth is taken off
+    by chance.
     """
-    interval = max(settings.POLL_INTERVAL, _FAILED)
-    return min(_LONGEST, interval * _GROWTH ** min(failures, 16)) * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
+    interval = max(settings.POLL_INTERVAL, _LEAST_RETRY_INTERVAL)
+    interval = min(_LONGEST_RETRY_INTERVAL, interval * _RETRY_GROWTH ** min(failures, 16))
+    return interval * random.uniform(0.9, 1.0)  # noqa: S311 - no secret
 
 
 def postpone(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
-    """Have no other of `accounts` try before `like` does, who has found the cluster down."""
+    """Let no other of `accounts` be polled before `like`, whose poll has found the login node unreachable."""
     until = Poll.objects.values_list("due_at", flat=True).get(cluster=cluster, account=like)
     polls = [Poll(cluster=cluster, account=account, due_at=until) for account in accounts if account != like]
     Poll.objects.bulk_create(
@@ -206,10 +213,10 @@ def postpone(cluster: Cluster, accounts: Sequence[str], *, like: str) -> None:
 
 
 def expedite(cluster: Cluster, account: str) -> None:
-    """There is a new job: ask within one interval, also where nothing has changed for long or the cluster was down."""
+    """Have a new job polled within one interval, even if nothing has changed for long or the cluster was down."""
     values: dict[str, Any] = {
         "cluster": cluster.pk, "accounts": [account, cluster.poll_account], "now": timezone.now(),
         "least": settings.POLL_INTERVAL,
     }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_WAKE, values)
+        cursor.execute(_EXPEDITE, values)

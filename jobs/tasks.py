@@ -27,7 +27,9 @@ _for_failing = threading.BoundedSemaphore(max(1, settings.WORKER_THREADS // 2))
 def poll_clusters() -> None:
     """Order a poll for each account that is due by the next time, so that none waits for another, nor for beat."""
     for cluster, account, due_at in polling.orders():
-        poll_account.apply_async((cluster.pk, account), eta=due_at, expires=schedule.ORDERED_FOR.total_seconds())
+        poll_account.apply_async(
+            (cluster.pk, account), eta=due_at, expires=schedule.ORDER_EXPIRES_AFTER.total_seconds()
+        )
 
 
 @shared_task
@@ -44,7 +46,7 @@ def poll_account(pk: int, account: str) -> None:
         finally:
             _for_failing.release()
     else:
-        schedule.dismiss(cluster, account)
+        schedule.withdraw_order(cluster, account)
 
 
 @shared_task(expires=60)

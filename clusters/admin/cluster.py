@@ -48,7 +48,7 @@ class PollInline(ReadOnly, admin.TabularInline):
     @admin.display(description="took")
     def length(self, poll: Poll) -> str:
         """Return how long the last question took."""
-        return "" if poll.took is None else f"{poll.took:.2f} s"
+        return "" if poll.duration is None else f"{poll.duration:.2f} s"
 
     @admin.display(description="next, if it has jobs")
     def due(self, poll: Poll) -> str:

@@ -9,8 +9,8 @@ from datetime import datetime
 import structlog
 
 from clusters import gateway, schedule
-from clusters.errors import Busy, ClusterError, Unreachable, Unresponsive
-from clusters.models import Cluster
+from clusters.errors import ClusterError
+from clusters.models import Cluster, PollFailure
 from clusters.slurm.listings import Listing, Record, with_exit_codes
 from jobs import locks
 from jobs.models import Job
@@ -35,7 +35,7 @@ _Key = tuple[int | None, str]  # a job's id and its user
 def clusters_to_poll(*, due: bool = False) -> list[Cluster]:
     """Return the enabled clusters that have open jobs; with `due` without those that are known not to be due yet."""
     clusters = Cluster.objects.filter(enabled=True, pk__in=Job.objects.open().values("cluster"))
-    return list(schedule.without_those_asked_lately(clusters) if due else clusters)
+    return list(schedule.due_soon(clusters) if due else clusters)
 
 
 def accounts(cluster: Cluster) -> list[str]:
@@ -68,7 +68,7 @@ def poll(cluster: Cluster, *, due: bool = False) -> int:
     for account in asked:
         outcome = poll_as(cluster, account)
         changed += outcome.changed
-        if outcome.unreachable:
+        if outcome.failure is PollFailure.UNREACHABLE:
             break
     return changed
 
@@ -84,17 +84,17 @@ def poll_as(cluster: Cluster, account: str, *, due: bool = False) -> schedule.Ou
             return schedule.Outcome()
         rows = [] if due and not schedule.is_due(cluster, account) else _rows(cluster, account)
         if not rows:
-            schedule.dismiss(cluster, account)
+            schedule.withdraw_order(cluster, account)
             return schedule.Outcome()
         try:
             outcome = _ask(cluster, account, rows)
         except Exception as exc:
             log.exception("poll-crashed", cluster=cluster.name, account=account)
             outcome = schedule.Outcome(
-                error=f"{type(exc).__name__} while its answer was read", failed=True, answered=False
+                error=f"{type(exc).__name__} while its answer was read", failure=PollFailure.UNANSWERED, answered=False
             )
         schedule.record(cluster, account, outcome)
-        if outcome.unreachable:
+        if outcome.failure is PollFailure.UNREACHABLE:
             schedule.postpone(cluster, accounts(cluster), like=account)
         return outcome
 
@@ -116,15 +116,15 @@ class _Heard:
     calls: int = 0
     running: bool = False
     answered: bool = False
-    failure: str = ""
-    unreachable: bool = False
+    failure: PollFailure | None = None
+    error: str = ""
 
 
 def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
     """Ask the controller and accounting about `rows`, and write what they say."""
     began = time.monotonic()
     heard = _look(cluster, account, rows)
-    error = "; ".join(filter(None, (heard.failure, heard.queue.complaint, heard.history.complaint)))
+    error = "; ".join(filter(None, (heard.error, heard.queue.complaint, heard.history.complaint)))
     if error:
         event = "poll-failed" if heard.failure else "poll-unclear"
         log.warning(event, cluster=cluster.name, account=account, error=error)
@@ -132,13 +132,12 @@ def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
     changed = apply_records(rows, heard.queue.records, heard.history.records)
     return schedule.Outcome(
         changed=changed,
-        took=time.monotonic() - began,
+        duration=time.monotonic() - began,
         calls=heard.calls,
         running=heard.running,
         error=error,
-        failed=bool(heard.failure),
+        failure=heard.failure,
         answered=heard.answered,
-        unreachable=heard.unreachable,
     )
 
 
@@ -151,8 +150,7 @@ def _look(cluster: Cluster, account: str, rows: list[Row]) -> _Heard:
             heard.answered, heard.calls = True, _CALLS if everybody else _CALLS_OF_OWN
             _ask_of_ended(look, rows, heard)
     except ClusterError as exc:
-        heard.failure = f"{type(exc).__name__}: {exc}"
-        heard.unreachable = isinstance(exc, Unreachable) and not isinstance(exc, Busy | Unresponsive)
+        heard.failure, heard.error = PollFailure.of(exc), f"{type(exc).__name__}: {exc}"
     return heard
 
 

@@ -128,7 +128,7 @@ def _clusters(busy: set[int]) -> Iterator[Metric]:
             families["state"].add_metric([*name, state], float(condition.state is state))
         values: dict[str, Any] = {
             "age": condition.age.total_seconds() if condition.age else None,
-            "took": condition.took,
+            "took": condition.duration,
             "failures": condition.failures,
         }
         for what, value in values.items():

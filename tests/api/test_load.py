@@ -175,7 +175,7 @@ def test_no_cluster_is_asked_more_often_than_the_operator_has_set(
 
 def quiet(zeus: Cluster, looks: int) -> None:
     """Have nothing changed in so many looks in a row."""
-    Poll.objects.update_or_create(cluster=zeus, account="plgpoll", defaults={"quiet": looks, "due_at": None})
+    Poll.objects.update_or_create(cluster=zeus, account="plgpoll", defaults={"unchanged_polls": looks, "due_at": None})
 
 
 def test_a_job_that_waits_long_is_looked_at_less_and_less(grid: Grid, zeus: Cluster) -> None:

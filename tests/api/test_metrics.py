@@ -157,7 +157,7 @@ def test_a_submission_without_outcome_has_an_age(zeus: Cluster) -> None:
 def test_polls_are_told_by_cluster(zeus: Cluster) -> None:
     assert read()[key("submitter_cluster_state", **ZEUS, state="never asked")] == 1
     Poll.objects.create(
-        cluster=zeus, account="plgpoll", succeeded_at=timezone.now() - timedelta(seconds=90), took=0.25, failures=4,
+        cluster=zeus, account="plgpoll", succeeded_at=timezone.now() - timedelta(seconds=90), duration=0.25, failures=4,
         failed_at=timezone.now(), error="Unreachable: no route",
     )  # fmt: skip
     found = read()

@@ -13,7 +13,9 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
-from clusters.models import Cluster, Poll
+from clusters import schedule
+from clusters.errors import BrokenOff, ClusterError, Failed, Refused, Unreachable
+from clusters.models import Cluster, Poll, PollFailure
 from jobs.models import Job
 from submitter.ops import heartbeat
 from tests.api.conftest import Cast
@@ -137,17 +139,25 @@ def test_a_beat_that_stopped_or_never_began_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("error", "word", "ok"),
-    [("", "up", True), ("Refused: not let in", "refused", False), ("Unreachable: no route", "backing off", False)],
+    [
+        (None, "up", True),
+        (Refused("not let in"), "refused", False),
+        (BrokenOff("not let in", explained=True), "refused", False),
+        (Unreachable("no route"), "backing off", False),
+        (Failed("Refused: so says squeue"), "backing off", False),
+    ],
 )
-def test_a_cluster_that_does_not_answer_is_told_and_is_not_503(zeus: Cluster, error: str, word: str, ok: bool) -> None:
-    Poll.objects.create(
-        cluster=zeus, account="plgpoll", succeeded_at=timezone.now(), error=error, failures=1 if error else 0
-    )
+def test_a_cluster_that_does_not_answer_is_told_and_is_not_503(
+    zeus: Cluster, error: ClusterError | None, word: str, ok: bool
+) -> None:
+    outcome = schedule.Outcome(error=str(error), failure=PollFailure.of(error)) if error else schedule.Outcome()
+    schedule.record(zeus, "plgpoll", schedule.Outcome())
+    schedule.record(zeus, "plgpoll", outcome)
     code, status, parts = ask()
     part = parts["cluster zeus.cyfronet.pl"]
     assert (code, status, part["ok"]) == (200, "ok" if ok else "degraded", ok)
     assert part["reason"].startswith(f"{word}; last asked with success 0 s ago")
-    assert error in part["reason"]
+    assert str(error or "") in part["reason"]
 
 
 def test_a_cluster_that_operators_disabled_is_no_fault(zeus: Cluster) -> None:

@@ -2,17 +2,19 @@
 
 import datetime as dt
 import threading
+from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from celery.beat import Scheduler
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
 from clusters import schedule
 from clusters.errors import Busy, Failed, Malformed, Refused, TimedOut, Unreachable, Unresponsive
-from clusters.models import Cluster, Poll
+from clusters.models import Cluster, Poll, PollFailure
 from jobs import tasks
 from jobs.sync import polling
 from submitter.celery import app
@@ -42,44 +44,44 @@ def wait() -> dt.timedelta:
 
 
 @pytest.mark.parametrize(
-    ("took", "accounts", "expected"),
+    ("duration", "accounts", "expected"),
     [(0.1, 1, 1), (0.2, 1, 1), (3.0, 1, 15), (0.1, 4, 2), (0.1, 100, 5), (3.0, 100, 15)],
 )
-def test_the_interval_while_something_happens(took: float, accounts: int, expected: float) -> None:
-    assert schedule.shortest(schedule.Outcome(took=took), accounts) == pytest.approx(expected)
+def test_the_interval_while_something_happens(duration: float, accounts: int, expected: float) -> None:
+    assert schedule.interval_after(schedule.Outcome(duration=duration), accounts) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("took", "accounts", "expected"), [(0.1, 1, 30), (0.1, 100, 30), (10.0, 1, 50)])
-def test_an_operators_interval_is_the_shortest(settings: Any, took: float, accounts: int, expected: float) -> None:
+@pytest.mark.parametrize(("duration", "accounts", "expected"), [(0.1, 1, 30), (0.1, 100, 30), (10.0, 1, 50)])
+def test_an_operators_interval_is_the_shortest(settings: Any, duration: float, accounts: int, expected: float) -> None:
     settings.POLL_INTERVAL = 30.0
-    assert schedule.shortest(schedule.Outcome(took=took), accounts) == expected
+    assert schedule.interval_after(schedule.Outcome(duration=duration), accounts) == expected
 
 
-@pytest.mark.parametrize(("took", "expected"), [(0.1, 5), (3.0, 15)])
-def test_the_interval_while_accounting_is_away(took: float, expected: float) -> None:
-    assert schedule.shortest(schedule.Outcome(took=took, failed=True), 1) == expected
+@pytest.mark.parametrize(("duration", "expected"), [(0.1, 5), (3.0, 15)])
+def test_the_interval_while_accounting_is_away(duration: float, expected: float) -> None:
+    assert schedule.interval_after(schedule.Outcome(duration=duration, failure=PollFailure.UNANSWERED), 1) == expected
 
 
 @pytest.mark.parametrize("calls", [2, 3, 4, 5])
 def test_looks_stay_below_the_calls_that_a_controller_gives_back(calls: int) -> None:
     """`rl_refill_rate` is two a second (slurm.conf(5)); a quarter of it is left to what the account submits."""
-    assert calls / schedule.shortest(schedule.Outcome(took=0.01, calls=calls), 1) <= 1.5
+    assert calls / schedule.interval_after(schedule.Outcome(duration=0.01, calls=calls), 1) <= 1.5
 
 
 @pytest.mark.parametrize(
-    ("least", "quiet", "running", "expected"),
+    ("least", "unchanged_polls", "running", "expected"),
     [
         (1, 0, False, 1), (1, 12, False, 1), (1, 24, False, 2), (1, 1000, False, 20), (1, 1000, True, 1.5),
         (5, 1000, False, 20), (5, 1000, True, 7.5), (15, 24, False, 30), (15, 1000, False, 60),
     ],
 )  # fmt: skip
-def test_the_interval_where_nothing_changes(least: float, quiet: int, running: bool, expected: float) -> None:
-    assert expected <= schedule.until_next(least, quiet, running=running) <= expected * 1.1
+def test_the_interval_where_nothing_changes(least: float, unchanged_polls: int, running: bool, expected: float) -> None:
+    assert expected <= schedule.seconds_to_next(least, unchanged_polls, running=running) <= expected * 1.1
 
 
 @pytest.mark.parametrize(("failures", "expected"), [(1, 7.5), (3, 16.875), (50, 300)])
 def test_the_interval_of_what_is_down(failures: int, expected: float) -> None:
-    assert expected * 0.9 <= schedule.until_next_attempt(failures) <= expected
+    assert expected * 0.9 <= schedule.seconds_to_retry(failures) <= expected
 
 
 def test_a_cluster_that_was_just_asked_is_not_due(fake: FakeGateway, zeus: Cluster) -> None:
@@ -148,7 +150,7 @@ def test_order_gives_an_order_once_until_it_is_carried_out_or_expires(fake: Fake
     everybody = polling.accounts(owners)
     assert list(schedule.order(owners, everybody)) == everybody
     assert schedule.order(owners, everybody) == {}
-    Poll.objects.filter(account="plgbob").update(ordered_at=timezone.now() - schedule.ORDERED_FOR)
+    Poll.objects.filter(account="plgbob").update(ordered_at=timezone.now() - schedule.ORDER_EXPIRES_AFTER)
     assert list(schedule.order(owners, everybody)) == ["plgbob"]
     fake.queued = [record("RUNNING")]
     polling.poll_as(owners, "plgalice")
@@ -225,16 +227,16 @@ def test_accounting_that_is_away_does_not_slow_the_controllers_word_down(fake: F
 
 def test_a_new_job_ends_the_rest_of_a_quiet_cluster(zeus: Cluster) -> None:
     later = timezone.now() + dt.timedelta(seconds=60)
-    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, quiet=80, took=0.1)
+    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, unchanged_polls=80, duration=0.1)
     schedule.expedite(zeus, "plgalice")
     poll = Poll.objects.get()
     assert wait() <= dt.timedelta(seconds=1)
-    assert poll.quiet == 0
+    assert poll.unchanged_polls == 0
 
 
 def test_a_new_job_ends_the_back_off_of_a_cluster_that_was_down(zeus: Cluster) -> None:
     later = timezone.now() + dt.timedelta(seconds=200)
-    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, failures=9, took=30.0)
+    Poll.objects.create(cluster=zeus, account=zeus.poll_account, due_at=later, failures=9, duration=30.0)
     Poll.objects.create(cluster=zeus, account="plgalice", due_at=later)  # was put off, and never asked
     schedule.expedite(zeus, "plgalice")
     assert not Poll.objects.filter(due_at__gt=timezone.now() + dt.timedelta(seconds=1)).exists()
@@ -242,7 +244,7 @@ def test_a_new_job_ends_the_back_off_of_a_cluster_that_was_down(zeus: Cluster) -
 
 def test_a_new_job_does_not_hurry_a_cluster_whose_looks_take_long(zeus: Cluster) -> None:
     now = timezone.now()
-    poll = Poll.objects.create(cluster=zeus, account=zeus.poll_account, took=20.0, interval=100.0)
+    poll = Poll.objects.create(cluster=zeus, account=zeus.poll_account, duration=20.0, interval=100.0)
     for seconds, expected in ((90, 90), (400, 100)):
         Poll.objects.update(due_at=now + dt.timedelta(seconds=seconds))
         schedule.expedite(zeus, "plgalice")
@@ -311,3 +313,23 @@ def test_a_beat_that_was_away_for_ten_minutes_gives_each_order_once(monkeypatch:
         if beat.tick() > 0:  # the seconds until something is due
             break
     assert sorted(orders) == sorted(set(app.conf.beat_schedule) - {"tidy-homes"})
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "failure"),
+    [
+        ("Refused: not let in", 3, "refused"),
+        ("BrokenOff: not let in", 1, "refused"),
+        ("Unreachable: no route", 1, "unreachable"),
+        ("TimedOut: no answer within 30 s", 1, "unanswered"),
+        ("1 lines not understood, the first: 'Refused: '", 0, ""),
+    ],
+)
+def test_migration_gives_older_polls_the_kind_of_their_failure(
+    zeus: Cluster, error: str, failures: int, failure: str
+) -> None:
+    poll = Poll.objects.create(cluster=zeus, account="plgpoll", error=error, failures=failures)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("clusters.migrations.0008_poll_failure").FAILURES)
+    poll.refresh_from_db()
+    assert poll.failure == failure

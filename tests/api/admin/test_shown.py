@@ -163,7 +163,7 @@ def test_a_list_says_that_there_is_more_only_where_there_is(
 
 
 def test_a_polls_length_is_rounded_and_told_with_its_unit(browser: Client, zeus: Cluster) -> None:
-    Poll.objects.create(cluster=zeus, account="plgpoll", took=0.1 + 0.2, succeeded_at=timezone.now())
+    Poll.objects.create(cluster=zeus, account="plgpoll", duration=0.1 + 0.2, succeeded_at=timezone.now())
     page = browser.get(f"/admin/clusters/cluster/{zeus.pk}/change/").text
     assert "0.30 s" in page
     assert "0.300000" not in page

@@ -21,7 +21,9 @@ def test_the_start_page_says_that_all_is_well_and_what_is_not(enter: Enter, zeus
     Poll.objects.create(cluster=zeus, account="plgpoll", succeeded_at=timezone.now())
     browser = enter("read-only operator")
     assert "All is well" in browser.get("/admin/").text
-    Poll.objects.update(error="Refused: the login node does not let plgpoll in", failed_at=timezone.now(), failures=3)
+    Poll.objects.update(
+        error="Refused: the login node does not let plgpoll in", failure="refused", failed_at=timezone.now(), failures=3
+    )
     late = timezone.now() - timedelta(minutes=4)
     Job.objects.create(cluster=zeus, account="plgalice", owner_dn="/CN=a", created_at=late)
     text = browser.get("/admin/").text
