@@ -10,7 +10,7 @@ import structlog
 from django.conf import settings
 
 from clusters.calls import asking
-from clusters.calls.batching import Together
+from clusters.calls.batching import RequestBatcher
 from clusters.calls.counted import call, remote
 from clusters.calls.transfer import Transfer
 from clusters.errors import Failed, Malformed, TooMuch
@@ -118,7 +118,7 @@ def _inspect(subjects: Sequence[_Subject]) -> list[list[Record]]:
     return _sorted(subjects, _about("inspect", subjects, least=1))
 
 
-def _with_others(asked: Together[_Subject, Told], subject: _Subject) -> Told:
+def _with_others(asked: RequestBatcher[_Subject, Told], subject: _Subject) -> Told:
     """Ask about a job, in one request with others of its account that are asked about now."""
     cluster, account = subject.cluster, subject.account
     with asking.caller(cluster, account):
@@ -141,8 +141,8 @@ def _or_alone(
     return asking_together
 
 
-_cancelling = Together[_Subject, Cancellation](_or_alone(_cancel), most=_TOGETHER)
-_inspecting = Together[_Subject, list[Record]](_or_alone(_inspect), most=_TOGETHER)
+_cancelling = RequestBatcher[_Subject, Cancellation](_or_alone(_cancel), most=_TOGETHER)
+_inspecting = RequestBatcher[_Subject, list[Record]](_or_alone(_inspect), most=_TOGETHER)
 
 
 def _about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]:

@@ -223,13 +223,13 @@ def _fail(job: Job, refusal: SubmissionRefused, *, keeps_key: bool) -> bool:
 
 def _settled(told: Sequence[SubmissionNews]) -> None:
     """Write what the cluster says of submissions of one account. Runs in a thread of the pool."""
-    columns: list[list[Any]] = [[each.place.token for each in told], [each.cleared for each in told]]
+    columns: list[list[Any]] = [[each.slot.token for each in told], [each.cleared for each in told]]
     columns += [[each.new and getattr(each.new, name) for each in told] for name in _DESCRIPTION]
     with connection.cursor() as cursor:
         cursor.execute(_SETTLED, columns)
-    place = told[0].place
+    slot = told[0].slot
     if any(each.new for each in told):
-        schedule.expedite(place.cluster, place.account)
+        schedule.expedite(slot.cluster, slot.account)
 
 
 def describe(job: Job, new: NewJob) -> None:

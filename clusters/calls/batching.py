@@ -11,15 +11,16 @@ from typing import Generic, Protocol, TypeVar
 
 from clusters.errors import Interrupted, TimedOut
 
-_COMPANY = 0.01  # seconds; about half of what a cancel takes
+_COMPANY_WAIT = 0.01  # seconds; about half of what a cancel takes
 
+Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass
 class _Batch(Generic[Item, Result]):
-    """Items that are asked for in one request, and what came of them: results, or the error of the request."""
+    """Items of one request, and what came of it: a result or an error for each, or the error of the whole request."""
 
     items: list[Item] = field(default_factory=list)
     results: Sequence[Result | Exception] = ()
@@ -39,7 +40,7 @@ class _Batch(Generic[Item, Result]):
             self.over.set()
 
     def result(self, number: int) -> Result:
-        """Return what came of one item. Raises what came instead."""
+        """Return the result for one item, or raise its error."""
         if self.error:
             raise self.error
         result = self.results[number]
@@ -57,11 +58,11 @@ class _Line(Generic[Item, Result]):
     callers: int = 0
 
 
-class Together(Generic[Item, Result]):
-    """Has what callers of one login ask for, while another request of theirs is under way, asked in the next one.
+class RequestBatcher(Generic[Item, Result]):
+    """Puts what callers of one login ask for, while a request of theirs is under way, into the next request.
 
-    A caller alone is served at once. Where there was company the last time, it is waited for, a few milliseconds: those
-    who had their answers together ask again at about the same time. Thread-safe.
+    A caller alone is served at once. Where several came together the last time, a caller waits a few milliseconds for
+    company: those who had their answers together ask again at about the same time. Thread-safe.
     """
 
     def __init__(self, work: Callable[[list[Item]], Sequence[Result | Exception]], most: int) -> None:
@@ -72,15 +73,16 @@ class Together(Generic[Item, Result]):
         _inherited.add(self)
 
     def forget(self) -> None:
-        """Forget everybody: the threads that waited did not survive a fork."""
+        """Forget all callers: the threads that waited did not survive a fork."""
         self._lock = threading.Lock()
         self._lines: dict[Hashable, _Line[Item, Result]] = {}
         self._company: dict[Hashable, int] = {}  # how many asked together the last time, where that was not one
 
     def ask(self, login: Hashable, item: Item, timeout: float) -> Result:
-        """Return the result for `item`. Raises what the request raises, TimedOut if its turn has not come in time.
+        """Return the result for `item`, whose turn has to come within `timeout` seconds; then the request's own count.
 
-        Then `item` may still be asked for, with those of others. Once it is, the time is the request's own.
+        Raises what the request raises, and TimedOut if the turn does not come in time: `item` may still be asked for,
+        in the batch that it has joined.
         """
         with self._lock:
             line = self._lines.setdefault(login, _Line())
@@ -90,7 +92,7 @@ class Together(Generic[Item, Result]):
             batch, number = line.joining, len(line.joining.items)
             batch.items.append(item)
         try:
-            self._served(login, line, batch, timeout)
+            self._wait_or_run(login, line, batch, timeout)
         finally:
             with self._lock:
                 line.callers -= 1
@@ -98,7 +100,9 @@ class Together(Generic[Item, Result]):
                     del self._lines[login]
         return batch.result(number)
 
-    def _served(self, login: Hashable, line: _Line[Item, Result], batch: _Batch[Item, Result], timeout: float) -> None:
+    def _wait_or_run(
+        self, login: Hashable, line: _Line[Item, Result], batch: _Batch[Item, Result], timeout: float
+    ) -> None:
         """Wait for the turn of `batch`. The first of its callers who gets it asks for all of them."""
         if not line.turn.acquire(timeout=timeout):
             if not batch.begun:
@@ -121,23 +125,23 @@ class Together(Generic[Item, Result]):
             line.turn.release()
 
     def _await_company(self, login: Hashable, batch: _Batch[Item, Result]) -> None:
-        company, deadline = self._company.get(login, 1), time.monotonic() + _COMPANY
+        company, deadline = self._company.get(login, 1), time.monotonic() + _COMPANY_WAIT
         while len(batch.items) < company and time.monotonic() < deadline:
-            time.sleep(_COMPANY / 8)
+            time.sleep(_COMPANY_WAIT / 8)
 
 
-class Collected(Generic[Item]):
-    """Hands over what was added for one login together, some time after the first. Thread-safe."""
+class DelayedBatcher(Generic[Key, Item]):
+    """Hands over all items that were added under one key together, some time after the first. Thread-safe."""
 
     def __init__(
         self,
-        hand_over: Callable[[list[Item]], None],
+        hand_over: Callable[[Key, list[Item]], None],
         *,
         seconds: float,
         most: float = 0.0,
         gives_way: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Hand over after `seconds`, or up to `most` where it `gives_way` to something else meanwhile.
+        """Hand over after `seconds`; as long as `gives_way` returns true, up to `most` seconds after the first item.
 
         `hand_over` is called in a thread of its own, and should not take long.
         """
@@ -151,36 +155,36 @@ class Collected(Generic[Item]):
     def forget(self) -> None:
         """Forget what was added: after a fork it is the parent's to hand over."""
         self._lock = threading.Lock()
-        self._items: dict[Hashable, list[Item]] = {}
+        self._items: dict[Key, list[Item]] = {}
 
-    def add(self, login: Hashable, item: Item) -> None:
-        """Add `item`; it is handed over at most `seconds` later."""
+    def add(self, key: Key, item: Item) -> None:
+        """Add `item`, to be handed over with the others of `key`."""
         with self._lock:
-            items = self._items.setdefault(login, [])
+            items = self._items.setdefault(key, [])
             items.append(item)
             is_first = len(items) == 1
         if is_first:
-            self._hand_over_later(login, time.monotonic())
+            self._start_timer(key, time.monotonic())
 
-    def _hand_over_later(self, login: Hashable, since: float) -> None:
-        timer = threading.Timer(self._seconds, self._due, [login, since])
+    def _start_timer(self, key: Key, since: float) -> None:
+        timer = threading.Timer(self._seconds, self._on_timer, [key, since])
         timer.daemon = True
         try:
             timer.start()
         except RuntimeError:  # no further thread can be started; what nobody hands over would be kept for ever
-            self._due(login, -math.inf)
+            self._on_timer(key, -math.inf)
 
-    def _due(self, login: Hashable, since: float) -> None:
+    def _on_timer(self, key: Key, since: float) -> None:
         if time.monotonic() - since < self._most and self._gives_way():
-            self._hand_over_later(login, since)
+            self._start_timer(key, since)
             return
         with self._lock:
-            items = self._items.pop(login)
-        self._hand_over(items)
+            items = self._items.pop(key)
+        self._hand_over(key, items)
 
 
 class _Inherited(Protocol):
-    """What a forked process has of its parent, and is to begin anew."""
+    """What a forked process has from its parent, and has to begin anew."""
 
     def forget(self) -> None:
         """Begin anew."""

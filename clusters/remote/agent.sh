@@ -46,11 +46,11 @@ js_unsteered "$2"
 # Runs the program $1 of SLURM's with the arguments after it, without the variables that steer. Times are told as
 # epochs, since SLURM's own carry no zone; the numbers of an array's pending tasks are not cut to 64 characters.
 js_ask() (
-    js_become "$@"
+    js_exec "$@"
 )
 
 # The same in the place of this shell: in `$(...)`, which is a process of its own already.
-js_become() {
+js_exec() {
     # shellcheck disable=SC2086 # names between blanks
     unset -v $js_unset
     SLURM_TIME_FORMAT=%s SLURM_BITSTR_LEN=0
@@ -73,7 +73,7 @@ js_last() {
 }
 
 # Runs a command of which the output is one section, and its errors are the next, which is the last one.
-js_apart() {
+js_last_with_errors() {
     { js_errors=$("$@" 2>&1 >&3 </dev/null); } 3>&1
     printf '\n%s %s\n%.4096s\n%s 0 end\n' "$js_marker" "$?" "$js_errors" "$js_marker"
 }

@@ -1,33 +1,18 @@
-# What submissions leave in the user's home.
+# What submissions leave in the user's home. Each verb is for many submissions at once, and starts one process of a kind.
 
-# settle IDS TOKENS NEW, each a list with commas: describes jobs, and after the answer removes what the submissions
-# TOKENS have left, now that their outcome is kept, and makes the directories of submissions to come. It is for many at
-# once, after their answers: one process of each kind.
-verb_settle() {
-    js_last js_show_all "${1#-}"
-    js_clear_up "${2#-}" "${3#-}" </dev/null >/dev/null
+# clear TOKENS NEW, lists with commas: removes what the submissions TOKENS have left, now that their outcome is stored,
+# and makes the directories of submissions to come. It answers first: nobody waits for that.
+verb_clear() {
+    js_last :
+    js_clear "${1#-}" "${2#-}" </dev/null >/dev/null
 }
 
 # shellcheck disable=SC2086 # tokens between blanks
-js_clear_up() {
+js_clear() {
     js_split "$1"
     js_remove $js_list
     js_split "$2"
     js_prepare $js_list
-}
-
-# scontrol takes one id on its command line, and any number of commands on its standard input. Its status is that of
-# any one of them, and so tells nothing: what is described is known by its id.
-js_show_all() {
-    js_split "$1"
-    js_commands=
-    for js_id in $js_list; do
-        js_commands="${js_commands}show job $js_id$js_newline"
-    done
-    [ -z "$js_commands" ] || js_ask scontrol <<END
-${js_commands}quit
-END
-    return 0
 }
 
 js_remove() {
@@ -48,11 +33,12 @@ js_prepare() {
     [ "$#" = 0 ] || mkdir -m 700 -- "$@"
 }
 
-# Removes what was left more than a day ago.
-js_remove_old() {
-    find "$js_home" -mindepth 1 -maxdepth 1 -mtime "+$1" -exec rm -rf {} +
-}
-
+# tidy: removes what was left more than a day ago.
 verb_tidy() {
     js_last js_remove_old 0
+}
+
+# $1: how many days old, in whole days, as `find -mtime +$1` counts them.
+js_remove_old() {
+    find "$js_home" -mindepth 1 -maxdepth 1 -mtime "+$1" -exec rm -rf {} +
 }

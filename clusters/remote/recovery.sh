@@ -8,7 +8,7 @@ verb_look_up() {
     IFS= read -r js_tokens || exit 65
     [ -d "$js_home" ] || mkdir -m 700 "$js_home" >/dev/null </dev/null
     for js_token in $js_tokens; do
-        js_section js_fate "$js_home/$js_token"
+        js_section js_fence "$js_home/$js_token"
         js_section js_head "$js_home/$js_token/error"
     done
     js_section js_ask squeue -h -t all -o '%i|%o' -u "$2"
@@ -17,7 +17,7 @@ verb_look_up() {
 
 # Claims the submission of the directory $1, unless that is done. `fenced`: it has begun nothing, and cannot any more.
 # `claimed`: it has gone on to sbatch. `nowhere`: the home takes no file, which leaves it open.
-js_fate() {
+js_fence() {
     js_at=$1
     # Where the home took no file, the submission may have gone on all the same.
     # shellcheck disable=SC3067 # as in verb_progress

@@ -10,49 +10,51 @@
 # submit TOKEN SECONDS DESCRIBE SIZE, then a line with the working directory, then the script (js_read_text SIZE).
 # SECONDS: how long sbatch may take. DESCRIBE: yes, if the job is to be described in the answer.
 # The first section says whether the submission began: 0, if nothing but sbatch is left to do; 1 with the shell's words
-# if the directory cannot be entered; 75 if somebody has claimed it. The next ones are those of `js_sbatch_ended`.
+# if the directory cannot be entered; 75 if somebody has claimed it. The next ones are those of `js_answer`.
 verb_submit() {
     IFS= read -r js_directory || exit 65
     js_read_text "$4"
     js_token=$1 js_seconds=$2 js_describe=$3 js_at=$js_home/$1
-    if ! js_enter; then
-        js_last js_complain
+    if ! js_enter_directory; then
+        js_last js_report_directory
         return
     fi
     js_claim
-    case $? in
-    0) js_keep || js_keep_elsewhere || js_at= ;;
-    1) js_keep_elsewhere || js_at= ;;
-    *)
+    case $js_claimed in
+    here) js_write_files || js_write_files_elsewhere || js_at= ;;
+    nowhere) js_write_files_elsewhere || js_at= ;;
+    before)
         printf '\n%s 75 end\n' "$js_marker"
         return
         ;;
     esac
     printf '\n%s 0\n' "$js_marker"
     if [ -n "$js_at" ]; then
-        js_sbatch
-        js_sbatch_ended "$?"
+        js_run_sbatch
+        js_answer "$?"
     else
         # There is no room for a file anywhere: SLURM does not learn the token, and the job cannot be found by it.
-        js_said=$(js_script | timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable 2>&1)
+        js_output=$(js_print_script | timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable 2>&1)
         js_status=$?
-        js_said=$js_said$js_newline
-        js_sbatch_ended "$js_status"
+        js_output=$js_output$js_newline
+        js_answer "$js_status"
     fi
 }
 
-js_enter() {
+js_enter_directory() {
     cd || :
     case $js_directory in /*) ;; *) js_directory=$PWD/$js_directory ;; esac
     cd -- "$js_directory" || return
 }
 
-js_complain() {
-    js_enter
+# Prints why the directory cannot be entered.
+js_report_directory() {
+    js_enter_directory
     return 1
 }
 
-# Creates job.sh. Returns 1 if the home takes no file, 2 if there is a job.sh: somebody has claimed the submission.
+# Claims the submission by creating job.sh. Sets js_claimed: `here`; `nowhere`, if the home takes no file; `before`, if
+# there is a job.sh: somebody else has claimed it.
 js_claim() {
     [ -d "$js_home" ] || mkdir -m 700 "$js_home"
     [ -d "$js_at" ] || mkdir -m 700 "$js_at"
@@ -60,62 +62,49 @@ js_claim() {
     printf '' >"$js_at/job.sh"
     js_status=$?
     set +C
-    if [ "$js_status" = 0 ]; then return 0; fi
-    if [ -e "$js_at/job.sh" ]; then return 2; fi
-    return 1
+    if [ "$js_status" = 0 ]; then
+        js_claimed=here
+    elif [ -e "$js_at/job.sh" ]; then
+        js_claimed=before
+    else
+        js_claimed=nowhere
+    fi
 }
 
 # Writes the script into its directory, where there is to be room for what sbatch says as well.
-js_keep() {
-    js_script >"$js_at/job.sh" && printf '' >"$js_at/answer" && printf '' >"$js_at/error"
+js_write_files() {
+    js_print_script >"$js_at/job.sh" && printf '' >"$js_at/answer" && printf '' >"$js_at/error"
 }
 
 # The same where the home takes no file.
-js_keep_elsewhere() {
+js_write_files_elsewhere() {
     js_at=${TMPDIR:-/tmp}/$js_token
-    mkdir -m 700 "$js_at" && js_keep
+    mkdir -m 700 "$js_at" && js_write_files
 }
 
-# Prints the script. zsh's printf writes a part and ends with 0 where a disk is full; `cat` does not.
+# zsh's printf writes a part and ends with 0 where a disk is full; `cat` does not.
 # shellcheck disable=SC2059 # the form is %b or %s
-js_script() {
+js_print_script() {
     case ${ZSH_VERSION-} in
     '') printf "$js_form" "$js_text" ;;
     *) printf "$js_form" "$js_text" | cat ;;
     esac
 }
 
-# Runs sbatch, and writes what it prints into `answer` as it comes, at most a hundred lines: a job's id is written down
-# before it is told, and also while a user's `#SBATCH --wait` keeps sbatch from ending. What is more is taken all the
-# same: a wrapper that cannot print would fail, with a job. The pipe has a name, since one without would take another
-# process; a file in its place, where no pipe can be made, has no bound. Leaves the first line in js_id, and something in
-# js_more if that was not all.
-js_sbatch() {
-    js_id='' js_more='' js_count=''
+# Runs sbatch, and writes what it prints into `answer` as it comes: a job's id is written down before it is told, and
+# also while a user's `#SBATCH --wait` keeps sbatch from ending. The pipe has a name, since one without would take another
+# process; a file in its place, where no pipe can be made, has no bound. Leaves the first line in js_id, and what came
+# after it, or may have come, in js_further.
+js_run_sbatch() {
+    js_id='' js_further='' js_count=''
     if ! js_make_pipe >/dev/null; then
-        js_more='more'
+        js_further='unread'
         timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$js_at/job.sh" >"$js_at/answer" 2>"$js_at/error" </dev/null
         return
     fi
     timeout -k 5 "$js_seconds" "$js_bin/sbatch" --parsable "$js_at/job.sh" >"$js_pipe" 2>"$js_at/error" </dev/null &
-    js_note <"$js_pipe" >>"$js_at/answer"
+    js_copy_output <"$js_pipe" >>"$js_at/answer"
     wait "$!"
-}
-
-js_note() {
-    IFS= read -r js_id || {
-        printf %s "$js_id"
-        js_id='' js_more='more'
-        return
-    }
-    printf '%s\n' "$js_id"
-    while IFS= read -r js_more && [ "${#js_count}" -lt 99 ]; do
-        js_count=x$js_count
-        printf '%s\n' "$js_more"
-    done
-    printf %s "$js_more"
-    js_more=$js_more$js_count
-    [ "${#js_count}" -lt 99 ] || cat >/dev/null
 }
 
 # Makes the pipe of this agent, unless it is there.
@@ -129,19 +118,38 @@ js_make_pipe() {
     }
 }
 
-# What sbatch has said, and how it ended ($1). In the common case that is one line and the whole answer.
-# Otherwise there follow: its errors; if it told an id, what scontrol says of that job; if it told none and ended well, or
-# without a word, what squeue tells of jobs with this token, on the login node's own cluster and on all of them:
-# `--test-only` has submitted nothing, but `--quiet` says nothing of a job either.
-js_sbatch_ended() {
+# Copies the first hundred lines, and takes the others all the same: a wrapper of sbatch that cannot print would fail,
+# with a job.
+js_copy_output() {
+    IFS= read -r js_id || {
+        printf %s "$js_id"
+        js_id='' js_further='unfinished'
+        return
+    }
+    printf '%s\n' "$js_id"
+    while IFS= read -r js_further && [ "${#js_count}" -lt 99 ]; do
+        js_count=x$js_count
+        printf '%s\n' "$js_further"
+    done
+    printf %s "$js_further"
+    js_further=$js_further$js_count
+    [ "${#js_count}" -lt 99 ] || cat >/dev/null
+}
+
+# Answers with what sbatch has printed, and how it ended ($1). In the common case, a job's id alone that is not to be
+# described, that is one line and the whole answer. Otherwise there follow: its errors; if it told an id, what scontrol
+# says of that job; if it told none and ended well, or without a word, what squeue tells of jobs with this token, on the
+# login node's own cluster and on all of them: `--test-only` has submitted nothing, but `--quiet` says nothing of a job
+# either.
+js_answer() {
     if [ -n "$js_at" ]; then
-        case $1,$js_describe,$js_more,$js_id in 0,-,,[0-9]*)
+        case $1,$js_describe,$js_further,$js_id in 0,-,,[0-9]*)
             printf '%s\n\n%s 0 end\n' "$js_id" "$js_marker"
             return
             ;;
         esac
-        js_said=$(head -c 24576 "$js_at/answer" && echo .)
-        js_said=${js_said%.}
+        js_output=$(head -c 24576 "$js_at/answer" && echo .)
+        js_output=${js_output%.}
         js_errors=$(head -c 24576 "$js_at/error" && echo .)
         js_errors=${js_errors%.}
         printf '\n%s\n' "--$js_token-- $1" >>"$js_at/answer"
@@ -151,26 +159,26 @@ js_sbatch_ended() {
     js_find_id
     # Without an id and without a word nothing has been refused either: SLURM is asked. Not where `timeout` or a signal has
     # ended sbatch, as when the controller does not answer: recovery asks later.
-    js_open=no js_end=
-    case $js_id,$1,$js_said$js_errors in
-    ,0,* | ,?, | ,??, | ,10?, | ,11?, | ,12[0-3], | ,12[5-8], | ,255,) js_open=yes ;;
+    js_search=no js_end=
+    case $js_id,$1,$js_output$js_errors in
+    ,0,* | ,?, | ,??, | ,10?, | ,11?, | ,12[0-3], | ,12[5-8], | ,255,) js_search=yes ;;
     ,*) js_end=' end' ;;
     esac
-    printf '%s\n%s %s\n%s\n%s 0%s\n' "$js_said" "$js_marker" "$1" "$js_errors" "$js_marker" "$js_end"
-    case $js_id,$js_open in
+    printf '%s\n%s %s\n%s\n%s 0%s\n' "$js_output" "$js_marker" "$1" "$js_errors" "$js_marker" "$js_end"
+    case $js_id,$js_search in
     ,yes)
         js_user=$(id -un)
-        js_with_token '' ''
-        js_with_token '-M all' ' end'
+        js_search_token '' ''
+        js_search_token '-M all' ' end'
         ;;
     ,*) ;;
-    *) js_last js_show "$js_id" "$js_cluster" ;;
+    *) js_last js_show_job "$js_id" "$js_cluster" ;;
     esac
 }
 
-# Takes the last id from the whole lines of js_said: `ID` or `ID;CLUSTER`.
+# Takes the last id from the whole lines of js_output: `ID` or `ID;CLUSTER`.
 js_find_id() {
-    js_id='' js_cluster='' js_rest=$js_said
+    js_id='' js_cluster='' js_rest=$js_output
     while :; do
         case $js_rest in *"$js_newline"*) ;; *) return ;; esac
         js_line=${js_rest%%"$js_newline"*}
@@ -182,13 +190,9 @@ js_find_id() {
     done
 }
 
-js_show() {
-    js_ask scontrol ${2:+-M "$2"} show job "$1"
-}
-
 # A section: what squeue, with the options $1, tells of jobs with this token, and the names of the clusters that it asks.
 # squeue may tell of many more: they go by in a pipe. $2: ` end` for the last section.
-js_with_token() {
+js_search_token() {
     printf '\n'
     {
         # shellcheck disable=SC2086 # one option with its argument
@@ -208,9 +212,4 @@ verb_progress() {
         js_at=$js_elsewhere
     fi
     js_last head -c 24576 "$js_at/answer"
-}
-
-# describe ID CLUSTER: what the controller says of a job. CLUSTER: the cluster that has it; empty: the login node's own.
-verb_describe() {
-    js_last js_show "$1" "${2#-}"
 }

@@ -25,7 +25,15 @@ from clusters.ssh import stream as streams
 from clusters.ssh.agent import Reply, Setting
 from clusters.ssh.connection import Connection
 from clusters.ssh.endpoint import Endpoint
-from clusters.submitting import Acknowledgement, SubmissionSlot
+from clusters.submitting import SubmissionSlot
+from clusters.submitting.acknowledgement import (
+    AcknowledgedBatch,
+    Acknowledgement,
+    _in_background,
+    _Together,
+    clear_batch,
+    describe_batch,
+)
 from tests.live.ground import eventually, processes_with
 from tests.live.logins import (
     ACCOUNT,
@@ -302,7 +310,7 @@ def place(programs: Programs) -> Iterator[SubmissionSlot]:
     """A place for a submission, whose traces are removed."""
     place = SubmissionSlot(programs.cluster(zeus()), ACCOUNT, uuid.uuid4())
     yield place
-    submitting._clear([Acknowledgement(place, None, _nobody)])
+    clear_batch(AcknowledgedBatch([Acknowledgement(place, None)], _nobody))
 
 
 def in_the_background(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
@@ -369,30 +377,31 @@ def test_submissions_that_take_long_in_all_channels_do_not_wait_for_each_other(p
     with ThreadPoolExecutor(2) as threads:
         made = [threads.submit(submitting.submit, place, "", "#!/bin/sh\n") for place in places]
         assert [future.result(LONG).outcome for future in made] == [Accepted(int(JOB))] * 2
-    submitting._clear([Acknowledgement(place, None, _nobody) for place in places])
+    clear_batch(AcknowledgedBatch([Acknowledgement(place, None) for place in places], _nobody))
 
 
-def test_settling_many_submissions_is_two_requests_and_prepares_the_next_ones(
+def test_acknowledging_many_submissions_is_two_requests_and_prepares_the_next_ones(
     pool: Pool, programs: Programs, traffic: Traffic
 ) -> None:
     cluster = programs.cluster(zeus())
     answered_by(pool, programs)
     traffic.forget()
     told: queue.Queue[object] = queue.Queue()
-    settled = [
-        Acknowledgement(SubmissionSlot(cluster, ACCOUNT, uuid.uuid4()), Accepted(number), told.put)
-        for number in range(1, 21)
+    acknowledged = [
+        Acknowledgement(SubmissionSlot(cluster, ACCOUNT, uuid.uuid4()), Accepted(number)) for number in range(1, 21)
     ]
-    submitting._later(submitting._describe, settled)
+    together = _Together(cluster.pk, ACCOUNT, told.put)
+    _in_background(describe_batch, together, acknowledged)
     told.get(timeout=LONG)
     assert (traffic.messages, len(programs.runs("scontrol"))) == (1, 2)
-    submitting._later(submitting._clear, settled)
+    _in_background(clear_batch, together, acknowledged)
     told.get(timeout=LONG)
     assert (told.empty(), traffic.messages) == (True, 2)
-    tokens = [pool.token(cluster.endpoint, ACCOUNT) for _ in settled]
+    tokens = [pool.token(cluster.endpoint, ACCOUNT) for _ in acknowledged]
     prepared = [Path("/home", ACCOUNT, DIRECTORY, token.hex) for token in tokens]
     eventually(lambda: all(path.is_dir() for path in prepared), "they are made, after the answer", seconds=10)
-    submitting._clear([Acknowledgement(SubmissionSlot(cluster, ACCOUNT, token), None, _nobody) for token in tokens])
+    unused = [Acknowledgement(SubmissionSlot(cluster, ACCOUNT, token), None) for token in tokens]
+    clear_batch(AcknowledgedBatch(unused, _nobody))
     eventually(lambda: not any(path.exists() for path in prepared), "they are removed", seconds=10)
 
 

@@ -66,7 +66,7 @@ class LoginNode:
 
     def settled(self, *tokens: uuid.UUID, prepared: str = "") -> None:
         """Say that the outcome of submissions is kept."""
-        self.asked(Request("settle", ("", ",".join(token.hex for token in tokens), prepared)))
+        self.asked(Request("clear", (",".join(token.hex for token in tokens), prepared)))
 
     def looked_up(self, token: uuid.UUID) -> object:
         """Return what the search for a lost submission finds at once."""
@@ -158,7 +158,7 @@ def test_traces_stay_until_the_outcome_is_kept_and_the_job_is_described_at_once_
 def test_jobs_are_described_together(node: LoginNode, token: uuid.UUID) -> None:
     jobs = [node.submitted(each)[1] for each in (token, uuid.uuid4())]
     with node.agent() as agent:
-        found = agent.sections(Request("settle", (",".join([jobs[0], "4000000", jobs[1]]), "", "")))
+        found = agent.sections(Request("describe_many", (",".join([jobs[0], "4000000", jobs[1]]),)))
     told = [sbatch.parse_new_job(int(job), found) for job in (*jobs, "4000000")]
     assert [new.stdout_path if new else None for new in told] == [
         *(f"{node.home}/slurm-{job}.out" for job in jobs), None

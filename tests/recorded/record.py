@@ -134,7 +134,7 @@ def submissions(at: Recorder) -> None:
         begun, sbatch, *more = at.ask(Request("submit", (token(name), 30, ""), "", script))
         job = sbatch.text.strip()
         at.record(name, begun, sbatch, *(more or at.ask(Request("describe", (job, "")))))
-        at.ask(Request("settle", ("", token(name), "")))
+        at.ask(Request("clear", (token(name), "")))
 
 
 def begin(at: Recorder, node: str, urgent: str) -> None:
@@ -196,7 +196,7 @@ def main() -> None:
         at.record(f"describe_{name}", *at.ask(Request("describe", (at.jobs[name], ""))))
     many = ",".join(str(job) for job in (at.jobs["running"], 4_000_000, at.jobs["array_waiting"], at.jobs["own_files"]))
     at.record("inspect_many", *at.ask(Request("inspect", (SINCE, account, many))))
-    at.record("settle", *at.ask(Request("settle", (many, "", ""))))
+    at.record("describe_many", *at.ask(Request("describe_many", (many,))))
     for name in ("begins_later", "to_cancel", "array_waiting", "parts_running", "finished"):
         at.record(f"cancel_{name}", *at.ask(Request("cancel", (SINCE, account, at.jobs[name]))))
     submissions(at)  # whose jobs are no part of a look

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from clusters.calls.batching import Collected, Together, _Line
+from clusters.calls.batching import DelayedBatcher, RequestBatcher, _Line
 from clusters.errors import Failed, Interrupted, TimedOut, Unreachable
 
 LONG = 30.0  # seconds; no test waits for it
@@ -54,13 +54,13 @@ Call = Callable[..., "Future[int]"]
 
 
 @pytest.fixture
-def together(requests: Requests) -> Together[int, int]:
+def together(requests: Requests) -> RequestBatcher[int, int]:
     """Callers of one login, at most 32 of them in one request."""
-    return Together(requests, most=32)
+    return RequestBatcher(requests, most=32)
 
 
 @pytest.fixture
-def call(together: Together[int, int], threads: ThreadPoolExecutor) -> Call:
+def call(together: RequestBatcher[int, int], threads: ThreadPoolExecutor) -> Call:
     """Have somebody call, and return once that is in its line, or under way."""
 
     def calling(item: int, login: str = "plgalice", timeout: float = LONG) -> "Future[int]":
@@ -73,12 +73,12 @@ def call(together: Together[int, int], threads: ThreadPoolExecutor) -> Call:
     return calling
 
 
-def waiting(together: Together[int, int], login: str) -> int:
+def waiting(together: RequestBatcher[int, int], login: str) -> int:
     line = together._lines.get(login)
     return line.callers if line else 0
 
 
-def test_a_caller_alone_is_served_at_once(requests: Requests, together: Together[int, int]) -> None:
+def test_a_caller_alone_is_served_at_once(requests: Requests, together: RequestBatcher[int, int]) -> None:
     requests.may_end.release()
     assert together.ask("plgalice", 7, LONG) == 70
     assert requests.made == [[7]]
@@ -163,7 +163,7 @@ def test_who_shares_a_request_whose_thread_is_ended_is_told_so(threads: ThreadPo
         assert may_end.wait(LONG)
         raise SystemExit
 
-    together = Together[int, int](work, most=32)
+    together = RequestBatcher[int, int](work, most=32)
     line = together._lines.setdefault("plgalice", _Line(callers=1))
     line.turn.acquire()
     both = [threads.submit(together.ask, "plgalice", item, 0.5) for item in (1, 2)]
@@ -186,7 +186,9 @@ def test_another_login_waits_for_nobody(requests: Requests, call: Call) -> None:
     assert requests.made == [[1], [2]]
 
 
-def test_a_line_is_forgotten_with_its_last_caller(requests: Requests, call: Call, together: Together[int, int]) -> None:
+def test_a_line_is_forgotten_with_its_last_caller(
+    requests: Requests, call: Call, together: RequestBatcher[int, int]
+) -> None:
     requests.may_end.release(4)
     for future in [call(1), call(2, "plgbob"), call(0, "plgcarol")]:
         future.exception(LONG)
@@ -196,7 +198,7 @@ def test_a_line_is_forgotten_with_its_last_caller(requests: Requests, call: Call
 
 
 def test_many_callers_in_many_threads_each_get_their_own_result() -> None:
-    together = Together[int, int](lambda items: [10 * item for item in items], most=8)
+    together = RequestBatcher[int, int](lambda items: [10 * item for item in items], most=8)
     with ThreadPoolExecutor(32) as pool:
         told = list(pool.map(lambda item: together.ask(item % 3, item, LONG), range(3_000)))
     assert told == [10 * item for item in range(3_000)]
@@ -216,7 +218,7 @@ def in_a_child(work: Callable[[], None]) -> int:
 
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_fork_inherits_neither_turns_nor_callers(
-    requests: Requests, call: Call, together: Together[int, int]
+    requests: Requests, call: Call, together: RequestBatcher[int, int]
 ) -> None:
     first = call(1)
     assert requests.begun.acquire(timeout=LONG)
@@ -233,7 +235,7 @@ def test_a_fork_inherits_neither_turns_nor_callers(
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_what_was_collected_before_a_fork_is_the_parents_to_hand_over() -> None:
     handed = threading.Semaphore(0)
-    collected = Collected[int](lambda items: handed.release(len(items)), seconds=0.2)
+    collected = DelayedBatcher[str, int](lambda _key, items: handed.release(len(items)), seconds=0.2)
     collected.add("plgalice", 1)
 
     def add_in_the_child() -> None:
@@ -248,11 +250,11 @@ def test_what_is_collected_is_handed_over_once_and_in_order_for_each_login() -> 
     handed: list[list[tuple[str, int]]] = []
     all_there = threading.Semaphore(0)
 
-    def take(items: list[tuple[str, int]]) -> None:
+    def take(_key: str, items: list[tuple[str, int]]) -> None:
         handed.append(items)
         all_there.release(len(items))
 
-    collected = Collected[tuple[str, int]](take, seconds=0.1)
+    collected = DelayedBatcher[str, tuple[str, int]](take, seconds=0.1)
     for number in range(20):
         for login in ("plgalice", "plgbob"):
             collected.add(login, (login, number))
@@ -269,12 +271,12 @@ def test_nothing_is_lost_or_handed_over_twice_in_many_threads() -> None:
     handed: list[int] = []
     all_there = threading.Semaphore(0)
 
-    def take(items: list[int]) -> None:
+    def take(_key: int, items: list[int]) -> None:
         handed.extend(items)
         time.sleep(0.001)  # others add meanwhile
         all_there.release(len(items))
 
-    collected = Collected[int](take, seconds=0.001)
+    collected = DelayedBatcher[int, int](take, seconds=0.001)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda item: collected.add(item % 4, item), range(4_000)))
     for _ in range(4_000):
@@ -287,7 +289,7 @@ def test_where_no_thread_can_be_started_what_was_added_is_handed_over_all_the_sa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     handed: list[list[int]] = []
-    collected = Collected[int](handed.append, seconds=0)
+    collected = DelayedBatcher[str, int](lambda _key, items: handed.append(items), seconds=0)
 
     def refuse(_timer: threading.Timer) -> None:
         raise RuntimeError("can't start new thread")
@@ -307,11 +309,11 @@ def test_what_is_collected_gives_way_for_so_long_and_no_longer() -> None:
         asked.append(len(handed))
         return True
 
-    def take(items: list[int]) -> None:
+    def take(_key: str, items: list[int]) -> None:
         handed.append(items)
         over.set()
 
-    collected = Collected[int](take, seconds=0.01, most=0.2, gives_way=gives_way)
+    collected = DelayedBatcher[str, int](take, seconds=0.01, most=0.2, gives_way=gives_way)
     collected.add("plgalice", 1)
     while len(asked) < 3:
         time.sleep(0.001)
@@ -330,7 +332,7 @@ def test_where_there_was_company_the_last_time_it_is_waited_for() -> None:
         may_go_on.wait(LONG)
         return items
 
-    together = Together[int, int](work, most=32)
+    together = RequestBatcher[int, int](work, most=32)
     together._company["plgalice"] = 3
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(together.ask, "plgalice", number, LONG) for number in range(3)]

@@ -14,7 +14,16 @@ from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedOut
 from clusters.gateway import _Subject
 from clusters.slurm.sbatch import Accepted, NewJob, Rejected
-from clusters.submitting import Acknowledgement, SubmissionAnswer, SubmissionNews
+from clusters.submitting import SubmissionAnswer, SubmissionNews
+from clusters.submitting.acknowledgement import (
+    AcknowledgedBatch,
+    Acknowledgement,
+    _counted_and_logged,
+    _in_background,
+    _Together,
+    clear_batch,
+    describe_batch,
+)
 from tests.unit.clusters.logins import CLUSTER, KILLED, Answering, Pool, Printed, answering, place, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -169,38 +178,41 @@ def test_new_jobs_are_described_together() -> None:
     told: list[object] = []
     one, other = place(), place()
     with answering(printed(b"JobId=12 JobName=x\n   StdErr=/e\n   StdOut=/o\n")) as asked:
-        submitting._describe(
-            [Acknowledgement(one, Accepted(12), told.extend), Acknowledgement(other, Accepted(13), told.extend)]
+        describe_batch(
+            AcknowledgedBatch([Acknowledgement(one, Accepted(12)), Acknowledgement(other, Accepted(13))], told.extend)
         )
     assert told == [SubmissionNews(one, NewJob("/o", "/e", None, is_array=False)), SubmissionNews(other)]
-    assert [channel.sent[-1].decode() for channel in asked.channels] == ["settle 12,13 - -\n"]
+    assert [channel.sent[-1].decode() for channel in asked.channels] == ["describe_many 12,13\n"]
 
 
 def test_traces_are_cleared_together_and_leave_directories_for_submissions_to_come() -> None:
     told: list[object] = []
     places = [place(), place(), place()]
     with answering(printed(b"")) as asked:
-        submitting._clear([Acknowledgement(each, None, told.extend) for each in places])
+        clear_batch(AcknowledgedBatch([Acknowledgement(each, None) for each in places], told.extend))
     assert told == [SubmissionNews(each, cleared=True) for each in places]
     assert len(set(asked.tokens)) == 3
     tokens = [",".join(token.hex for token in some) for some in ([each.token for each in places], asked.tokens)]
-    assert [channel.sent[-1].decode() for channel in asked.channels] == [f"settle - {tokens[0]} {tokens[1]}\n"]
+    assert [channel.sent[-1].decode() for channel in asked.channels] == [f"clear {tokens[0]} {tokens[1]}\n"]
 
 
-@pytest.mark.parametrize("work", [submitting._describe, submitting._clear])
+@pytest.mark.parametrize("work", [describe_batch, clear_batch])
 def test_where_the_cluster_cannot_be_asked_nothing_is_told_and_no_directory_is_expected(
-    work: Callable[[list[Acknowledgement]], None],
+    work: Callable[[AcknowledgedBatch], None],
 ) -> None:
     told: list[object] = []
     with answering(lambda _marker: (b"", 1)) as asked:
-        submitting._logged(work, [Acknowledgement(place(), Accepted(12), told.extend)])
+        _counted_and_logged(work, AcknowledgedBatch([Acknowledgement(place(), Accepted(12))], told.extend))
     assert (told, asked.tokens) == ([], [])
 
 
-def test_at_most_so_many_are_settled_in_one_request() -> None:
+def test_at_most_so_many_are_cleared_in_one_request_and_told_at_once() -> None:
+    told: list[int] = []
+    together = _Together(1, "plgalice", lambda news: told.append(len(news)))
     with answering(printed(b"")) as asked:
-        submitting._later(submitting._clear, [Acknowledgement(place(), None, _nobody) for _ in range(40)])
-    assert [channel.sent[-1].split()[2].count(b",") + 1 for channel in asked.channels] == [32, 8]
+        _in_background(clear_batch, together, [Acknowledgement(place(), None) for _ in range(40)])
+    assert told == [32, 8]
+    assert [channel.sent[-1].split()[1].count(b",") + 1 for channel in asked.channels] == [32, 8]
 
 
 def submit(prints: Answering) -> SubmissionAnswer:
@@ -263,15 +275,15 @@ def _nobody(_told: object) -> None:
     """Be told what became of submissions."""
 
 
-def settle() -> None:
-    settled = [Acknowledgement(place(uuid.UUID(TOKEN)), Accepted(12, cluster), _nobody) for cluster in ("", "athena")]
-    submitting._describe(settled)
-    submitting._clear(settled)
+def acknowledge() -> None:
+    acknowledged = [Acknowledgement(place(uuid.UUID(TOKEN)), Accepted(12, cluster)) for cluster in ("", "athena")]
+    describe_batch(AcknowledgedBatch(acknowledged, _nobody))
+    clear_batch(AcknowledgedBatch(acknowledged, _nobody))
 
 
 VERBS: dict[str, Callable[[Answering], object]] = {
     "submit": submit,
-    "settle": within(settle),
+    "acknowledge": within(acknowledge),
     "history": history,
     "queue": within(lambda: look(everybody=False)),
     "lookup": within(lambda: submitting.find_lost_submissions(CLUSTER, "plgalice", [TOKEN], 60, sbatch_is_over=True)),

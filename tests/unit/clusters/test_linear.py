@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import submitting
 from clusters.slurm import listings, sbatch, shell, starts
 from clusters.slurm.filenames import Pattern, Template
 from clusters.ssh.agent import _Answer
+from clusters.submitting.submission import answer_while_running
 from tests.unit.clusters.logins import answering, place, printed
 from tests.unit.clusters.steps import Bytes, Heard, Text, steps_of
 
@@ -46,7 +46,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a trace": lambda text: sbatch.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),
     "what SLURM remembers": lambda text: sbatch.parse_lookup([TOKEN], found("", "", text, text), sbatch_is_over=True),
     "whether there is an id": lambda text: sbatch.may_name_a_job(Text(text)),
-    "an unfinished submission": lambda text: submitting._running(place(), Bytes(text.encode())),
+    "an unfinished submission": lambda text: answer_while_running(place(), Bytes(text.encode())),
     "the end of an answer": lambda text: _look_for_end(Bytes(text.encode())),
     "sections": lambda text: shell.sections(Bytes(text.encode()), MARKER),
     "an unfinished answer": lambda text: shell.without_markers(Bytes(text.encode()), MARKER),

@@ -39,14 +39,15 @@ def listed(*items: object) -> str:
 
 
 @every_shell
-def test_settle_describes_many_jobs_removes_many_traces_and_makes_many_directories(login: LoginNode, name: str) -> None:
+def test_many_jobs_are_described_many_traces_removed_and_many_directories_made(login: LoginNode, name: str) -> None:
     tokens, new = ([uuid.uuid4().hex for _ in range(32)] for _ in range(2))
     with login.agent(name) as agent:
         for token in tokens:
             agent.submit(SCRIPT, token=uuid.UUID(token))
         (login.traces / "another").mkdir()
         jobs = range(4_000_000_000, 4_000_000_032)
-        [(told, status)] = agent.told("settle", listed(*jobs), listed(*tokens), listed(*new))
+        [(told, status)] = agent.told("describe_many", listed(*jobs))
+        assert agent.told("clear", listed(*tokens), listed(*new)) == [("", 0)]
         assert (told.split("\n"), status) == (["scontrol", *(f"show job {job}" for job in jobs), "quit"], 0)
         agent.told("tidy")
     assert traces(login) == {*new, "another"}
@@ -54,14 +55,15 @@ def test_settle_describes_many_jobs_removes_many_traces_and_makes_many_directori
 
 
 @every_shell
-def test_settle_does_what_there_is_to_do_alone(login: LoginNode, name: str) -> None:
+def test_lists_may_be_empty(login: LoginNode, name: str) -> None:
     with login.agent(name) as agent:
         agent.submit(SCRIPT)
-        assert agent.told("settle", "", "", "") == [("", 0)]
-        assert agent.told("settle", "12", "", "") == [("scontrol\nshow job 12\nquit", 0)]
-        assert agent.told("settle", "", TOKEN.hex, "") == [("", 0)]
-        assert agent.told("settle", "", TOKEN.hex, NEW.hex) == [("", 0)]
-        assert agent.told("settle", "", OTHER.hex, NEW.hex) == [("", 0)]
+        assert agent.told("describe_many", "") == [("", 0)]
+        assert agent.told("clear", "", "") == [("", 0)]
+        assert agent.told("describe_many", "12") == [("scontrol\nshow job 12\nquit", 0)]
+        assert agent.told("clear", TOKEN.hex, "") == [("", 0)]
+        assert agent.told("clear", TOKEN.hex, NEW.hex) == [("", 0)]
+        assert agent.told("clear", OTHER.hex, NEW.hex) == [("", 0)]
     assert traces(login) == {NEW.hex}
 
 
@@ -69,7 +71,7 @@ def test_settle_does_what_there_is_to_do_alone(login: LoginNode, name: str) -> N
 def test_a_prepared_directory_is_used(login: LoginNode, name: str) -> None:
     with login.agent(name) as agent:
         agent.submit(SCRIPT)
-        agent.told("settle", "", TOKEN.hex, NEW.hex)
+        agent.told("clear", TOKEN.hex, NEW.hex)
         agent.told("tidy")
         prepared = (login.traces / NEW.hex).stat().st_ino
         assert agent.submit(SCRIPT, token=NEW) == [("", 0), ("77", 0)]
@@ -81,7 +83,7 @@ def test_a_prepared_directory_is_used(login: LoginNode, name: str) -> None:
 def test_a_prepared_directory_that_vanishes_is_made_again(login: LoginNode, name: str) -> None:
     with login.agent(name) as agent:
         agent.submit(SCRIPT)
-        agent.told("settle", "", TOKEN.hex, NEW.hex)
+        agent.told("clear", TOKEN.hex, NEW.hex)
         agent.told("tidy")
         shutil.rmtree(login.traces)
         assert agent.submit(SCRIPT, token=NEW) == [("", 0), ("77", 0)]
@@ -98,7 +100,7 @@ def test_where_directories_become_many_the_old_ones_go(login: LoginNode, name: s
         os.utime(login.traces / f"old{n}", (0, 0))
     with login.agent(name) as agent:
         agent.submit(SCRIPT)
-        agent.told("settle", "", TOKEN.hex, NEW.hex)
+        agent.told("clear", TOKEN.hex, NEW.hex)
         agent.told("ping")
     assert traces(login) == {"young", NEW.hex} | {f"old{n}" for n in range(left)}
 
@@ -114,9 +116,10 @@ def test_tidy_removes_what_is_older_than_a_day(login: LoginNode, name: str) -> N
 
 
 @every_shell
-def test_where_there_is_no_home_nothing_is_settled_and_the_agent_goes_on(login: LoginNode, name: str) -> None:
+def test_where_there_is_no_home_nothing_is_cleared_and_the_agent_goes_on(login: LoginNode, name: str) -> None:
     with login.agent(name, {"HOME": str(login.root / "nowhere")}) as agent:
-        assert agent.told("settle", "12", TOKEN.hex, NEW.hex) == [("scontrol\nshow job 12\nquit", 0)]
+        assert agent.told("describe_many", "12") == [("scontrol\nshow job 12\nquit", 0)]
+        assert agent.told("clear", TOKEN.hex, NEW.hex) == [("", 0)]
         [(_words, status)] = agent.told("tidy")
         assert status == 1
         assert agent.told("look_up", 60, "plgalice", line=TOKEN.hex)[0] == ("nowhere", 0)
@@ -149,7 +152,7 @@ def test_a_submission_that_is_found_missing_cannot_be_made_later(login: LoginNod
 def test_a_prepared_directory_claims_nothing(login: LoginNode, name: str) -> None:
     with login.agent(name) as agent:
         agent.submit(SCRIPT)
-        agent.told("settle", "", TOKEN.hex, NEW.hex)
+        agent.told("clear", TOKEN.hex, NEW.hex)
         assert agent.told("look_up", 60, "plgalice", line=NEW.hex)[0] == ("fenced", 0)
         assert agent.submit(SCRIPT, token=NEW) == [("", 75)]
 
@@ -207,7 +210,7 @@ def test_what_programs_print_that_should_not_is_in_no_answer(login: LoginNode, n
         (login.traces / f"many{number}").mkdir()
     with login.agent(name, {"PATH": f"{login.root}/tools:{login.path}"}) as agent:
         assert agent.submit(SCRIPT)[1:] == [("77", 0)]
-        assert agent.told("settle", "", TOKEN.hex, NEW.hex) == [("", 0)]
+        assert agent.told("clear", TOKEN.hex, NEW.hex) == [("", 0)]
         assert agent.told("look_up", 60, "plgalice", line=OTHER.hex)[:2] == [("fenced", 0), ("", 1)]
         assert agent.told("describe", 12, "") == [("scontrol show job 12", 0)]
         assert agent.agent.usable

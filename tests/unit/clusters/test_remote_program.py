@@ -68,7 +68,7 @@ def test_a_text_is_framed_as_a_line_or_with_its_number_of_bytes(text: str) -> No
 
 
 def test_an_empty_field_is_a_hyphen() -> None:
-    assert Request("settle", ("", "a", "")).framed(MARKER) == b"settle - a -\n"
+    assert Request("clear", ("", "a")).framed(MARKER) == b"clear - a\n"
 
 
 @pytest.mark.parametrize("field", ["a b", "a\nb", "\t", " ", "a\x0bb", "a\u2028b", "a\xa0b"])
@@ -204,7 +204,7 @@ def noting(node: LoginNode) -> LoginNode:
     return node
 
 
-# For zsh see js_script: it needs `cat` as well.
+# For zsh see js_print_script: it needs `cat` as well.
 @pytest.mark.parametrize("name", installed("zsh", "posh"))
 def test_a_submission_starts_timeout_and_sbatch_and_its_directory_if_none_was_prepared(
     noting: LoginNode, name: str
@@ -215,7 +215,7 @@ def test_a_submission_starts_timeout_and_sbatch_and_its_directory_if_none_was_pr
         assert started(noting) == ["mkdir", "mkdir", "mkfifo", "timeout", "sbatch"]
         agent.submit(SCRIPT, token=uuid.uuid4())
         assert started(noting) == ["mkdir", "timeout", "sbatch"]
-        agent.told("settle", "", TOKEN.hex, new.hex)
+        agent.told("clear", TOKEN.hex, new.hex)
         agent.told("progress", new.hex)
         assert started(noting) == ["rm", "mkdir", "head"]
         agent.submit(SCRIPT * 200, "/tmp", token=new)  # noqa: S108 - a directory that is there
@@ -224,14 +224,15 @@ def test_a_submission_starts_timeout_and_sbatch_and_its_directory_if_none_was_pr
         assert started(noting) == ["head"]
 
 
-def test_many_submissions_are_settled_by_one_process_of_each_kind(noting: LoginNode) -> None:
+def test_many_submissions_are_described_and_cleared_by_one_process_of_each_kind(noting: LoginNode) -> None:
     tokens, new = ([uuid.uuid4() for _ in range(32)] for _ in range(2))
     with noting.agent(SHELLS[0], {"PATH": f"{noting.root}/tools:{noting.path}"}) as agent:
         for token in tokens:
             agent.submit(SCRIPT, token=token)
         started(noting)
         lists = (",".join(token.hex for token in each) for each in (tokens, new))
-        agent.told("settle", ",".join(map(str, range(1, 33))), *lists)
+        agent.told("describe_many", ",".join(map(str, range(1, 33))))
+        agent.told("clear", *lists)
         agent.told("progress", new[0].hex)
         assert started(noting) == [*["scontrol"] * 33, "rm", "mkdir", "head"], "32 jobs, and the end"
 

@@ -45,7 +45,8 @@ RUNS = {
     "look_up": (Request("look_up", (60, "plgalice"), "0" * 32), {"squeue", "sacct"}),
     "look_up_elsewhere": (Request("look_up_elsewhere", (60, "plgalice")), {"squeue", "sacct"}),
     "describe": (Request("describe", (12, "")), {"scontrol"}),
-    "settle": (Request("settle", ("12,13", TOKEN.hex, "1" * 32)), {"scontrol"}),
+    "describe_many": (Request("describe_many", ("12,13",)), {"scontrol"}),
+    "clear": (Request("clear", (TOKEN.hex, "1" * 32)), set()),
     "progress": (Request("progress", (TOKEN.hex,)), set()),
     "tidy": (Request("tidy"), set()),
     "submit": (Request("submit", (TOKEN.hex, 10, ""), "", "#!/bin/sh\n"), {"sbatch"}),
@@ -103,7 +104,7 @@ def test_no_search_for_a_job_without_an_id_has_it_either(login: LoginNode, name:
 def test_sbatch_has_the_users_own_environment_and_nothing_of_ours(login: LoginNode, name: str) -> None:
     logins = {"js_marker": "x", "js_text": "y", "js_own": "z", "IFS": "x", "ZSH_VERSION": "5"}
     with login.agent(name, EXPORTED | logins) as agent:
-        for verb in ("ping", "queue", "history", "cancel", "look_up", "settle"):
+        for verb in ("ping", "queue", "history", "cancel", "look_up", "describe_many"):
             agent.ask(RUNS[verb][0])
         for note in login.out.iterdir():
             note.unlink()

@@ -12,6 +12,7 @@ import pytest
 from clusters import remote, submitting
 from clusters.models import Cluster
 from clusters.remote import Request
+from clusters.submitting.submission import submission_request
 from tests.unit.clusters.agents import EVIL, TOKEN, Asked, LoginNode, every_shell, installed, node
 
 __all__ = ["node"]
@@ -159,7 +160,7 @@ def test_a_directory_that_is_too_long_is_not_entered_and_no_text_of_it_is_evalua
 ) -> None:
     directory = text[:length]
     with pytest.raises(ValueError, match="at most 4095 bytes"):
-        submitting._submission(submitting.SubmissionSlot(CLUSTER, "plgalice", TOKEN), directory, SCRIPT)
+        submission_request(submitting.SubmissionSlot(CLUSTER, "plgalice", TOKEN), directory, SCRIPT)
     with login.agent(name) as agent:
         assert statuses(agent.submit(SCRIPT, directory)) == [1]
     assert (ran_in(login), login.canaries) == (None, [])
@@ -194,9 +195,9 @@ def test_no_field_of_a_request_is_evaluated(login: LoginNode, name: str) -> None
     for request in (
         *(f"submit {evil} 10 - 0\n\n#!\n", f"submit {TOKEN.hex} {evil} - 0\n\n#!\n", f"submit 0 9 {evil} 0\n\n#!\n"),
         *(
-            f"settle {evil} - -\n",
-            f"settle - {evil} -\n",
-            f"settle - - {evil}\n",
+            f"describe_many {evil}\n",
+            f"clear {evil} -\n",
+            f"clear - {evil}\n",
             f"progress {evil}\n",
             f"tidy {evil}\n",
         ),
@@ -256,7 +257,7 @@ def answered(node: LoginNode, agent: Asked, answer: str, status: int, describe: 
     (node.out / "status").write_text(str(status))
     [(_nothing, begun), *rest] = agent.submit(SCRIPT, token=uuid.UUID(TOKEN.hex), describe=describe)
     assert begun == 0
-    agent.told("settle", "", TOKEN.hex, "")
+    agent.told("clear", TOKEN.hex, "")
     return rest
 
 
@@ -364,7 +365,7 @@ def test_what_sbatch_says_is_kept_with_its_end_unless_it_is_an_id_alone(login: L
             assert ((kept / "answer").read_text(), (kept / "error").read_text()) == (answer + end, "words\n")
             assert (kept / "job.sh").read_text() == SCRIPT
             assert {path.name for path in kept.iterdir()} == {"answer", "error", "job.sh"}
-            agent.told("settle", "", TOKEN.hex, "")
+            agent.told("clear", TOKEN.hex, "")
 
 
 @every_shell
@@ -445,7 +446,7 @@ def test_where_the_home_takes_no_file_the_script_is_among_temporary_ones(
             0o700,
         )
         assert agent.told("progress", TOKEN.hex) == [("77", 0)]
-        agent.told("settle", "", TOKEN.hex, "")
+        agent.told("clear", TOKEN.hex, "")
     assert not at.exists()
 
 

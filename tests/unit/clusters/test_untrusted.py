@@ -11,12 +11,13 @@ from django.db import models
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import gateway, submitting
+from clusters import gateway
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut
 from clusters.gateway import _Subject
 from clusters.slurm import listings, sbatch, shell
 from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
 from clusters.slurm.shell import Section
+from clusters.submitting.submission import answer_while_running
 from jobs.models import Job
 from jobs.sync.interpret import job_state
 from tests.unit.clusters.logins import CLUSTER, answering, place, printed
@@ -242,7 +243,7 @@ def test_an_answer_has_sections_with_exit_statuses_or_is_malformed(noise: bytes,
 @example("٣\n".encode())
 def test_an_unfinished_submission_has_an_id_or_stays_open(said: bytes) -> None:
     with answering(printed(f"JobId=12 Comment={TOKEN}\n".encode())):
-        running = submitting._running(place(UUID(TOKEN)), said)
+        running = answer_while_running(place(UUID(TOKEN)), said)
     if running:
         check_outcome(running.outcome)
 

@@ -111,10 +111,10 @@ def test_what_is_unknown_is_not_described(recording: Recording) -> None:
     assert sbatch.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
 
 
-@pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("settle")], ids=str)
+@pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("describe_many")], ids=str)
 def test_jobs_that_are_described_together_are_told_apart(recording: Recording) -> None:
     """They are a job, one that never was, an array, and a job with files of its own: scontrol echoes each question."""
-    found = recording.sections("settle")
+    found = recording.sections("describe_many")
     asked = [
         int(line.rpartition(" ")[2]) for line in found[0].text.split("\n") if line.startswith("scontrol: show job ")
     ]
