@@ -14,8 +14,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 
-from clusters import coherence
 from clusters.models import Cluster
+from clusters.validators import incoherent
 
 MAX_BYTES = 1024 * 1024
 _SHOWN = 60  # characters of a name or a word that a message repeats
@@ -140,7 +140,7 @@ def _wrong_values(cluster: Cluster, told: set[str]) -> Iterator[str]:
             about = "name and aliases" if name == NON_FIELD_ERRORS else name
             yield f"{about}: {' '.join(messages)}"
     values = {name: getattr(cluster, name) for name in fields() if name not in faulty}
-    yield from (f"{name}: {message}" for name, message in coherence.faults(values))
+    yield from (f"{name}: {message}" for name, message in incoherent(values))
 
 
 def shown(value: object) -> str:

@@ -1,8 +1,5 @@
 """The registered clusters, and when each was last asked with success. Only what is registered here is ever dialled."""
 
-import base64
-import ipaddress
-import re
 import zoneinfo
 
 from django.contrib.postgres.fields import ArrayField
@@ -12,93 +9,29 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from clusters.errors import Busy, ClusterError, Refused, Unreachable, Unresponsive
-from clusters.ssh.endpoint import Endpoint, check_account
-
-_HOST_KEY = re.compile(r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) ([A-Za-z0-9+/]+={0,2})\Z")
-_KEY_PARTS = {"ssh-ed25519": 2, "ssh-rsa": 3}  # strings and integers of its blob, the type first; of ECDSA's also three
-_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_ADDRESS = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?\Z")
-_SAFE_VALUE = re.compile(r"[A-Za-z0-9._:,/@%+=-]*\Z")
-_SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_host_name = RegexValidator(
-    r"\A[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z", "a host name: letters, digits, dots, hyphens"
+from clusters.ssh.endpoint import Endpoint
+from clusters.validators import (
+    host_name,
+    seconds,
+    validate_account,
+    validate_address,
+    validate_environment,
+    validate_host_key,
+    validate_time_zone,
 )
+
 _NAMED = """
     SELECT * FROM clusters_cluster
     WHERE lower(name) = lower(%s) OR EXISTS (SELECT FROM unnest(aliases) AS alias WHERE lower(alias) = lower(%s))
 """
-_seconds = [MinValueValidator(1), MaxValueValidator(600)]
-
-
-def validate_host_key(value: str) -> None:
-    """Accept `TYPE BASE64` as ssh-keyscan prints it behind the host's name."""
-    if not (found := _HOST_KEY.match(value)):
-        raise ValidationError("A host key is a type and its Base64 text, such as: ssh-ed25519 AAAAC3...")
-    kind, text = found.groups()
-    try:
-        parts = _parts(base64.b64decode(text, validate=True))
-    except ValueError:
-        parts = []
-    if len(parts) != _KEY_PARTS.get(kind, 3) or parts[0] != kind.encode() or not all(parts):
-        raise ValidationError(f"This is no whole key of the type {kind}: copy all of its line")
-
-
-def _parts(blob: bytes) -> list[bytes]:
-    """Return what a key's blob is made of, each behind its length (RFC 4253, section 6.6); four at most.
-
-    Raises ValueError.
-    """
-    parts: list[bytes] = []
-    while blob and len(parts) <= max(_KEY_PARTS.values()):
-        length = int.from_bytes(blob[:4], "big")
-        if length > len(blob) - 4:
-            raise ValueError("it is cut off")
-        parts.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
-    return parts
-
-
-def validate_address(value: str) -> None:
-    """Accept what a login node is reached by: a host name, or an IP address without brackets."""
-    try:
-        is_right = ipaddress.ip_address(value) is not None and value.isprintable() and " " not in value
-    except ValueError:
-        is_right = bool(_ADDRESS.match(value)) and not set(value) <= set("0123456789.")
-    if not is_right:
-        raise ValidationError("a host name or an IP address, without brackets, blanks and port")
-
-
-def validate_account(value: str) -> None:
-    """Accept an account that this service may become."""
-    try:
-        check_account(value)
-    except Refused as exc:
-        raise ValidationError(
-            "an account that jobs can run as: small letters, digits, dots, hyphens and _, a letter or _ first; not root"
-        ) from exc
-
-
-def validate_time_zone(value: str) -> None:
-    """Accept a name of the IANA time zone database."""
-    if value not in zoneinfo.available_timezones():
-        raise ValidationError(f"{value} is no IANA time zone such as Europe/Warsaw or UTC")
-
-
-def validate_environment(value: object) -> None:
-    """Accept a mapping of variable names to values that need no quoting in any shell."""
-    if not isinstance(value, dict):
-        raise ValidationError("The environment is a JSON object of names and values")
-    for name, text in value.items():
-        if not _SAFE_NAME.match(name) or not isinstance(text, str) or not _SAFE_VALUE.match(text):
-            raise ValidationError(f"{name}: a name of letters, digits, _ and a value without blanks or quotes")
 
 
 class Cluster(models.Model):
     """A SLURM cluster: how to reach its login node, and how its jobs are named to users."""
 
-    name = models.CharField(max_length=253, unique=True, validators=[_host_name], help_text="what users give as host")
+    name = models.CharField(max_length=253, unique=True, validators=[host_name], help_text="what users give as host")
     aliases = ArrayField(
-        models.CharField(max_length=253, validators=[_host_name]),
+        models.CharField(max_length=253, validators=[host_name]),
         default=list,
         blank=True,
         help_text="other names for it",
@@ -118,7 +51,7 @@ class Cluster(models.Model):
         help_text="the keys that the login node may show; never learnt, always compared",
     )
     job_domain = models.CharField(
-        max_length=253, unique=True, validators=[_host_name], help_text="what follows the SLURM id in a job_id"
+        max_length=253, unique=True, validators=[host_name], help_text="what follows the SLURM id in a job_id"
     )
     time_zone = models.CharField(max_length=64, default="UTC", validators=[validate_time_zone])
     slurm_bin = models.CharField(
@@ -149,8 +82,8 @@ class Cluster(models.Model):
         blank=True,
         help_text="URL of an output file with {path}, {account} and {job_id}; empty: this service's own",
     )
-    connect_timeout = models.PositiveSmallIntegerField(default=10, validators=_seconds, help_text="seconds")
-    command_timeout = models.PositiveSmallIntegerField(default=30, validators=_seconds, help_text="seconds")
+    connect_timeout = models.PositiveSmallIntegerField(default=10, validators=seconds, help_text="seconds")
+    command_timeout = models.PositiveSmallIntegerField(default=30, validators=seconds, help_text="seconds")
     channels = models.PositiveSmallIntegerField(
         default=8,
         validators=[MinValueValidator(1), MaxValueValidator(64)],

@@ -5,8 +5,8 @@ from typing import Any
 
 from django import forms
 
-from clusters import coherence
 from clusters.models import Cluster
+from clusters.validators import incoherent
 
 
 class Lines(forms.Field):
@@ -69,6 +69,6 @@ class ClusterForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Have nobody enable what cannot be reached, nor save what fails later. Adds errors to the fields."""
         values = super().clean() or {}
-        for name, message in [*coherence.faults(values)]:
+        for name, message in [*incoherent(values)]:
             self.add_error(name, message)
         return values

@@ -11,15 +11,16 @@ from functools import partial
 
 from django.conf import settings
 
+from clusters import metrics
 from clusters.calls.login_limits import SharedLogins
 from clusters.errors import Busy, ClusterError
-from clusters.ssh import metrics
 from clusters.ssh.agent import Agent, Setting
 from clusters.ssh.background import Background
 from clusters.ssh.connecting import Logins
 from clusters.ssh.connection import Connection
 from clusters.ssh.endpoint import Endpoint
-from clusters.ssh.session import Leased, Limits, Session
+from clusters.ssh.session import LeasedChannel, Session
+from clusters.ssh.shared_connection import Limits
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Pool:
                 self.later((endpoint, account), partial(self._renew, (endpoint, account), session, setting))
 
     @contextmanager
-    def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[Leased]:
+    def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[LeasedChannel]:
         """Lend an unused channel in the same way. It is closed on return."""
         with self._entered(endpoint, account) as session, session.channel(timeout) as leased:
             yield leased

@@ -6,7 +6,7 @@ import django.db.models.deletion
 import django.db.models.functions.text
 from django.db import migrations, models
 
-import clusters.models
+import clusters.validators
 
 
 class Migration(migrations.Migration):
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 (
                     "host_keys",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(validators=[clusters.models.validate_host_key]),
+                        base_field=models.TextField(validators=[clusters.validators.validate_host_key]),
                         help_text="the keys that the login node may show; never learnt, always compared",
                         size=None,
                     ),
@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "time_zone",
-                    models.CharField(default="UTC", max_length=64, validators=[clusters.models.validate_time_zone]),
+                    models.CharField(default="UTC", max_length=64, validators=[clusters.validators.validate_time_zone]),
                 ),
                 (
                     "slurm_bin",
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                         blank=True,
                         default=dict,
                         help_text="variables for these, such as SLURM_CONF",
-                        validators=[clusters.models.validate_environment],
+                        validators=[clusters.validators.validate_environment],
                     ),
                 ),
                 (

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import clusters.models
+import clusters.validators
 
 
 class Migration(migrations.Migration):
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 help_text="login node, a name or an address",
                 max_length=253,
-                validators=[clusters.models.validate_address],
+                validators=[clusters.validators.validate_address],
             ),
         ),
         migrations.AlterField(
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 help_text="account that may see every job (SLURM operator); empty: every owner's own account asks",
                 max_length=32,
-                validators=[clusters.models.validate_account],
+                validators=[clusters.validators.validate_account],
             ),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Tokens of submissions: each names one, on both sides."""
+"""Tokens of submissions, each of which names one submission in the registry and on the login node."""
 
 import time
 from collections import deque
@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 _FRESH = 3600.0  # seconds
 
 
-class Prepared:
+class PreparedTokens:
     """Tokens of submissions to come whose directories are there.
 
     After an hour they are not used: on the login node directories are removed a day after they were made.

@@ -18,7 +18,7 @@ from clusters.models import Cluster
 from clusters.remote import Request
 from clusters.ssh.agent import Setting
 from clusters.ssh.endpoint import Endpoint
-from clusters.ssh.session import Limits
+from clusters.ssh.shared_connection import Limits
 
 ACCOUNT = "plgalice"
 NAME = Request("name")  # runs scontrol, and nothing else

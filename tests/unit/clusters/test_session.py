@@ -12,7 +12,8 @@ from clusters.remote import Request
 from clusters.ssh import connecting, connection
 from clusters.ssh.agent import Setting
 from clusters.ssh.endpoint import Endpoint
-from clusters.ssh.session import Limits, Session
+from clusters.ssh.session import Session
+from clusters.ssh.shared_connection import Limits
 from tests.unit.clusters.logins import KILLED, Channel, agent, printed
 
 NODE = Endpoint("login.example.org", 22, (), channels=2)
@@ -82,7 +83,7 @@ def ask(session: Session, setting: Setting | None = None, timeout: float = 0.2) 
 
 def is_empty(session: Session) -> bool:
     """Whether nothing is counted that is not there."""
-    return session._channels == session.standby and sum(session._leases.values()) == session.standby
+    return session._channels == session.standby and sum(session._connection._leases.values()) == session.standby
 
 
 def endless(_marker: bytes) -> bytes:

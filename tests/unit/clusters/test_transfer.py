@@ -21,7 +21,7 @@ from clusters.errors import Failed, Malformed, Refused, TimedOut
 from clusters.ssh import output_files, sftp_channel
 from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.output_files import Named, Wanted
-from clusters.ssh.session import Leased
+from clusters.ssh.session import LeasedChannel
 from tests.unit.clusters.sftp_servers import PROGRAM
 
 TIMEOUT = 20.0
@@ -38,10 +38,10 @@ class Login:
     begun: list[str] = field(default_factory=list)
 
     @contextmanager
-    def channel(self, *_args: Any, **_options: Any) -> Iterator[Leased]:
+    def channel(self, *_args: Any, **_options: Any) -> Iterator[LeasedChannel]:
         channel = Channel(self)
         try:
-            yield Leased(cast("paramiko.Channel", channel), cast("Any", self))
+            yield LeasedChannel(cast("paramiko.Channel", channel), cast("Any", self))
         finally:
             channel.close()
 
