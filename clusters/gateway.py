@@ -17,7 +17,7 @@ from clusters.errors import Failed, Malformed, TooMuch
 from clusters.models import Cluster
 from clusters.remote import Request
 from clusters.slurm import listings, sbatch
-from clusters.slurm.listings import Listing, Record
+from clusters.slurm.records import Listing, Record
 from clusters.slurm.sbatch import Accepted
 from clusters.slurm.shell import Section
 from clusters.slurm.starts import Starts

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from clusters import gateway
 from clusters.errors import Failed
-from clusters.slurm.listings import Record
+from clusters.slurm.records import Record
 from jobs.models import Job, Source
 from jobs.states import Status
 from jobs.sync import interpret

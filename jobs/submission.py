@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from clusters import schedule, submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
-from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.slurm.description import NewJob
+from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.submitting import SubmissionNews, SubmissionSlot, WorkingDirectoryError
 from jobs import hosts, placement, statements
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused

@@ -5,10 +5,9 @@ hold, and is read by scans of linear time: a line that is beyond them is one tha
 Sources: the manual pages of squeue and sacct; what SLURM 20.11 to 26.05 has printed.
 """
 
-import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -17,6 +16,7 @@ from clusters.bounds import number
 from clusters.errors import Failed
 from clusters.slurm import job_names
 from clusters.slurm.columns import count_of, duration_of, exit_code_of, is_allocated, moment, seconds_of, user_of, word
+from clusters.slurm.records import Listing, Record
 from clusters.slurm.shell import Section, decoded
 
 _LONGEST_REASON = 200
@@ -25,97 +25,14 @@ _WAIT_STATUS = 0xFFFF  # wait(2)
 _UNREAD_SHOWN = 10  # lines
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What SLURM says of a job, or of one task (or range of pending tasks) of a job array.
-
-    Words that many records share are kept once (`intern`).
-    `state` is SLURM's word; times are aware UTC; `wall_seconds` is the time it ran; `nodes` and `cores` are None until
-    something is allocated, and so is `started_at` for good if nothing ever was; `exit_code` and `signal` are
-    accounting's, `reason` is the controller's.
-    `unread` names the fields that SLURM has told and that could not be read: these are None, and say nothing.
-    """
-
-    job: int
-    task: str | None
-    user: str
-    state: str
-    submitted_at: dt.datetime | None
-    started_at: dt.datetime | None
-    ended_at: dt.datetime | None
-    wall_seconds: int | None
-    nodes: int | None
-    cores: int | None
-    exit_code: int | None
-    signal: int | None
-    reason: str | None
-    from_accounting: bool
-    unread: frozenset[str] = frozenset()
-
-    @property
-    def name(self) -> str:
-        """The job's id, and behind `_` that of the task of an array or the part of a heterogeneous job."""
-        return f"{self.job}" if self.task is None else f"{self.job}_{self.task}"
-
-    @property
-    def tasks(self) -> int | None:
-        """How many tasks of an array this stands for; None where SLURM has cut the list of them."""
-        return 1 if self.task is None else job_names.count(self.task)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What squeue or sacct printed: its records, and what of it made no sense.
-
-    Of the lines that tell of no job the first are in `unread`, and there are `more`; of the columns that could not be
-    read while the rest of their lines could, the first are in `unclear`, and there are `unclear_more`.
-    """
-
-    records: list[Record]
-    unread: tuple[str, ...] = ()
-    more: int = 0
-    unclear: tuple[str, ...] = ()
-    unclear_more: int = 0
-
-    @property
-    def complaint(self) -> str:
-        """How many lines and columns were not understood, and the first of each; empty if there is none."""
-        lines, columns = len(self.unread) + self.more, len(self.unclear) + self.unclear_more
-        complaints = [
-            f"{lines} lines not understood, the first: {self.unread[0][:300]!r}" if lines else "",
-            f"{columns} columns not understood, the first: {self.unclear[0][:120]}" if columns else "",
-        ]
-        return "; ".join(filter(None, complaints))
-
-
-def with_exit_codes(records: list[Record], statuses: Mapping[str, int]) -> list[Record]:
-    """Return `records` with the controller's wait statuses (wait(2)) of jobs that ended by themselves, by their names.
-
-    Of what SLURM ended itself (TIMEOUT, NODE_FAIL...) the controller tells other codes than accounting does.
-    """
-    if not statuses:
-        return records
-    return [
-        _with_status(record, statuses[record.name])
-        if record.name in statuses and record.state in {"COMPLETED", "FAILED"}
-        else record
-        for record in records
-    ]
-
-
-def _with_status(record: Record, status: int) -> Record:
-    signal = status & 0x7F
-    return replace(record, exit_code=0 if signal else status >> 8, signal=signal)
-
-
-def parse_exit_codes(found: Iterable[Section]) -> dict[str, int]:
+def parse_exit_codes(sections: Iterable[Section]) -> dict[str, int]:
     """Return the wait statuses (wait(2)) of ended jobs by their records' names; nothing where squeue failed.
 
     What SLURM 20.11 and 22.05 print as the wait status `768` is `3:0` in 24.11, code and signal. A line that is none
     tells nothing (a long name is cut, and then no blank is between the two): accounting tells the exit code as well.
     """
     statuses = {}
-    for line in (line for section in found if section.status == 0 for line in _lines(section.text)):
+    for line in (line for section in sections if section.status == 0 for line in _lines(section.text)):
         with suppress(ValueError):
             name, code = line.split(maxsplit=2)
             statuses[name.replace("+", "_")] = _wait_status(code)
@@ -314,12 +231,12 @@ def parse_history(text: str) -> Listing:
     return _listing(text, _SACCT)
 
 
-def checked(found: Iterable[Section], what: str, stderr: bytes = b"") -> str:
-    """Return the output of the first section. Raises Failed with the command's words if it failed or never ended."""
-    section = next(iter(found), None)
+def checked(sections: Iterable[Section], what: str, stderr: bytes = b"") -> str:
+    """Return the output of the first section, of the command `what`. Raises Failed if that failed or did not end."""
+    section = next(iter(sections), None)
     if section is None:
         raise Failed(f"{what} did not end: {decoded(stderr[:300]).strip()}")
     if section.status != 0:
-        words = section.text.strip() or decoded(stderr).strip()
-        raise Failed(f"{what} ended with {section.status}: {words[:500]}")
+        message = section.text.strip() or decoded(stderr).strip()
+        raise Failed(f"{what} ended with {section.status}: {message[:500]}")
     return section.text

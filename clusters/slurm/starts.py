@@ -34,18 +34,18 @@ class _Row:
     nodes: str
 
 
-def parse(job: int, found: Sequence[Section], earliest: int) -> Starts:
-    """Read the answers of STARTS on `job`, whose rows are `earliest` (epoch) or later.
+def parse(job: int, sections: Sequence[Section], earliest: int) -> Starts:
+    """Return which tasks of `job` have started, by the answer to `starts`; rows before `earliest` (epoch) do not count.
 
     Raises Failed where sacct, or sinfo if that was asked, failed; Malformed.
     """
-    if len(found) < 2:  # noqa: PLR2004 - squeue and sacct
+    if len(sections) < 2:  # noqa: PLR2004 - squeue and sacct
         raise Failed("the search for a job's tasks did not end")
-    squeue, sacct, *sinfo = found
+    squeue, sacct, *sinfo = sections
     if squeue.status != 0 and listings.UNKNOWN_JOB not in squeue.text:
         listings.checked([squeue], "squeue")
-    told = [listings.checked([sacct], "sacct"), squeue.text if squeue.status == 0 else ""]
-    rows = [row for text in told for row in _rows(job, text, earliest)]
+    outputs = [listings.checked([sacct], "sacct"), squeue.text if squeue.status == 0 else ""]
+    rows = [row for text in outputs for row in _rows(job, text, earliest)]
     hosts = _hosts(listings.checked(sinfo, "sinfo")) if sinfo else {}
     started = {row.number: row for row in rows if is_allocated(row.nodes)}  # the last one counts
     in_order = sorted(started.values(), key=lambda row: -1 if row.number is None else row.number)

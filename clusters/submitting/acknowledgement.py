@@ -17,7 +17,8 @@ from clusters.calls.counted import call, remote
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.slurm.sbatch import Accepted, NewJob
+from clusters.slurm.description import NewJob
+from clusters.slurm.sbatch import Accepted
 from clusters.slurm.shell import Section
 from clusters.submitting.descriptions import ask_description, read_description
 from clusters.submitting.slots import SubmissionSlot

@@ -8,8 +8,9 @@ from clusters.calls import asking
 from clusters.calls.counted import remote
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.slurm import sbatch
-from clusters.slurm.sbatch import Accepted, NewJob
+from clusters.slurm import description
+from clusters.slurm.description import NewJob
+from clusters.slurm.sbatch import Accepted
 from clusters.slurm.shell import Section
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,7 @@ def ask_description(cluster: Cluster, account: str, accepted: Accepted, patience
 
 def read_description(job: int, sections: Sequence[Section]) -> NewJob | None:
     """Return what is said of `job` in `sections`, and log what of it is not understood; None if nothing is said."""
-    new = sbatch.parse_new_job(job, sections)
+    new = description.parse_new_job(job, sections)
     if new and new.complaint:
         log.warning("answer-unclear", error=new.complaint)
     return new

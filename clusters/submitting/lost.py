@@ -9,7 +9,7 @@ from clusters.calls.counted import remote
 from clusters.errors import Malformed
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.slurm import sbatch
+from clusters.slurm import lookup
 from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.slurm.shell import Section
 
@@ -25,7 +25,7 @@ def find_lost_submissions(
     Malformed.
     """
     sections = _ask(cluster, account, Request("look_up", (since, account), " ".join(tokens)))
-    outcomes = sbatch.parse_lookup(tokens, sections, sbatch_is_over=sbatch_is_over)
+    outcomes = lookup.parse_lookup(tokens, sections, sbatch_is_over=sbatch_is_over)
     missing = [token for token, outcome in outcomes.items() if not isinstance(outcome, Accepted)]
     return outcomes | _find_elsewhere(cluster, account, missing, since)
 
@@ -35,7 +35,7 @@ def _find_elsewhere(cluster: Cluster, account: str, tokens: Sequence[str], since
     if not tokens:
         return {}
     sections = _ask(cluster, account, Request("look_up_elsewhere", (since, account)))
-    return sbatch.parse_lookup_elsewhere(tokens, sections)
+    return lookup.parse_lookup_elsewhere(tokens, sections)
 
 
 def _ask(cluster: Cluster, account: str, request: Request) -> list[Section]:

@@ -10,7 +10,8 @@ from clusters.calls.counted import call
 from clusters.errors import ClusterError, Interrupted, TimedOut
 from clusters.remote import LONGEST_DIRECTORY, Request
 from clusters.slurm import sbatch
-from clusters.slurm.sbatch import Accepted, NewJob, Rejected
+from clusters.slurm.description import NewJob
+from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.slurm.shell import decoded
 from clusters.ssh.agent import Agent, Reply
 from clusters.submitting.descriptions import ask_description, read_description

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clusters.bounds import COUNT
-from clusters.slurm.listings import Record
+from clusters.slurm.records import Record
 from jobs.states import ENDING, Status, of_array, status_of
 
 _LAST_SIGNAL = 31  # SIGSYS; signal(7)

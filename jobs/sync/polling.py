@@ -11,7 +11,7 @@ import structlog
 from clusters import gateway, schedule
 from clusters.errors import ClusterError
 from clusters.models import Cluster, PollFailure
-from clusters.slurm.listings import Listing, Record, with_exit_codes
+from clusters.slurm.records import Listing, Record, with_exit_codes
 from jobs import locks
 from jobs.models import Job
 from jobs.states import Status

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from clusters.slurm.listings import Record
+from clusters.slurm.records import Record
 from jobs.models import CHANNEL, Job, JobQuerySet, Source
 from jobs.states import ACTIVE, Status
 from jobs.sync import interpret

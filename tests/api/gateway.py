@@ -17,8 +17,9 @@ from django.utils import timezone
 from clusters import gateway, submitting
 from clusters.gateway import Cancellation
 from clusters.models import Cluster
-from clusters.slurm.listings import Listing, Record
-from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.slurm.description import NewJob
+from clusters.slurm.records import Listing, Record
+from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.slurm.starts import Starts
 from clusters.ssh.output_files import OutputFile, Wanted
 from clusters.submitting import OnNews, SubmissionAnswer, SubmissionNews, SubmissionSlot

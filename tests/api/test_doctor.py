@@ -18,7 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from clusters import gateway
 from clusters.errors import ClusterError, Failed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.slurm.listings import Listing
+from clusters.slurm.records import Listing
 from submitter.ops import heartbeat, readiness
 from submitter.ops.doctor import audit_log, cluster_checks, host_checks, http_checks
 from submitter.ops.doctor.finding import Finding, Level

@@ -7,7 +7,7 @@ import pytest
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.slurm.listings import Record
+from clusters.slurm.records import Record
 from jobs import actions
 from jobs.models import Event, Job, Source
 from jobs.states import Status

@@ -10,7 +10,7 @@ from django.utils import timezone
 from clusters import submitting
 from clusters.errors import TimedOut
 from clusters.models import Cluster
-from clusters.slurm.sbatch import NewJob
+from clusters.slurm.description import NewJob
 from jobs import locks, recovery, tasks
 from jobs.models import Job, RecoveryAttempt
 from tests.api.gateway import FakeGateway

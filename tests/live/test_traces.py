@@ -14,7 +14,7 @@ import pytest
 
 from clusters import remote
 from clusters.remote import Request
-from clusters.slurm import sbatch, shell
+from clusters.slurm import description, lookup, sbatch, shell
 from clusters.ssh.agent import Setting
 from sandbox.commands import run
 from tests.live.ground import Cluster
@@ -72,7 +72,7 @@ class LoginNode:
         """Return what the search for a lost submission finds at once."""
         with self.agent() as agent:
             found = agent.sections(Request("look_up", (3600, USER), token.hex))
-        return sbatch.parse_lookup([token.hex], found, sbatch_is_over=False).get(token.hex)
+        return lookup.parse_lookup([token.hex], found, sbatch_is_over=False).get(token.hex)
 
     def command(self, job: str) -> str:
         """Return the command line of a job, as SLURM remembers it."""
@@ -159,7 +159,7 @@ def test_jobs_are_described_together(node: LoginNode, token: uuid.UUID) -> None:
     jobs = [node.submitted(each)[1] for each in (token, uuid.uuid4())]
     with node.agent() as agent:
         found = agent.sections(Request("describe_many", (",".join([jobs[0], "4000000", jobs[1]]),)))
-    told = [sbatch.parse_new_job(int(job), found) for job in (*jobs, "4000000")]
+    told = [description.parse_new_job(int(job), found) for job in (*jobs, "4000000")]
     assert [new.stdout_path if new else None for new in told] == [
         *(f"{node.home}/slurm-{job}.out" for job in jobs), None
     ]  # fmt: skip

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from clusters import gateway, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedOut
 from clusters.gateway import _Subject
-from clusters.slurm.sbatch import Accepted, NewJob, Rejected
+from clusters.slurm.description import NewJob
+from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.submitting import SubmissionAnswer, SubmissionNews
 from clusters.submitting.acknowledgement import (
     AcknowledgedBatch,

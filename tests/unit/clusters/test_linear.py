@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters.slurm import listings, sbatch, shell, starts
+from clusters.slurm import description, listings, lookup, sbatch, shell, starts
 from clusters.slurm.filenames import Pattern, Template
 from clusters.ssh.agent import _Answer
 from clusters.submitting.submission import answer_while_running
@@ -39,12 +39,12 @@ READERS: dict[str, Callable[[str], object]] = {
     "sbatch": lambda text: sbatch.parse_submission(TOKEN, found(text)),
     "sbatch's errors": lambda text: sbatch.parse_submission(TOKEN, [Heard(text.encode(), 1), *found(text, text)]),
     "sbatch's silence": lambda text: sbatch.parse_submission(TOKEN, found("", text, text, text)),
-    "other clusters": lambda text: sbatch.parse_lookup_elsewhere([TOKEN], found(text, text)),
+    "other clusters": lambda text: lookup.parse_lookup_elsewhere([TOKEN], found(text, text)),
     "a cluster's name": lambda text: sbatch.parse_name(found(text)),
-    "scontrol": lambda text: sbatch.parse_new_job(12, found(text)),
-    "scontrol's fields": lambda text: sbatch.parse_new_job(12, found(f"JobId=12 JobName=x\n{text}")),
-    "a trace": lambda text: sbatch.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),
-    "what SLURM remembers": lambda text: sbatch.parse_lookup([TOKEN], found("", "", text, text), sbatch_is_over=True),
+    "scontrol": lambda text: description.parse_new_job(12, found(text)),
+    "scontrol's fields": lambda text: description.parse_new_job(12, found(f"JobId=12 JobName=x\n{text}")),
+    "a trace": lambda text: lookup.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),
+    "what SLURM remembers": lambda text: lookup.parse_lookup([TOKEN], found("", "", text, text), sbatch_is_over=True),
     "whether there is an id": lambda text: sbatch.may_name_a_job(Text(text)),
     "an unfinished submission": lambda text: answer_while_running(place(), Bytes(text.encode())),
     "the end of an answer": lambda text: _look_for_end(Bytes(text.encode())),

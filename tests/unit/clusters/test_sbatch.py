@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import Failed, Malformed
-from clusters.slurm import sbatch
+from clusters.slurm import description, lookup, sbatch
 from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.slurm.shell import Section
 
@@ -17,14 +17,14 @@ COMMAND = f"/home/plgalice/.job-submitter/{TOKEN}/job.sh"
 MARKER = "--0123456789abcdef0123456789abcdef--"
 
 
-def new_job(job: int, name: str) -> sbatch.NewJob:
-    new = sbatch.parse_new_job(job, [Section(b"noise", 0), Section((RECORDED / name).read_bytes(), 0)])
+def new_job(job: int, name: str) -> description.NewJob:
+    new = description.parse_new_job(job, [Section(b"noise", 0), Section((RECORDED / name).read_bytes(), 0)])
     assert new
     return new
 
 
 def test_a_new_job_is_read_from_scontrol() -> None:
-    assert new_job(20, "scontrol_job.txt") == sbatch.NewJob(
+    assert new_job(20, "scontrol_job.txt") == description.NewJob(
         "/home/plgalice/a b 20.out",
         "/home/plgalice/a b 20.out",
         dt.datetime.fromtimestamp(1795518919, dt.UTC),
@@ -37,19 +37,19 @@ def test_a_new_array_is_read_with_a_place_for_the_task() -> None:
     assert (new.stdout_path, new.is_array) == ("/home/plgalice/slurm-19_%a.out", True)
 
 
-def array(*descriptions: str) -> sbatch.NewJob | None:
+def array(*descriptions: str) -> description.NewJob | None:
     """Read descriptions of tasks of the array 12, each the first line and the path of its output."""
     lines = [
         f"JobId={first} JobName=x\n   StdOut={path} \n   SubmitTime=1795518919 \n\n"
         for first, path in map(str.split, descriptions)
     ]
-    return sbatch.parse_new_job(12, [Section("".join(lines).replace(",", " ").encode(), 0)])
+    return description.parse_new_job(12, [Section("".join(lines).replace(",", " ").encode(), 0)])
 
 
 @pytest.mark.parametrize("time", ["yesterday", "INVALID", "2026-05-01T10:00:00", "9" * 300])
 def test_a_time_that_cannot_be_read_leaves_the_files(time: str) -> None:
     printed = f"JobId=12 JobName=x\n   StdOut=/home/a.out\n   SubmitTime={time} \n"
-    new = sbatch.parse_new_job(12, [Section(printed.encode(), 0)])
+    new = description.parse_new_job(12, [Section(printed.encode(), 0)])
     assert new
     assert (new.stdout_path, new.submitted_at) == ("/home/a.out", None)
     assert new.complaint == f"scontrol: SubmitTime={time[:40]!r}"
@@ -76,8 +76,8 @@ def test_an_array_of_which_no_task_has_its_id_any_more_is_read_from_another() ->
 
 def test_a_job_that_scontrol_does_not_show_is_not_described() -> None:
     failed = Section(b"slurm_load_jobs error: Invalid job id specified\n", 1)
-    assert sbatch.parse_new_job(20, [failed]) is None
-    assert sbatch.parse_new_job(21, [Section((RECORDED / "scontrol_job.txt").read_bytes(), 0)]) is None
+    assert description.parse_new_job(20, [failed]) is None
+    assert description.parse_new_job(21, [Section((RECORDED / "scontrol_job.txt").read_bytes(), 0)]) is None
 
 
 def submission(output: str, status: int, *more: str) -> sbatch.Accepted | sbatch.Rejected:
@@ -173,7 +173,7 @@ def looked_up(
     trace: str, error: str = "", squeue: str = "", sacct: str = "", *, over: bool = False
 ) -> sbatch.Accepted | sbatch.Rejected | sbatch.NotSubmitted | None:
     found = [Section(text.encode(), 0) for text in (trace, error, squeue, sacct)]
-    return sbatch.parse_lookup([TOKEN], found, sbatch_is_over=over).get(TOKEN)
+    return lookup.parse_lookup([TOKEN], found, sbatch_is_over=over).get(TOKEN)
 
 
 def test_a_token_that_slurm_remembers_is_a_job_whatever_else_is_known() -> None:
@@ -220,7 +220,7 @@ def test_an_sbatch_that_ended_well_without_an_id_is_told_so_once_it_is_certain()
 
 def elsewhere(queue: str, history: str, *statuses: int) -> dict[str, sbatch.Accepted]:
     found = zip((queue, history), statuses or (0, 0), strict=True)
-    return sbatch.parse_lookup_elsewhere([TOKEN], [Section(text.encode(), status) for text, status in found])
+    return lookup.parse_lookup_elsewhere([TOKEN], [Section(text.encode(), status) for text, status in found])
 
 
 def test_controllers_and_accounting_tell_which_cluster_has_a_submission() -> None:
@@ -251,9 +251,9 @@ def test_missing_is_not_believed_unless_squeue_and_sacct_both_answered(broken: i
     found = [Section(b"fenced\n", 0), Section(b"", 0), Section(b"", 0), Section(b"", 0)]
     found[broken] = Section(b"Unable to contact slurm controller", 1)
     with pytest.raises(Failed):
-        sbatch.parse_lookup([TOKEN], found, sbatch_is_over=True)
+        lookup.parse_lookup([TOKEN], found, sbatch_is_over=True)
     with pytest.raises(Failed):
-        sbatch.parse_lookup([TOKEN], found[:broken], sbatch_is_over=True)
+        lookup.parse_lookup([TOKEN], found[:broken], sbatch_is_over=True)
 
 
 @pytest.mark.parametrize("status", [124, 129, 130, 137, 139, 143, 192, 257, 265, 271])

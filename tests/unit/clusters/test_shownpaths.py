@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.slurm import sbatch, shown_paths
+from clusters.slurm import description, shown_paths
 from clusters.slurm.filenames import NO_TASK, Pattern, Task
 from clusters.slurm.shell import Section
 from clusters.slurm.shown_paths import Filled, Shown
@@ -45,7 +45,7 @@ def tasks(told: dict[str, Any]) -> list[Task]:
     return [Task(int(own), array, TASKS[int(own) == array], host) for own in told["ended"]]
 
 
-def description(told: dict[str, Any], job: int, number: str, path: str) -> str:
+def shown_description(told: dict[str, Any], job: int, number: str, path: str) -> str:
     """Return what scontrol says of a job or a task."""
     of_array = f"ArrayJobId={told['job']} ArrayTaskId={number} " if told["array"] else ""
     line = "" if told["version"] in OLD else "   SubmitLine=sbatch job.sh\n"
@@ -59,8 +59,10 @@ def description(told: dict[str, Any], job: int, number: str, path: str) -> str:
 def asked(told: dict[str, Any], when: str) -> str:
     """Return what scontrol has said of a job before it began, or of all tasks once they had ended."""
     if when == "waiting":
-        return description(told, told["job"], "3,12%2", told["waiting"])
-    return "".join(description(told, task.job, str(task.number), told["ended"][str(task.job)]) for task in tasks(told))
+        return shown_description(told, told["job"], "3,12%2", told["waiting"])
+    return "".join(
+        shown_description(told, task.job, str(task.number), told["ended"][str(task.job)]) for task in tasks(told)
+    )
 
 
 @pytest.mark.parametrize("when", ["waiting", "ended"])
@@ -70,7 +72,7 @@ def asked(told: dict[str, Any], when: str) -> str:
     ids=lambda told: f"{told['version']}-{told['pattern']}-{told['name']}-{told['array']}",
 )
 def test_a_shown_path_leads_to_the_files_that_slurm_has_made(told: dict[str, Any], when: str) -> None:
-    new = sbatch.parse_new_job(told["job"], [Section(asked(told, when).encode(), 0)])
+    new = description.parse_new_job(told["job"], [Section(asked(told, when).encode(), 0)])
     assert new
     assert new.stdout_path == new.stderr_path
     variants = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clusters.errors import Failed
-from clusters.slurm import columns, listings
+from clusters.slurm import columns, listings, records
 from clusters.slurm.shell import Section
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "slurm-22.05"
@@ -22,11 +22,11 @@ def recorded(name: str) -> str:
     return (RECORDED / name).read_text()
 
 
-def queue() -> dict[tuple[int, str | None], listings.Record]:
+def queue() -> dict[tuple[int, str | None], records.Record]:
     return {(r.job, r.task): r for r in listings.parse_queue(recorded("squeue.txt")).records}
 
 
-def history() -> dict[tuple[int, str | None], listings.Record]:
+def history() -> dict[tuple[int, str | None], records.Record]:
     return {(r.job, r.task): r for r in listings.parse_history(recorded("sacct.txt")).records}
 
 
@@ -110,7 +110,7 @@ HISTORY_COLUMNS = {5: "started_at", 6: "ended_at", 7: "wall_seconds", 8: "nodes"
 ODD = ["INVALID", "UNLIMITED", "NOT_SET", "yesterday", "-1", "1e3", "1.50K", "9" * 30, "٣", "2026-05-01T10:00:00"]
 
 
-def without(record: listings.Record, *fields: str) -> listings.Record:
+def without(record: records.Record, *fields: str) -> records.Record:
     """Return `record` as it is where these fields could not be read."""
     unknown: dict[str, Any] = dict.fromkeys(fields)
     return replace(record, **unknown, unread=frozenset(fields))
@@ -240,7 +240,7 @@ def test_the_controllers_exit_code_is_a_wait_status() -> None:
     ended = queue()[23, None]
     killed = replace(ended, job=24, task="1")
     codes = [
-        (r.exit_code, r.signal) for r in listings.with_exit_codes([ended, killed, replace(ended, job=25)], statuses)
+        (r.exit_code, r.signal) for r in records.with_exit_codes([ended, killed, replace(ended, job=25)], statuses)
     ]
     assert codes == [(3, 0), (0, 9), (None, None)]
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from clusters import gateway
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut
 from clusters.gateway import _Subject
-from clusters.slurm import listings, sbatch, shell
-from clusters.slurm.sbatch import Accepted, NewJob, NotSubmitted, Rejected
+from clusters.slurm import description, listings, lookup, records, sbatch, shell
+from clusters.slurm.description import NewJob
+from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.slurm.shell import Section
 from clusters.submitting.submission import answer_while_running
 from jobs.models import Job
@@ -77,7 +78,7 @@ def is_text(value: str, longest: int) -> bool:
     return len(value) <= longest and "\0" not in value and value.encode().decode() == value
 
 
-def check_records(records: list[listings.Record]) -> None:
+def check_records(records: list[records.Record]) -> None:
     for record in records:
         assert 1 <= record.job < 2**32
         assert len(record.user) <= 256
@@ -134,7 +135,7 @@ def test_exit_codes_are_wait_statuses(found: list[Section]) -> None:
     statuses = listings.parse_exit_codes(found)
     assert all(0 <= status < 2**16 for status in statuses.values())
     record = listings.parse_queue("12|plgalice|COMPLETED|1|1|1|0:01|1|1|n1|None").records[0]
-    check_records(listings.with_exit_codes([record], dict.fromkeys(["12"], 0xFFFF)))
+    check_records(records.with_exit_codes([record], dict.fromkeys(["12"], 0xFFFF)))
 
 
 def check_outcome(outcome: object) -> None:
@@ -170,7 +171,7 @@ def test_the_outcome_of_a_submission_is_bounded_or_malformed(found: list[Section
 @example(b"zeus|12" + f"|/{TOKEN}/x\0".encode(), b"ClusterName = \0")
 def test_other_clusters_are_told_in_bounded_names_or_by_a_cluster_error(jobs: bytes, config: bytes) -> None:
     with suppress(ClusterError):
-        for outcome in sbatch.parse_lookup_elsewhere([TOKEN], [Section(jobs, 0), Section(jobs, 0)]).values():
+        for outcome in lookup.parse_lookup_elsewhere([TOKEN], [Section(jobs, 0), Section(jobs, 0)]).values():
             check_outcome(outcome)
     with suppress(ClusterError):
         assert is_text(sbatch.parse_name([Section(config, 0)]), 64)
@@ -184,7 +185,7 @@ def test_other_clusters_are_told_in_bounded_names_or_by_a_cluster_error(jobs: by
 def test_what_became_of_lost_submissions_is_bounded_or_a_cluster_error(printed: list[bytes], over: bool) -> None:
     found = [Section(each, 0) for each in printed]
     with suppress(ClusterError):
-        for outcome in sbatch.parse_lookup([TOKEN], found, sbatch_is_over=over).values():
+        for outcome in lookup.parse_lookup([TOKEN], found, sbatch_is_over=over).values():
             check_outcome(outcome)
 
 
@@ -210,7 +211,7 @@ def test_what_the_controller_says_of_a_new_job_is_bounded_or_malformed(
     )
     new: NewJob | None = None
     with suppress(Malformed):
-        new = sbatch.parse_new_job(12, [Section(printed, 0)])
+        new = description.parse_new_job(12, [Section(printed, 0)])
     if new:
         for path in (new.stdout_path, new.stderr_path):
             assert path == "" or path.startswith("/")

@@ -5,8 +5,8 @@ import hashlib
 import pytest
 
 from clusters import gateway
-from clusters.slurm import listings, sbatch, starts
-from clusters.slurm.listings import Record
+from clusters.slurm import description, listings, lookup, sbatch, starts
+from clusters.slurm.records import Record
 from clusters.slurm.shell import Section
 from tests.recorded import EVERY, Recording
 from tests.unit.clusters.logins import CLUSTER
@@ -82,8 +82,8 @@ def test_one_job_is_told_by_the_controller_and_once_forgotten_by_accounting(reco
     assert of["unknown"] == []
 
 
-def described(recording: Recording, name: str) -> sbatch.NewJob:
-    new = sbatch.parse_new_job(recording.jobs[name], recording.sections(f"describe_{name}"))
+def described(recording: Recording, name: str) -> description.NewJob:
+    new = description.parse_new_job(recording.jobs[name], recording.sections(f"describe_{name}"))
     assert new
     return new
 
@@ -108,7 +108,7 @@ def test_an_array_is_described_with_a_place_for_the_task_also_while_tasks_run(re
 
 @every_version
 def test_what_is_unknown_is_not_described(recording: Recording) -> None:
-    assert sbatch.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
+    assert description.parse_new_job(4_000_000, recording.sections("describe_unknown")) is None
 
 
 @pytest.mark.parametrize("recording", [recording for recording in EVERY if recording.has("describe_many")], ids=str)
@@ -118,7 +118,7 @@ def test_jobs_that_are_described_together_are_told_apart(recording: Recording) -
     asked = [
         int(line.rpartition(" ")[2]) for line in found[0].text.split("\n") if line.startswith("scontrol: show job ")
     ]
-    described = [sbatch.parse_new_job(job, found) for job in asked]
+    described = [description.parse_new_job(job, found) for job in asked]
     told = [(new.stdout_path.rpartition("/")[2], new.is_array) if new else None for new in described]
     job, _unknown, array, own = asked
     assert told == [(f"slurm-{job}.out", False), None, (f"slurm-{array}_%a.out", True), (f"a b-{own}.out", False)]
@@ -138,13 +138,13 @@ def looked_up(recording: Recording, name: str, trace: Section) -> object:
     """Return what is found of the submission of `name`, whose token's directory says `trace`."""
     squeue, sacct = recording.sections("lookup")[-2:]
     found = [trace, Section(b"", 0), squeue, sacct]
-    return sbatch.parse_lookup([token(name)], found, sbatch_is_over=True)[token(name)]
+    return lookup.parse_lookup([token(name)], found, sbatch_is_over=True)[token(name)]
 
 
 @every_version
 def test_a_lost_submission_is_found_by_the_controllers_memory(recording: Recording) -> None:
     tokens = [token(name) for name in ("finished", "running", "nowhere")]
-    found = sbatch.parse_lookup(tokens, recording.sections("lookup"), sbatch_is_over=True)
+    found = lookup.parse_lookup(tokens, recording.sections("lookup"), sbatch_is_over=True)
     assert found[token("running")] == sbatch.Accepted(recording.jobs["running"])
     assert found[token("nowhere")] == sbatch.NotSubmitted()
 
@@ -166,7 +166,7 @@ def test_a_submission_is_read(recording: Recording) -> None:
     accepted = sbatch.parse_submission(token("submit"), [said])
     assert isinstance(accepted, sbatch.Accepted)
     assert token("submit") in scontrol.text
-    new = sbatch.parse_new_job(accepted.job, [scontrol])
+    new = description.parse_new_job(accepted.job, [scontrol])
     assert new
     assert new.stdout_path == new.stderr_path == f"/home/plgalice/slurm-{accepted.job}.out"
 

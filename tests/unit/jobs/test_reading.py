@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clusters.slurm.listings import Record
+from clusters.slurm.records import Record
 from jobs.states import Status
 from jobs.sync.interpret import JobState, job_state
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from clusters.slurm import listings
-from clusters.slurm.listings import Record
+from clusters.slurm import listings, records
+from clusters.slurm.records import Record
 from jobs.states import Status
 from jobs.sync.interpret import JobState, job_state
 from tests.recorded import EVERY, Recording
@@ -19,7 +19,7 @@ def queue(recording: Recording, look: str) -> list[Record]:
     squeue, codes, _sacct = recording.sections(look)
     told = listings.parse_queue(squeue.text)
     assert told.unread == ()
-    return listings.with_exit_codes(told.records, listings.parse_exit_codes([codes]))
+    return records.with_exit_codes(told.records, listings.parse_exit_codes([codes]))
 
 
 def history(recording: Recording, look: str) -> list[Record]:
