@@ -1,7 +1,7 @@
-"""The file from which clusters are registered: TOML, a table [[cluster]] for each, with the model's fields by name.
+"""The TOML file from which clusters are registered: a table [[cluster]] for each, with the model's fields by name.
 
-What is wrong is said by sentences that name the cluster and the field, all of it at once, and before anything is
-written for good. The fields are the model's own: a new one needs nothing here.
+All faults are reported at once, in sentences that name the field, and with any fault nothing is stored. The fields are
+the model's own: a new one needs nothing here.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ _TYPES: tuple[tuple[type[Field], type, str], ...] = (
     (ArrayField, list, "a list of texts in brackets"),
     (models.JSONField, dict, "a table of names and values"),
 )
-_FOUND = {
+_TYPE_NAMES = {
     bool: "a boolean", int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "a table",
     dt.datetime: "a time", dt.date: "a date", dt.time: "a time",
 }  # fmt: skip
@@ -43,13 +43,13 @@ class Unusable(Exception):
 
 
 def fields() -> dict[str, Field]:
-    """Return what a table may hold, by name: whatever an operator decides about a cluster."""
+    """Return the fields that a table may have, by name: those that an operator may edit."""
     known = Cluster._meta.concrete_fields  # noqa: SLF001 - Django documents _meta
     return {each.name: each for each in known if each.editable and not each.primary_key}
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the file's tables as they are. Raises Unusable."""
+    """Return the tables of the file at `path`, unchecked. Raises Unusable."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -74,14 +74,14 @@ def _tables(parsed: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise Unusable(f"{', '.join(unknown[:3])} means nothing here: {_TABLES}")
     tables = parsed.get("cluster", [])
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        raise Unusable(f"cluster is {_FOUND[type(tables)]}: {_TABLES}, in two pairs of brackets")
+        raise Unusable(f"cluster is {_TYPE_NAMES[type(tables)]}: {_TABLES}, in two pairs of brackets")
     if not tables:
         raise Unusable(f"it names no cluster: {_TABLES}")
     return tables
 
 
 def put(table: Mapping[str, Any]) -> tuple[Cluster | None, list[str]]:
-    """Add the table's cluster, or change the one of its name; return it, or None and what is wrong with the table."""
+    """Add the table's cluster, or change the one of its name; return it, or None and the faults of the table."""
     known = fields()
     wrong = {
         name: fault for name, value in table.items() if name in known and (fault := _wrong_type(known[name], value))
@@ -108,10 +108,10 @@ def _named(name: str | None) -> Cluster:
 
 
 def _wrong_type(field: Field, value: Any) -> str:
-    """Return what is wrong with a value's type, "" for nothing. A boolean is no number, though Python counts it."""
-    kind, words = next(((kind, words) for model, kind, words in _TYPES if isinstance(field, model)), (None, ""))
+    """Return what is wrong with the type of `value`, "" for nothing. Unlike in Python, a boolean is no number."""
+    kind, name = next(((kind, name) for model, kind, name in _TYPES if isinstance(field, model)), (None, ""))
     if kind is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        return f"it has to be {words}, and is {_FOUND.get(type(value), 'something else')}"
+        return f"it has to be {name}, and is {_TYPE_NAMES.get(type(value), 'something else')}"
     if isinstance(field, ArrayField):
         wrong = [_wrong_type(field.base_field, each) for each in value]
         return next((f"each of its values: {each}" for each in wrong if each), "")
@@ -120,20 +120,20 @@ def _wrong_type(field: Field, value: Any) -> str:
 
 def _missing(cluster: Cluster) -> Iterator[str]:
     for name, field in fields().items():
-        if not field.blank and getattr(cluster, name) in field.empty_values and name not in _later(cluster):
+        if not field.blank and getattr(cluster, name) in field.empty_values and name not in _optional(cluster):
             yield name
 
 
-def _later(cluster: Cluster) -> set[str]:
-    """Return what may be missing: the keys of one that is not enabled can be fetched and confirmed in the admin."""
+def _optional(cluster: Cluster) -> set[str]:
+    """Return the fields that may be missing: until a cluster is enabled, its host keys can be fetched in the admin."""
     return set() if cluster.enabled or cluster.host_keys else {"host_keys"}
 
 
-def _wrong_values(cluster: Cluster, told: set[str]) -> Iterator[str]:
-    """Give a sentence for each fault of a value, but of the fields that are `told` already."""
-    faulty = set(told)
+def _wrong_values(cluster: Cluster, reported: set[str]) -> Iterator[str]:
+    """Yield a sentence for each fault of a value, except for the fields whose fault is `reported` already."""
+    faulty = set(reported)
     try:
-        cluster.full_clean(exclude=_later(cluster) | told)
+        cluster.full_clean(exclude=_optional(cluster) | reported)
     except ValidationError as exc:
         faulty |= exc.message_dict.keys()
         for name, messages in exc.message_dict.items():
@@ -144,6 +144,6 @@ def _wrong_values(cluster: Cluster, told: set[str]) -> Iterator[str]:
 
 
 def shown(value: object) -> str:
-    """Return a text of the file's, in quotes, as a message may repeat it: short and printable."""
+    """Return `value`, a text in the file, in quotes as a message may repeat it: short and printable."""
     text = value if isinstance(value, str) else "something else"
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

@@ -1,4 +1,4 @@
-"""The door to the clusters: what is asked about jobs and about SLURM, each verb one request to an agent."""
+"""The gateway to the clusters: what is asked about jobs and about SLURM, each verb one request to an agent."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +28,9 @@ from clusters.ssh.output_files import OutputFile, Wanted
 
 log = structlog.get_logger(__name__)
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 
-_TOGETHER = 32  # jobs in one request
+_MOST_TOGETHER = 32  # jobs in one request
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -38,7 +38,7 @@ _NUMBER = re.compile("[0-9]+")
 class Cancellation:
     """What SLURM says of a job once scancel has ended; no records if it no longer knows the job.
 
-    `complaint`: how scancel failed, in its own words; empty where it ended with 0. It also does that where it has
+    `complaint`: how scancel failed, in its own words; empty where it ended with 0, which it also does where it has
     cancelled nothing.
     """
 
@@ -48,7 +48,7 @@ class Cancellation:
 
 @dataclass(frozen=True)
 class _Subject:
-    """A job that is asked about; `since`: seconds ago at which it was certainly not yet submitted."""
+    """A job that is asked about. `since`: the number of seconds before now in which it was submitted."""
 
     cluster: Cluster
     account: str
@@ -64,13 +64,13 @@ def slurm_name(cluster: Cluster, account: str) -> str:
 
 @remote("cancel_elsewhere")
 def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list[str]:
-    """Cancel a job that sbatch has given from `cluster` to another one, and return the states that SLURM then tells.
+    """Cancel a job that sbatch on `cluster` has given to another cluster, and return the states that SLURM then tells.
 
     There are several where the job is an array, and none where it is unknown. Raises Unreachable, Refused, TimedOut,
     Malformed, Failed.
     """
-    asked = Request("cancel_elsewhere", (accepted.job, accepted.cluster))
-    scancel, squeue = asking.ask(cluster, account, asked).exactly(2)
+    request = Request("cancel_elsewhere", (accepted.job, accepted.cluster))
+    scancel, squeue = asking.ask(cluster, account, request).exactly(2)
     if squeue.status == 0:
         return squeue.text.split()
     if listings.UNKNOWN_JOB in squeue.text:
@@ -80,29 +80,29 @@ def cancel_elsewhere(cluster: Cluster, account: str, accepted: Accepted) -> list
 
 @remote("cancel")
 def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation:
-    """Cancel `job` as `account`, and return what SLURM then says of it: whether it is cancelled, its records tell.
+    """Cancel `job` as `account`, and return what SLURM then says of it; its records tell whether it is cancelled.
 
-    `since`: seconds ago at which the job was certainly not yet submitted. What several callers of an account ask for at
-    once is one request. Raises Unreachable, Refused, TimedOut, Malformed, and Failed where SLURM does not say what
-    became of it.
+    `since`: the number of seconds before now in which the job was submitted. What several callers of an account ask for
+    at the same time is one request. Raises Unreachable, Refused, TimedOut, Malformed, and Failed where SLURM does not
+    say what became of it.
     """
-    return _with_others(_cancelling, _Subject(cluster, account, job, since))
+    return _ask_with_others(_cancelling, _Subject(cluster, account, job, since))
 
 
 def _cancel(subjects: Sequence[_Subject]) -> list[Cancellation]:
-    scancel, *rest = _about("cancel", subjects, least=2)
-    told = zip(subjects, _sorted(subjects, rest), strict=True)
-    return [Cancellation(records, _complaint(scancel, subject, subjects)) for subject, records in told]
+    scancel, *rest = _ask_about("cancel", subjects, least=2)
+    answers = zip(subjects, _records_of_each(subjects, rest), strict=True)
+    return [Cancellation(records, _complaint(scancel, subject, subjects)) for subject, records in answers]
 
 
 def _complaint(scancel: Section, subject: _Subject, subjects: Sequence[_Subject]) -> str:
-    """Return how scancel failed for one of several jobs: what it says of the other ones alone is not for this one."""
+    """Return how scancel failed for one of several jobs, without the lines that name only others of them."""
     if scancel.status == 0:
         return ""
     own, others = str(subject.job), {str(other.job) for other in subjects}
     lines = [(line, others.intersection(_NUMBER.findall(line))) for line in scancel.text.strip().split("\n")]
-    mine = "\n".join(line for line, jobs in lines if not jobs or own in jobs)
-    return f"scancel ended with {scancel.status}: {mine[:500]}" if mine or not scancel.text.strip() else ""
+    relevant = "\n".join(line for line, jobs in lines if not jobs or own in jobs)
+    return f"scancel ended with {scancel.status}: {relevant[:500]}" if relevant or not scancel.text.strip() else ""
 
 
 @remote("inspect")
@@ -111,69 +111,69 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
 
     `since` and what is raised: as in `cancel`.
     """
-    return _with_others(_inspecting, _Subject(cluster, account, job, since))
+    return _ask_with_others(_inspecting, _Subject(cluster, account, job, since))
 
 
 def _inspect(subjects: Sequence[_Subject]) -> list[list[Record]]:
-    return _sorted(subjects, _about("inspect", subjects, least=1))
+    return _records_of_each(subjects, _ask_about("inspect", subjects, least=1))
 
 
-def _with_others(asked: RequestBatcher[_Subject, Told], subject: _Subject) -> Told:
+def _ask_with_others(batcher: RequestBatcher[_Subject, Answer], subject: _Subject) -> Answer:
     """Ask about a job, in one request with others of its account that are asked about now."""
     cluster, account = subject.cluster, subject.account
     with asking.caller(cluster, account):
-        return asked.ask((cluster.pk, account), subject, cluster.command_timeout)
+        return batcher.ask((cluster.pk, account), subject, cluster.command_timeout)
 
 
-def _or_alone(
-    work: Callable[[Sequence[_Subject]], Sequence[Told]],
-) -> Callable[[list[_Subject]], list[Told | Exception]]:
-    """Have each of several jobs asked about alone where what is told of all has no room in one answer."""
+def _or_one_by_one(
+    ask: Callable[[Sequence[_Subject]], Sequence[Answer]],
+) -> Callable[[list[_Subject]], list[Answer | Exception]]:
+    """Return a function that asks about several jobs, and about each alone where the answer for all has no room."""
 
-    def asking_together(subjects: list[_Subject]) -> list[Told | Exception]:
+    def ask_or_split(subjects: list[_Subject]) -> list[Answer | Exception]:
         try:
-            return list(work(subjects))
+            return list(ask(subjects))
         except Malformed as exc:
             if len(subjects) == 1:
                 return [exc]
-        return [result for subject in subjects for result in asking_together([subject])]
+        return [answer for subject in subjects for answer in ask_or_split([subject])]
 
-    return asking_together
-
-
-_cancelling = RequestBatcher[_Subject, Cancellation](_or_alone(_cancel), most=_TOGETHER)
-_inspecting = RequestBatcher[_Subject, list[Record]](_or_alone(_inspect), most=_TOGETHER)
+    return ask_or_split
 
 
-def _about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]:
-    """Ask about jobs of one account: an array has as many lines as tasks, more than other answers have room for.
+_cancelling = RequestBatcher[_Subject, Cancellation](_or_one_by_one(_cancel), most=_MOST_TOGETHER)
+_inspecting = RequestBatcher[_Subject, list[Record]](_or_one_by_one(_inspect), most=_MOST_TOGETHER)
 
-    The answer has `least` sections, or one more. Raises Malformed for another and for one that was cut, and what
-    `asking.ask` raises.
+
+def _ask_about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]:
+    """Ask about jobs of one account, and return the sections of the answer: `least`, or one more.
+
+    It has the room of a poll: an array has as many lines as tasks. Raises Malformed for another number of sections and
+    for an answer that was cut, and what `asking.ask` raises.
     """
     cluster, account = subjects[0].cluster, subjects[0].account
     limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
     jobs = _joined(sorted({subject.job for subject in subjects}))
-    asked = Request(verb, (max(subject.since for subject in subjects), account, jobs))
-    answer = asking.ask(cluster, account, asked, limit=limit, counted=True)
-    if answer.truncated:
+    request = Request(verb, (max(subject.since for subject in subjects), account, jobs))
+    reply = asking.ask(cluster, account, request, limit=limit, counted=True)
+    if reply.truncated:
         raise Malformed(f"what was printed of the jobs {jobs} is more than {limit} bytes")
-    return answer.exactly(least + (len(answer.sections) > least))
+    return reply.exactly(least + (len(reply.sections) > least))
 
 
-def _sorted(subjects: Sequence[_Subject], found: Sequence[Section]) -> list[list[Record]]:
-    """Read what squeue, and sacct where that was asked, say of these jobs, and return each one's records."""
-    squeue, *sacct = found
+def _records_of_each(subjects: Sequence[_Subject], sections: Sequence[Section]) -> list[list[Record]]:
+    """Return each job's records, by what squeue, and sacct where that was asked, have printed."""
+    squeue, *sacct = sections
     if squeue.status != 0 and listings.UNKNOWN_JOB not in squeue.text:
         raise Failed(f"squeue ended with {squeue.status}: {squeue.text.strip()[:500]}")
-    records = _read(listings.parse_queue(squeue.text)) if squeue.status == 0 else []
+    records = _records(listings.parse_queue(squeue.text)) if squeue.status == 0 else []
     if sacct:
-        records += _read(listings.parse_history(listings.checked(sacct, "sacct")))
+        records += _records(listings.parse_history(listings.checked(sacct, "sacct")))
     return [[record for record in records if record.job == subject.job] for subject in subjects]
 
 
-def _read(listing: Listing) -> list[Record]:
-    """Return its records. Raises Malformed where a line could not be read: it may be any job's."""
+def _records(listing: Listing) -> list[Record]:
+    """Return the records of `listing`. Raises Malformed where a line could not be read: it may be any job's."""
     if listing.unread:
         raise Malformed(listing.complaint)
     if listing.complaint:
@@ -189,10 +189,10 @@ def task_starts(cluster: Cluster, account: str, job: int, since: int, *, earlies
     TimedOut, Failed, Malformed; TooMuch where the job has too many tasks.
     """
     limit = settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
-    answer = asking.ask(cluster, account, Request("starts", (job, since, "yes" if hosts else "")), limit=limit)
-    if answer.truncated:
+    reply = asking.ask(cluster, account, Request("starts", (job, since, "yes" if hosts else "")), limit=limit)
+    if reply.truncated:
         raise TooMuch(f"SLURM tells more than {limit} bytes of the tasks of {job}")
-    return parse_starts(job, answer.sections, earliest)
+    return parse_starts(job, reply.sections, earliest)
 
 
 class PollSession:
@@ -254,8 +254,8 @@ def _joined(ids: Sequence[int]) -> str:
 @remote("ping")
 def ping(cluster: Cluster, account: str) -> tuple[str, str]:
     """Return SLURM's version and what its controller answers. Raises Unreachable, Refused, TimedOut, Failed."""
-    found = asking.ask(cluster, account, Request("ping")).sections
-    return listings.checked(found, "sbatch").strip(), listings.checked(found[1:], "scontrol ping").strip()
+    sections = asking.ask(cluster, account, Request("ping")).sections
+    return listings.checked(sections, "sbatch").strip(), listings.checked(sections[1:], "scontrol ping").strip()
 
 
 @remote("greet")
@@ -268,9 +268,9 @@ def check_host_key(cluster: Cluster) -> str:
 def open_file(cluster: Cluster, account: str, wanted: Wanted) -> Iterator[OutputFile]:
     """Open the output files that are `wanted` as `account`, to be read up to their present size.
 
-    Raises FileNotFoundError where `account` can read none; Unreachable, Refused, TimedOut, Failed, Malformed, and
-    TooMuch where there are too many files. So do the pieces: where the connection becomes old while they are read, the
-    rest comes over another one, as long as the login node still lets `account` in.
+    Where the connection becomes old while the pieces are read, the rest comes over another one, as long as the login
+    node still lets `account` in. Opening and each piece raise FileNotFoundError where `account` can read no such file;
+    Unreachable, Refused, TimedOut, Failed, Malformed, and TooMuch where there are too many files.
     """
     with (
         call(cluster, "open_file"),

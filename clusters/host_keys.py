@@ -1,4 +1,4 @@
-"""Host keys for a person to compare: fetched, shown by fingerprint, and written down only when they are confirmed."""
+"""Host keys for a person to compare: fetched, shown by their fingerprints, and stored only when they are confirmed."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from clusters.ssh.connection import shown_key
 
 TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
 _SALT = "clusters.host_keys"
-_VALID = 900  # seconds that a person may take to compare
+_VALID_FOR = 900  # seconds that a person may take to compare
 
 
 def fingerprint(key: str) -> str:
@@ -27,32 +27,32 @@ def fingerprint(key: str) -> str:
 
 def fetch_keys(cluster: Cluster) -> list[str]:
     """Return the keys that the login node shows now, one of each type that it has. Raises Unreachable."""
-    found, failure = [], Unreachable("the login node shows no key of a type that is known here")
+    keys, failure = list[str](), Unreachable("the login node shows no key of a type that is known here")
     for key_type in TYPES:
         try:
-            found.append(shown_key(cluster.address, cluster.port, key_type, cluster.connect_timeout))
+            keys.append(shown_key(cluster.address, cluster.port, key_type, cluster.connect_timeout))
         except Unreachable as exc:
             failure = exc
             if not isinstance(exc.__cause__, OSError):
                 continue  # it has no key of this type, perhaps one of another
             break
-    if not found:
+    if not keys:
         raise failure
-    return found
+    return keys
 
 
 def seal(cluster: Cluster, keys: Sequence[str]) -> str:
-    """Return `keys` for a form's hidden field: what comes back is what was shown, for this login node."""
-    return signing.dumps([_place(cluster), list(keys)], salt=_SALT)
+    """Return `keys`, signed, for a form's hidden field: what comes back is what was shown of this login node."""
+    return signing.dumps([_login_node(cluster), list(keys)], salt=_SALT)
 
 
 def unseal(cluster: Cluster, sealed: str) -> list[str]:
-    """Return the keys of `seal`. Raises django.core.signing.BadSignature, also where they are old or another node's."""
-    place, keys = signing.loads(sealed, salt=_SALT, max_age=_VALID)
-    if place != _place(cluster):
+    """Return the keys that were sealed. Raises signing.BadSignature, also where they are old or another node's."""
+    login_node, keys = signing.loads(sealed, salt=_SALT, max_age=_VALID_FOR)
+    if login_node != _login_node(cluster):
         raise signing.BadSignature("these keys were shown by another login node")
     return [str(key) for key in keys]
 
 
-def _place(cluster: Cluster) -> list[object]:
+def _login_node(cluster: Cluster) -> list[object]:
     return [cluster.pk, cluster.address, cluster.port]

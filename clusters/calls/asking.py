@@ -14,7 +14,7 @@ from clusters.ssh.agent import LIMIT, Agent, Reply, Setting
 
 log = structlog.get_logger(__name__)
 
-_SILENCE = 5.0  # seconds without an answer, after which the connection has to show that it is alive
+_SILENCE_BEFORE_PROBE = 5.0  # seconds without an answer, after which the connection has to show that it is alive
 
 
 def setting(cluster: Cluster) -> Setting:
@@ -24,7 +24,7 @@ def setting(cluster: Cluster) -> Setting:
 
 @contextmanager
 def caller(cluster: Cluster, account: str) -> Iterator[None]:
-    """Count a caller whose question may be asked in the request of another one. Raises Busy."""
+    """Count a caller whose question may be part of another caller's request. Raises Busy where there are too many."""
     with pool.current().caller(cluster.endpoint, account):
         yield
 
@@ -56,32 +56,32 @@ def ask(
     patience: float | None = None,
     counted: bool = False,
 ) -> Reply:
-    """Have an agent of `account` answer `request`, whose whole answer is at most `limit` bytes, or is cut.
+    """Return the answer of an agent of `account` to `request`; of its bytes, `limit` are kept.
 
-    Every verb but `submit` may be asked twice, and is, where the connection was lost or the agent was ended: that may
-    have happened before, unseen. `patience` and `counted`: as for `agent`. Raises Unreachable, Refused, TimedOut,
+    Every verb but `submit` may be asked twice, and is where the connection was lost or the agent was ended: that may
+    have happened earlier, unnoticed. `patience` and `counted`: as for `agent`. Raises Unreachable, Refused, TimedOut,
     Interrupted; Malformed where the agent ends instead.
     """
     try:
-        return _asked(cluster, account, request, limit, patience=patience, counted=counted)
+        return _ask_once(cluster, account, request, limit, patience=patience, counted=counted)
     except (Interrupted, Silent, _Ended) as exc:
         log.info("asked-again", verb=request.verb, cluster=cluster.name, account=account, error=str(exc))
-    return _asked(cluster, account, request, limit, patience=patience, counted=counted)
+    return _ask_once(cluster, account, request, limit, patience=patience, counted=counted)
 
 
 class _Ended(Malformed):
     """The agent was ended before it had answered."""
 
 
-def _asked(
+def _ask_once(
     cluster: Cluster, account: str, request: Request, limit: int, *, patience: float | None, counted: bool
 ) -> Reply:
     timeout = cluster.command_timeout
     with agent(cluster, account, patience=patience, counted=counted) as lent:
         deadline = time.monotonic() + timeout
         lent.send(request, timeout=timeout, limit=limit)
-        if not lent.has_replied(min(_SILENCE, timeout)) and not lent.is_connected():
-            raise Silent(f"the login node has said nothing for {_SILENCE:g} s, and does not answer")
+        if not lent.has_replied(min(_SILENCE_BEFORE_PROBE, timeout)) and not lent.is_connected():
+            raise Silent(f"the login node has said nothing for {_SILENCE_BEFORE_PROBE:g} s, and does not answer")
         reply = lent.reply(deadline, timeout)
     if reply.ended:
         raise _Ended(f"the agent on the login node was ended by {reply.ended} before it had answered")

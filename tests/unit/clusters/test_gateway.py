@@ -170,7 +170,7 @@ def test_jobs_that_have_no_room_in_one_answer_are_asked_about_alone() -> None:
         return printed(b"".join(lines))(marker)
 
     with answering(prints) as asked:
-        told = gateway._or_alone(gateway._inspect)(subjects(12, 13, 14, 15))
+        told = gateway._or_one_by_one(gateway._inspect)(subjects(12, 13, 14, 15))
     assert [len(each) if isinstance(each, list) else type(each) for each in told] == [5_000, 5_000, Malformed, 5_000]
     assert len(asked.channels) == 5
 

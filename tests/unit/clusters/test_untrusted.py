@@ -224,7 +224,7 @@ def test_what_the_controller_says_of_a_new_job_is_bounded_or_malformed(
 @given(sections.filter(bool))
 def test_what_is_said_of_one_job_is_bounded_or_a_cluster_error(found: list[Section]) -> None:
     with suppress(ClusterError):
-        [records] = gateway._sorted([_Subject(CLUSTER, "plgalice", 12, 60)], found)
+        [records] = gateway._records_of_each([_Subject(CLUSTER, "plgalice", 12, 60)], found)
         assert {record.job for record in records} <= {12}
         check_records(records)
 
