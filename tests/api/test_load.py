@@ -13,7 +13,7 @@ from django.utils import timezone
 from clusters import gateway, schedule
 from clusters.errors import Unreachable
 from clusters.models import Cluster, Poll
-from clusters.slurm.listings import Listing
+from clusters.slurm.records import Listing
 from jobs import tasks
 from jobs.models import Job
 from jobs.states import Status
