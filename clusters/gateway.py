@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
-_MOST_TOGETHER = 32  # jobs in one request
+TOGETHER = 32  # jobs in one request
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -89,6 +89,16 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation
     return _ask_with_others(_cancelling, _Subject(cluster, account, job, since))
 
 
+@remote("cancel")
+def cancel_together(cluster: Cluster, account: str, jobs: Sequence[tuple[int, int]]) -> list[Cancellation | Exception]:
+    """Cancel up to TOGETHER `jobs` of one account, each an id and its `since`, in one request; the answers in order.
+
+    Where all of them have no room in one answer, each is asked about alone. An answer is Malformed where that of one
+    job has no room. Raises what `cancel` raises.
+    """
+    return _ask_at_once(_or_one_by_one(_cancel), cluster, account, jobs)
+
+
 def _cancel(subjects: Sequence[_Subject]) -> list[Cancellation]:
     scancel, *rest = _ask_about("cancel", subjects, least=2)
     answers = zip(subjects, _records_of_each(subjects, rest), strict=True)
@@ -114,6 +124,12 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
     return _ask_with_others(_inspecting, _Subject(cluster, account, job, since))
 
 
+@remote("inspect")
+def inspect_together(cluster: Cluster, account: str, jobs: Sequence[tuple[int, int]]) -> list[list[Record] | Exception]:
+    """Return what SLURM says of up to TOGETHER `jobs` of one account, as `cancel_together` takes and returns them."""
+    return _ask_at_once(_or_one_by_one(_inspect), cluster, account, jobs)
+
+
 def _inspect(subjects: Sequence[_Subject]) -> list[list[Record]]:
     return _records_of_each(subjects, _ask_about("inspect", subjects, least=1))
 
@@ -123,6 +139,18 @@ def _ask_with_others(batcher: RequestBatcher[_Subject, Answer], subject: _Subjec
     cluster, account = subject.cluster, subject.account
     with asking.caller(cluster, account):
         return batcher.ask((cluster.pk, account), subject, cluster.command_timeout)
+
+
+def _ask_at_once(
+    ask: Callable[[list[_Subject]], list[Answer | Exception]],
+    cluster: Cluster,
+    account: str,
+    jobs: Sequence[tuple[int, int]],
+) -> list[Answer | Exception]:
+    if len(jobs) > TOGETHER:
+        raise ValueError(f"{len(jobs)} jobs are more than one request takes: {TOGETHER}")
+    with asking.caller(cluster, account):
+        return ask([_Subject(cluster, account, job, since) for job, since in jobs])
 
 
 def _or_one_by_one(
@@ -141,8 +169,8 @@ def _or_one_by_one(
     return ask_or_split
 
 
-_cancelling = RequestBatcher[_Subject, Cancellation](_or_one_by_one(_cancel), most=_MOST_TOGETHER)
-_inspecting = RequestBatcher[_Subject, list[Record]](_or_one_by_one(_inspect), most=_MOST_TOGETHER)
+_cancelling = RequestBatcher[_Subject, Cancellation](_or_one_by_one(_cancel), most=TOGETHER)
+_inspecting = RequestBatcher[_Subject, list[Record]](_or_one_by_one(_inspect), most=TOGETHER)
 
 
 def _ask_about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]:

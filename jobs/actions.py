@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.errors import Failed
+from clusters.errors import ClusterError, Failed
+from clusters.gateway import Cancellation
 from clusters.slurm.records import Record
 from jobs.models import Job, Source
 from jobs.states import Status
@@ -22,13 +24,35 @@ def abort(job: Job, source: Source = Source.USER, *, by: str = "") -> None:
 
     Raises ClusterError, and the job stays as it was: Failed where SLURM says afterwards that it waits or runs.
     """
-    if Status(job.status).final:
-        return
-    records = _cancel(job)
-    while not _end(job, records, source, by):
-        job.refresh_from_db()
-        if Status(job.status).final:
-            return
+    if failure := abort_together([job], source, by=by)[job.pk]:
+        raise failure
+
+
+def abort_together(jobs: Sequence[Job], source: Source, *, by: str = "") -> dict[UUID, Exception | None]:
+    """Cancel `jobs`, at most gateway.TOGETHER, of one account on one cluster, in one request, as `abort` does one.
+
+    Returns by primary key why a job could not be cancelled, None where it was or had ended.
+    """
+    active = [job for job in jobs if not Status(job.status).final]
+    failures: dict[UUID, Exception | None] = {job.pk: None for job in jobs}
+    failures.update((job.pk, _obstacle(job)) for job in active)
+    outcomes = _cancel([job for job in active if failures[job.pk] is None])
+    for job in active:
+        outcome = outcomes.get(job.pk)
+        if isinstance(outcome, Exception):
+            failures[job.pk] = outcome
+        elif outcome is not None:
+            _end(job, outcome, source, by)
+    return failures
+
+
+def _obstacle(job: Job) -> ValueError | None:
+    """Return why SLURM cannot be told of `job` by its id; None where it can."""
+    if job.slurm_id is None:
+        return ValueError(f"{job} has no SLURM id")
+    if job.recycled:
+        return ValueError(f"{job} cannot be named: SLURM has given its number to a later job")
+    return None
 
 
 def delete(job: Job) -> None:
@@ -40,24 +64,75 @@ def delete(job: Job) -> None:
     Job.objects.filter(pk=job.pk, deleted_at=None).update(deleted_at=timezone.now())
 
 
-def _cancel(job: Job) -> list[Record]:
-    if job.slurm_id is None:
-        raise ValueError(f"{job} has no SLURM id")
-    since = search_window(job.created_at)
-    deadline = time.monotonic() + job.cluster.command_timeout
-    told = gateway.cancel(job.cluster, job.account, job.slurm_id, since)
-    records = _own(job, told.records)
-    for pause in () if told.complaint else _PAUSES:
-        if not _held(records) or time.monotonic() + pause > deadline:
+_Outcomes = dict[UUID, list[Record] | Exception]  # by the jobs' primary keys: SLURM's records, or what went wrong
+
+
+def _cancel(jobs: Sequence[Job]) -> _Outcomes:
+    """Cancel `jobs` of one account; return what SLURM says of each once it goes on no more."""
+    if not jobs:
+        return {}
+    deadline = time.monotonic() + jobs[0].cluster.command_timeout
+    try:
+        answers = dict(zip((job.pk for job in jobs), _cancellations(jobs), strict=True))
+    except ClusterError as exc:
+        return {job.pk: exc for job in jobs}
+    outcomes: _Outcomes = {}
+    complaints = {}
+    for job in jobs:
+        answer = answers[job.pk]
+        outcomes[job.pk] = answer if isinstance(answer, Exception) else _own(job, answer.records)
+        complaints[job.pk] = "" if isinstance(answer, Exception) else answer.complaint
+    for pause in _PAUSES:
+        going_on = [job for job in jobs if not complaints[job.pk] and _is_held(outcomes[job.pk])]
+        if not going_on or time.monotonic() + pause > deadline:
             break
         time.sleep(pause)
-        records = _own(job, gateway.inspect(job.cluster, job.account, job.slurm_id, since))
+        outcomes |= _inspect(going_on)
+    return {job.pk: _verdict(job, outcomes[job.pk], complaints[job.pk]) for job in jobs}
+
+
+def _cancellations(jobs: Sequence[Job]) -> Sequence[Cancellation | Exception]:
+    """Cancel `jobs` in one request; one alone in the next one of those that callers of its account have under way."""
+    first = jobs[0]
+    if len(jobs) > 1:
+        return gateway.cancel_together(first.cluster, first.account, [_known_to_slurm(job) for job in jobs])
+    return [gateway.cancel(first.cluster, first.account, *_known_to_slurm(first))]
+
+
+def _inspect(jobs: Sequence[Job]) -> _Outcomes:
+    """Return what SLURM says now of `jobs` of one account."""
+    first = jobs[0]
+    try:
+        if len(jobs) > 1:
+            asked = [_known_to_slurm(job) for job in jobs]
+            answers = gateway.inspect_together(first.cluster, first.account, asked)
+        else:
+            answers = [gateway.inspect(first.cluster, first.account, *_known_to_slurm(first))]
+    except ClusterError as exc:
+        return {job.pk: exc for job in jobs}
+    return {
+        job.pk: answer if isinstance(answer, Exception) else _own(job, answer)
+        for job, answer in zip(jobs, answers, strict=True)
+    }
+
+
+def _known_to_slurm(job: Job) -> tuple[int, int]:
+    """Return the job's SLURM id, and how many seconds back SLURM is searched for it."""
+    if job.slurm_id is None:
+        raise ValueError(f"{job} has no SLURM id")
+    return job.slurm_id, search_window(job.created_at)
+
+
+def _verdict(job: Job, outcome: list[Record] | Exception, complaint: str) -> list[Record] | Exception:
+    """Return `outcome`, or Failed where it says that the job waits or runs after all; `complaint` is scancel's."""
+    if isinstance(outcome, Exception):
+        return outcome
     # Of a job that the controller no longer has accounting may hear of the end later.
-    if left := _held(records) or [record for record in records if told.complaint and interpret.goes_on(record)]:
-        words = ", ".join(sorted({record.state for record in left}))
-        complaint = f": {told.complaint}" if told.complaint else ""
-        raise Failed(f"SLURM did not cancel {job.job_id}, which is still {words}{complaint}")
-    return records
+    if left := _held(outcome) or [record for record in outcome if complaint and interpret.goes_on(record)]:
+        states = ", ".join(sorted({record.state for record in left}))
+        reason = f": {complaint}" if complaint else ""
+        return Failed(f"SLURM did not cancel {job.job_id}, which is still {states}{reason}")
+    return outcome
 
 
 def _own(job: Job, records: Iterable[Record]) -> list[Record]:
@@ -72,7 +147,19 @@ def _held(records: Iterable[Record]) -> list[Record]:
     return [record for record in queue if interpret.goes_on(record)]
 
 
-def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
+def _is_held(outcome: list[Record] | Exception) -> bool:
+    return not isinstance(outcome, Exception) and bool(_held(outcome))
+
+
+def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> None:
+    """Write how `job` has ended; where another worker has moved it, from where that has left it."""
+    while not _write_end(job, records, source, by):
+        job.refresh_from_db()
+        if Status(job.status).final:
+            return
+
+
+def _write_end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
     """Write how `job` ended: by itself if SLURM says so, else aborted. False if another worker moved it first."""
     if not records:
         return True  # SLURM no longer knows it, and does not say how it ended: the next poll may hear

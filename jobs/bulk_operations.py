@@ -1,7 +1,7 @@
 """What operators order for many jobs at once: kept as rows, worked off in slices, so that it survives every restart."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -9,10 +9,11 @@ from uuid import UUID
 import structlog
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from audit import operators
+from clusters import gateway
 from clusters.errors import ClusterError, Failed, Refused, TimedOut
 from jobs import actions, locks
 from jobs.models import BulkAction, BulkOperation, BulkOperationItem, Job, Source
@@ -84,25 +85,33 @@ def run_slice(pk: UUID, seconds: float = SLICE) -> bool:
             item = items.exclude(job__account__in=slow).first() or items.first()
             if item is None:
                 return False
-            if not _do(item):
+            if not _do(_done_together(item, items)):
                 slow.add(item.job.account)
         return True
 
 
-def _do(item: BulkOperationItem) -> bool:
-    """Do one item and write it down; return False where the account's login did not answer."""
-    answered, fault = True, None
-    try:
-        outcome = _abort(item) if item.operation.verb == BulkAction.ABORT else _refresh(item)
-        item.state, item.outcome = BulkOperationItem.State.DONE, outcome
-    except (ClusterError, ValueError) as exc:
-        answered, fault = isinstance(exc, ValueError | Failed), exc
-        item.state, item.outcome = BulkOperationItem.State.FAILED, f"{type(exc).__name__}: {exc}"
-    _write_down(item, _word(fault))
-    return answered
+def _done_together(first: BulkOperationItem, items: QuerySet[BulkOperationItem]) -> list[BulkOperationItem]:
+    """Return `first`, and of `items` those that one request can do with it: aborts of jobs of its account."""
+    if first.operation.verb != BulkAction.ABORT:
+        return [first]
+    job = first.job
+    return list(items.filter(job__account=job.account, job__cluster=job.cluster_id)[: gateway.TOGETHER])
 
 
-def _word(fault: Exception | None) -> str:
+def _do(items: Sequence[BulkOperationItem]) -> bool:
+    """Do `items` and write them down; return False where the account's login did not answer."""
+    failures = _abort(items) if items[0].operation.verb == BulkAction.ABORT else _refresh(items[0])
+    for item in items:
+        failure = failures[item.job.pk]
+        if failure is None:
+            item.state, item.outcome = BulkOperationItem.State.DONE, item.job.status
+        else:
+            item.state, item.outcome = BulkOperationItem.State.FAILED, f"{type(failure).__name__}: {failure}"
+        _write_down(item, _outcome(failure))
+    return all(failure is None or isinstance(failure, ValueError | Failed) for failure in failures.values())
+
+
+def _outcome(fault: Exception | None) -> str:
     """Return the audit log's word for what came of an item."""
     match fault:
         case None:
@@ -115,20 +124,22 @@ def _word(fault: Exception | None) -> str:
             return "failed"
 
 
-def _abort(item: BulkOperationItem) -> str:
-    actions.abort(item.job, Source.OPERATOR, by=item.operation.operator.get_username())
-    item.job.refresh_from_db()
-    return item.job.status
+def _abort(items: Sequence[BulkOperationItem]) -> dict[UUID, Exception | None]:
+    operator = items[0].operation.operator.get_username()
+    return actions.abort_together([item.job for item in items], Source.OPERATOR, by=operator)
 
 
-def _refresh(item: BulkOperationItem) -> str:
-    """Ask SLURM. Raises ClusterError where no answer came, which `refresh` itself leaves to `checked_at`."""
-    before = timezone.now()
-    refresh.refresh(item.job)
-    item.job.refresh_from_db()
-    if item.job.checked_at is None or item.job.checked_at < before:
-        raise ClusterError("the cluster did not answer")
-    return item.job.status
+def _refresh(item: BulkOperationItem) -> dict[UUID, Exception | None]:
+    """Ask SLURM. Where no answer came, `refresh` itself leaves that to `checked_at`."""
+    job, before = item.job, timezone.now()
+    try:
+        refresh.refresh(job)
+    except ValueError as exc:
+        return {job.pk: exc}
+    job.refresh_from_db()
+    if job.checked_at is None or job.checked_at < before:
+        return {job.pk: ClusterError("the cluster did not answer")}
+    return {job.pk: None}
 
 
 @transaction.atomic

@@ -43,7 +43,13 @@ class Jobs(Protocol):
     def slurm_name(self, cluster: Cluster, account: str, /) -> str: ...
     def cancel_elsewhere(self, cluster: Cluster, account: str, accepted: Accepted, /) -> list[str]: ...
     def cancel(self, cluster: Cluster, account: str, job: int, since: int, /) -> Cancellation: ...
+    def cancel_together(
+        self, cluster: Cluster, account: str, jobs: Sequence[tuple[int, int]], /
+    ) -> list[Cancellation | Exception]: ...
     def inspect(self, cluster: Cluster, account: str, job: int, since: int, /) -> list[Record]: ...
+    def inspect_together(
+        self, cluster: Cluster, account: str, jobs: Sequence[tuple[int, int]], /
+    ) -> list[list[Record] | Exception]: ...
     def task_starts(
         self, cluster: Cluster, account: str, job: int, since: int, /, *, earliest: int, hosts: bool
     ) -> Starts: ...
@@ -165,8 +171,22 @@ class FakeGateway:
         self.cancelled.append(job)
         return self.answer("cancel", Cancellation(self.queued + self.accounted, self.complaint))
 
+    def cancel_together(
+        self, _cluster: Cluster, _account: str, jobs: Sequence[tuple[int, int]]
+    ) -> list[Cancellation | Exception]:
+        self.cancelled += [job for job, _since in jobs]
+        return self.answer("cancel", [Cancellation(self._of(job), self.complaint) for job, _since in jobs])
+
     def inspect(self, _cluster: Cluster, _account: str, _job: int, _since: int) -> list[Record]:
         return self.answer("inspect", self.queued + self.accounted)
+
+    def inspect_together(
+        self, _cluster: Cluster, _account: str, jobs: Sequence[tuple[int, int]]
+    ) -> list[list[Record] | Exception]:
+        return self.answer("inspect", [self._of(job) for job, _since in jobs])
+
+    def _of(self, job: int) -> list[Record]:
+        return [record for record in (*self.queued, *self.accounted) if record.job == job]
 
     @contextmanager
     def poll_session(self, _cluster: Cluster, _account: str, *, everybody: bool) -> Iterator[FakeSession]:

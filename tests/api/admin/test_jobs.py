@@ -93,22 +93,32 @@ def test_bulk_operation_goes_on_after_its_slice_and_after_its_worker_has_died(
 def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
     fake: FakeGateway, zeus: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    accounts = ["plgalice"] * 3 + ["plgbob"] * 3
+    accounts = ["plgalice"] * 6 + ["plgbob"] * 6
     jobs = [registered(zeus, 100 + number, account) for number, account in enumerate(accounts)]
     asked: list[str] = []
 
-    def cancel(_cluster: Cluster, account: str, job: int, since: int) -> object:
+    def cancel_together(_cluster: Cluster, account: str, jobs: list[tuple[int, int]]) -> object:
         asked.append(account)
         if account == "plgalice":
             raise TimedOut("no answer within 30 s")
-        return fake.cancel(_cluster, account, job, since)
+        return fake.cancel_together(_cluster, account, jobs)
 
-    monkeypatch.setattr(gateway, "cancel", cancel)
-    assert (
-        bulk_operations.run_slice(bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "").pk)
-        is False
-    )
+    monkeypatch.setattr(gateway, "TOGETHER", 2)
+    monkeypatch.setattr(gateway, "cancel_together", cancel_together)
+    operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
+    assert bulk_operations.run_slice(operation.pk) is False
     assert asked == ["plgalice", "plgbob", "plgbob", "plgbob", "plgalice", "plgalice"]
+
+
+def test_bulk_abort_of_a_thousand_jobs_is_one_exchange_for_each_32_of_an_account(
+    fake: FakeGateway, zeus: Cluster
+) -> None:
+    jobs = [registered(zeus, 1_000 + number, ("plgalice", "plgbob")[number % 2]) for number in range(1_000)]
+    operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
+    assert any(not bulk_operations.run_slice(operation.pk) for _slice in range(100))
+    assert fake.calls == ["cancel"] * 32, "500 jobs of each of two accounts, 32 at a time"
+    assert sorted(fake.cancelled) == [job.slurm_id for job in jobs]
+    assert bulk_operations.progress(operation) == bulk_operations.Progress(total=1_000, done=1_000, failed=0)
 
 
 def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
@@ -124,6 +134,16 @@ def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
     assert "Failed: SLURM did not cancel 100.x, which is still RUNNING" in operation.items.earliest("id").outcome
     jobs[0].refresh_from_db()
     assert (jobs[0].status, jobs[0].abort_requested_at) == ("QUEUED", None)
+
+
+def test_bulk_abort_leaves_alone_a_job_whose_number_is_a_later_jobs_by_now(fake: FakeGateway, zeus: Cluster) -> None:
+    jobs = [registered(zeus, 100, "plgalice"), registered(zeus, 101, "plgalice")]
+    Job.objects.filter(pk=jobs[0].pk).update(recycled=True)
+    operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
+    assert bulk_operations.run_slice(operation.pk) is False
+    assert fake.cancelled == [101]
+    assert [item.state for item in operation.items.order_by("id")] == ["failed", "done"]
+    assert "SLURM has given its number to a later job" in operation.items.earliest("id").outcome
 
 
 def test_the_export_has_the_filtered_jobs_and_no_formula(enter: Enter, jobs: list[Job]) -> None:

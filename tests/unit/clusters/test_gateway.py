@@ -83,6 +83,30 @@ def test_what_is_told_of_one_job_has_the_room_of_an_account() -> None:
             ask()
 
 
+def running(jobs: list[int]) -> bytes:
+    return b"".join(LINE.replace(b"12|", b"%d|" % job) for job in jobs)
+
+
+def test_cancel_together_is_one_request_that_tells_of_each_job() -> None:
+    jobs = list(range(1, gateway.TOGETHER + 1))
+    with answering(printed(b"", running(jobs))) as asked:
+        answers = gateway.cancel_together(CLUSTER, "plgalice", [(job, 60) for job in jobs])
+    assert [isinstance(answer, Exception) or [one.job for one in answer.records] for answer in answers] == [
+        [job] for job in jobs
+    ]
+    assert len(asked.channels) == 1
+    with pytest.raises(ValueError, match="33 jobs are more than one request takes"):
+        gateway.cancel_together(CLUSTER, "plgalice", [(job, 60) for job in range(33)])
+
+
+@override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB)
+def test_cancel_together_asks_about_each_alone_where_the_answer_has_no_room_for_all() -> None:
+    with answering(of_an_array(20_000, 1)) as asked:
+        answers = gateway.cancel_together(CLUSTER, "plgalice", [(12, 60), (13, 60)])
+    assert [type(answer) for answer in answers] == [Malformed, Malformed]
+    assert len(asked.channels) == 3
+
+
 Login = Callable[[Pool, bytes], Printed]
 
 
@@ -292,7 +316,9 @@ VERBS: dict[str, Callable[[Answering], object]] = {
     "slurm_name": within(lambda: gateway.slurm_name(CLUSTER, "plgalice")),
     "cancel_elsewhere": within(lambda: gateway.cancel_elsewhere(CLUSTER, "plgalice", Accepted(12, "zeus"))),
     "cancel": within(lambda: gateway.cancel(CLUSTER, "plgalice", 12, 60)),
+    "cancel_together": within(lambda: gateway.cancel_together(CLUSTER, "plgalice", [(12, 60), (13, 60)])),
     "inspect": within(lambda: gateway.inspect(CLUSTER, "plgalice", 12, 60)),
+    "inspect_together": within(lambda: gateway.inspect_together(CLUSTER, "plgalice", [(12, 60), (13, 60)])),
     "starts": within(lambda: gateway.task_starts(CLUSTER, "plgalice", 12, 60, earliest=1, hosts=True)),
     "ping": within(lambda: gateway.ping(CLUSTER, "plgalice")),
     "tidy": within(lambda: submitting.clean_remote_directory(CLUSTER, "plgalice")),
