@@ -50,7 +50,7 @@ def _obstacle(job: Job) -> ValueError | None:
     """Return why SLURM cannot be told of `job` by its id; None where it can."""
     if job.slurm_id is None:
         return ValueError(f"{job} has no SLURM id")
-    if job.recycled:
+    if job.slurm_id_reused:
         return ValueError(f"{job} cannot be named: SLURM has given its number to a later job")
     return None
 

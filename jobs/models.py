@@ -28,7 +28,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def listed(self) -> Self:
         """Jobs that SLURM has accepted and their owners have not deleted: what users see."""
-        return self.filter(submission=SubmissionStatus.SUBMITTED, deleted_at=None)
+        return self.filter(submission_status=SubmissionStatus.SUBMITTED, deleted_at=None)
 
     def owned_by(self, account: str) -> Self:
         """Listed jobs of `account`, newest first, with their clusters."""
@@ -40,7 +40,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         One that its owner has deleted is followed until its end is known, but no longer than FOLLOWED_FOR.
         """
         followed = Q(deleted_at=None) | Q(deleted_at__gte=timezone.now() - FOLLOWED_FOR)
-        return self.filter(OPEN, followed, submission=SubmissionStatus.SUBMITTED)
+        return self.filter(OPEN, followed, submission_status=SubmissionStatus.SUBMITTED)
 
 
 # For how long SLURM is asked about a job that its owner has deleted.
@@ -62,7 +62,7 @@ _MOVE = """
 # So much of a DN is in its index: a whole one may be longer than an entry of PostgreSQL's indexes.
 DN_INDEXED = 200
 
-OPEN = Q(status__in=sorted(ACTIVE)) | Q(confirmed=False)
+OPEN = Q(status__in=sorted(ACTIVE)) | Q(accounting_confirmed=False)
 
 # What an answer shows of a job, and its place in a list; not when SLURM was asked, which makes no other answer.
 _SHOWN = (
@@ -93,7 +93,15 @@ def _revision() -> Func:
 
 
 class Job(models.Model):
-    """A batch job. `account` and `owner_dn` are text, so that history survives a changed mapping."""
+    """A submission, and the batch job that it has become.
+
+    A row is also each submission that came to nothing, with its `failure`, and each whose outcome is not known yet:
+    only where `submission_status` is SUBMITTED there is a job. Three names lead to a row: `id` is the submission's,
+    `slurm_id` is SLURM's number, which SLURM may use again, and `job_id` is that number with the cluster's domain, by
+    which callers know the job.
+
+    `account` and `owner_dn` are text, so that history survives a changed mapping.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="of the submission")
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="jobs")
@@ -108,12 +116,14 @@ class Job(models.Model):
     answer = models.JSONField(null=True, blank=True, help_text="the first answer to a request with a key")
     request_digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the request's body")
 
-    submission = models.CharField(max_length=9, choices=SubmissionStatus, default=SubmissionStatus.PENDING)
-    settled = models.BooleanField(default=False, help_text="the cluster knows that the outcome is known here")
+    submission_status = models.CharField(max_length=9, choices=SubmissionStatus, default=SubmissionStatus.PENDING)
+    acknowledged = models.BooleanField(default=False, help_text="the cluster knows that the outcome is known here")
     failure = models.JSONField(null=True, blank=True, help_text="sbatch's own words where it refused")
     slurm_id = models.BigIntegerField("SLURM id", null=True, blank=True)
     job_id = models.CharField(max_length=300, blank=True)
-    recycled = models.BooleanField(default=False, help_text="SLURM has given the id to a later job of this account")
+    slurm_id_reused = models.BooleanField(
+        default=False, help_text="SLURM has given the id to a later job of this account"
+    )
 
     status = models.CharField(max_length=8, choices=[(s, s) for s in Status], default=Status.QUEUED)
     slurm_state = models.CharField("SLURM state", max_length=32, blank=True)
@@ -132,7 +142,7 @@ class Job(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     wall_seconds = models.PositiveBigIntegerField(null=True, blank=True)
     abort_requested_at = models.DateTimeField(null=True, blank=True)
-    confirmed = models.BooleanField(default=False, help_text="accounting has told the end of it")
+    accounting_confirmed = models.BooleanField(default=False, help_text="accounting has told the end of it")
     checked_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="by its owner, who no longer sees it")
 
@@ -150,7 +160,11 @@ class Job(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                "cluster", "account", "slurm_id", condition=Q(recycled=False), name="one_current_job_per_slurm_id"
+                "cluster",
+                "account",
+                "slurm_id",
+                condition=Q(slurm_id_reused=False),
+                name="one_current_job_per_slurm_id",
             ),
             models.UniqueConstraint("account", "idempotency_key", name="one_submission_per_key"),
         ]
@@ -163,12 +177,12 @@ class Job(models.Model):
                 F("created_at").desc(),
                 F("id").desc(),
                 include=["revision"],
-                condition=Q(submission="SUBMITTED", deleted_at__isnull=True),
+                condition=Q(submission_status="SUBMITTED", deleted_at__isnull=True),
                 name="listed_jobs_of_account",
             ),
             models.Index("job_id", name="jobs_by_job_id"),
             models.Index("cluster", condition=OPEN, name="open_jobs_of_cluster"),
-            models.Index("created_at", condition=Q(submission="PENDING"), name="pending_submissions"),
+            models.Index("created_at", condition=Q(submission_status="PENDING"), name="pending_submissions"),
             # The operators' list: newest first, by each filter and search. The key of a row makes its order certain.
             models.Index(F("created_at").desc(), F("id").desc(), name="jobs_newest"),
             models.Index("cluster", F("created_at").desc(), F("id").desc(), name="jobs_of_cluster"),
@@ -176,11 +190,14 @@ class Job(models.Model):
                 "status",
                 F("created_at").desc(),
                 F("id").desc(),
-                condition=Q(submission="SUBMITTED"),
+                condition=Q(submission_status="SUBMITTED"),
                 name="submitted_jobs_by_status",
             ),
             models.Index(
-                F("created_at").desc(), F("id").desc(), condition=Q(submission="FAILED"), name="refused_submissions"
+                F("created_at").desc(),
+                F("id").desc(),
+                condition=Q(submission_status="FAILED"),
+                name="refused_submissions",
             ),
             models.Index(
                 F("created_at").desc(), F("id").desc(), condition=Q(deleted_at__isnull=False), name="deleted_jobs"

@@ -35,7 +35,7 @@ _ATTEMPT = 60.0  # seconds after which an attempt leaves the rest to the next on
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 15.0, 1.5, 300.0  # seconds between attempts that fail
 
 # Jobs whose output files nobody has told us: the process that took the submission did not come to it.
-_UNDESCRIBED = Q(submission=SubmissionStatus.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
+_UNDESCRIBED = Q(submission_status=SubmissionStatus.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
 
 _ORDER = """
     INSERT INTO jobs_recoveryattempt AS attempt (cluster_id, account, failures, due_at)
@@ -111,9 +111,9 @@ def untidy_accounts() -> list[tuple[int, str]]:
     """
     now = timezone.now()
     pending = Job.objects.filter(
-        submission=SubmissionStatus.PENDING, cluster=OuterRef("cluster"), account=OuterRef("account")
+        submission_status=SubmissionStatus.PENDING, cluster=OuterRef("cluster"), account=OuterRef("account")
     )
-    jobs = Job.objects.filter(settled=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
+    jobs = Job.objects.filter(acknowledged=False, created_at__range=(now - timedelta(days=3), now - timedelta(days=1)))
     return list(jobs.exclude(Exists(pending)).order_by().values_list("cluster", "account").distinct())
 
 
@@ -133,7 +133,7 @@ def _put_off(cluster: Cluster, account: str) -> None:
 def _lost(now: datetime) -> Q:
     at_work = F("cluster__command_timeout") * Value(timedelta(seconds=1), DurationField())
     since = ExpressionWrapper(Value(now - _AT_WORK_LONGER, DateTimeField()) - at_work, DateTimeField())
-    return Q(submission=SubmissionStatus.PENDING, created_at__lt=since)
+    return Q(submission_status=SubmissionStatus.PENDING, created_at__lt=since)
 
 
 def _recently(now: datetime) -> tuple[datetime, datetime]:

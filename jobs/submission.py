@@ -29,7 +29,8 @@ _REGISTER = """
     ), registered AS (
         INSERT INTO jobs_job (
             id, cluster_id, account, owner_dn, tag, working_directory, created_at, idempotency_key, request_digest,
-            submission, settled, job_id, recycled, status, slurm_state, reason, is_array, stdout, stderr, confirmed
+            submission_status, acknowledged, job_id, slurm_id_reused, status, slurm_state, reason, is_array, stdout,
+            stderr, accounting_confirmed
         )
         SELECT
             %(id)s::uuid, id, %(account)s::text, %(owner_dn)s::text, %(tag)s::text, %(directory)s::text,
@@ -42,20 +43,21 @@ _REGISTER = """
     SELECT EXISTS (SELECT FROM host), EXISTS (SELECT FROM registered)
 """
 _ACCEPTED = """
-    UPDATE jobs_job SET submission = 'SUBMITTED', cluster_id = %s, slurm_id = %s, job_id = %s, checked_at = %s
-    WHERE id = %s AND submission IN ('PENDING', 'FAILED')
+    UPDATE jobs_job SET submission_status = 'SUBMITTED', cluster_id = %s, slurm_id = %s, job_id = %s, checked_at = %s
+    WHERE id = %s AND submission_status IN ('PENDING', 'FAILED')
 """
 _ANSWERED = "UPDATE jobs_job SET answer = %s::jsonb WHERE id = %s"
 
 _DESCRIPTION = ("stdout_path", "stderr_path", "is_array", "submitted_at")
 # One statement for all that were settled together. A poll may have told the time before.
 _SETTLED = """
-    UPDATE jobs_job SET settled = jobs_job.settled OR told.cleared, stdout = coalesce(told.stdout, jobs_job.stdout),
-        stderr = coalesce(told.stderr, jobs_job.stderr), is_array = coalesce(told.is_array, jobs_job.is_array),
-        submitted_at = coalesce(told.submitted_at, jobs_job.submitted_at)
+    UPDATE jobs_job SET acknowledged = jobs_job.acknowledged OR news.cleared,
+        stdout = coalesce(news.stdout, jobs_job.stdout), stderr = coalesce(news.stderr, jobs_job.stderr),
+        is_array = coalesce(news.is_array, jobs_job.is_array),
+        submitted_at = coalesce(news.submitted_at, jobs_job.submitted_at)
     FROM unnest(%s::uuid[], %s::boolean[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[])
-        AS told(id, cleared, stdout, stderr, is_array, submitted_at)
-    WHERE jobs_job.id = told.id
+        AS news(id, cleared, stdout, stderr, is_array, submitted_at)
+    WHERE jobs_job.id = news.id
 """
 
 
@@ -166,9 +168,9 @@ def _replay(account: str, order: Order) -> Job:
         raise KeyReused(
             "this Idempotency-Key was used before with another request; give each submission a key of its own"
         )
-    if first.submission == SubmissionStatus.PENDING:
+    if first.submission_status == SubmissionStatus.PENDING:
         raise StillInFlight(first.id)
-    if first.submission == SubmissionStatus.FAILED:
+    if first.submission_status == SubmissionStatus.FAILED:
         raise RefusedBefore(first.id, first.failure or {})
     return first
 
@@ -193,7 +195,7 @@ def _refusal(outcome: WorkingDirectoryError | Rejected | NotSubmitted) -> Submis
 
 
 def _accept(job: Job, slurm_id: int) -> bool:
-    job.submission, job.slurm_id, job.checked_at = SubmissionStatus.SUBMITTED, slurm_id, timezone.now()
+    job.submission_status, job.slurm_id, job.checked_at = SubmissionStatus.SUBMITTED, slurm_id, timezone.now()
     job.job_id = f"{slurm_id}.{job.cluster.job_domain}"
     try:
         # One statement is a transaction; only inside another one its failure has to be undone apart.
@@ -202,7 +204,7 @@ def _accept(job: Job, slurm_id: int) -> bool:
     except IntegrityError:
         # The id has come round again (or the controller was set up anew): from now on it means this job.
         with transaction.atomic():
-            Job.objects.filter(cluster=job.cluster, account=job.account, slurm_id=slurm_id).update(recycled=True)
+            Job.objects.filter(cluster=job.cluster, account=job.account, slurm_id=slurm_id).update(slurm_id_reused=True)
             return _write_accepted(job)
 
 
@@ -214,12 +216,12 @@ def _write_accepted(job: Job) -> bool:
 
 
 def _fail(job: Job, refusal: SubmissionRefused, *, keeps_key: bool) -> bool:
-    values: dict[str, Any] = {"submission": SubmissionStatus.FAILED, "failure": refusal.stored()}
+    values: dict[str, Any] = {"submission_status": SubmissionStatus.FAILED, "failure": refusal.stored()}
     if not keeps_key:
         values["idempotency_key"] = None
     for field, value in values.items():
         setattr(job, field, value)
-    return Job.objects.filter(pk=job.pk, submission=SubmissionStatus.PENDING).update(**values) == 1
+    return Job.objects.filter(pk=job.pk, submission_status=SubmissionStatus.PENDING).update(**values) == 1
 
 
 def _settled(told: Sequence[SubmissionNews]) -> None:

@@ -25,12 +25,14 @@ class Bulk:
     @admin.action(description="Refresh now: ask SLURM about them", permissions=["refresh"])
     def refresh_jobs(self: Any, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         """Have SLURM asked about each of `jobs`."""
-        return _ask_or_order(self, request, BulkAction.REFRESH, jobs.filter(submission=SubmissionStatus.SUBMITTED))
+        return _ask_or_order(
+            self, request, BulkAction.REFRESH, jobs.filter(submission_status=SubmissionStatus.SUBMITTED)
+        )
 
     @admin.action(description="Abort", permissions=["abort"])
     def abort_jobs(self: Any, request: HttpRequest, jobs: QuerySet[Job]) -> HttpResponse | None:
         """Cancel those of `jobs` that are active, also those that their owners have deleted."""
-        active = jobs.filter(submission=SubmissionStatus.SUBMITTED, status__in=sorted(ACTIVE))
+        active = jobs.filter(submission_status=SubmissionStatus.SUBMITTED, status__in=sorted(ACTIVE))
         return _ask_or_order(self, request, BulkAction.ABORT, active)
 
     def has_refresh_permission(self, request: HttpRequest) -> bool:

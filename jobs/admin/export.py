@@ -13,12 +13,13 @@ from django.utils import timezone
 from jobs.models import Job, SubmissionStatus
 
 # A submission that SLURM has not taken has no status: its row holds the first one all the same.
-_STATUS = Case(When(submission=SubmissionStatus.SUBMITTED, then=F("status")), default=Value(""))
+_STATUS = Case(When(submission_status=SubmissionStatus.SUBMITTED, then=F("status")), default=Value(""))
 COLUMNS = [
-    "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission", "true_status", "slurm_state", "reason",
-    "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds", "checked_at",
-    "deleted_at", "signal",
+    "id", "job_id", "cluster__name", "account", "owner_dn", "tag", "submission_status", "true_status", "slurm_state",
+    "reason", "exit_code", "nodes", "cores", "created_at", "submitted_at", "started_at", "ended_at", "wall_seconds",
+    "checked_at", "deleted_at", "signal",
 ]  # fmt: skip
+_HEADS = {"cluster__name": "cluster", "submission_status": "submission", "true_status": "status"}
 _SIGNS = frozenset("=+-@")
 # A spreadsheet may cut at any of these, whatever the file was written with: which one, its language decides.
 _SEPARATORS = frozenset(";,|\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
@@ -42,7 +43,7 @@ def answer(jobs: QuerySet[Job]) -> StreamingHttpResponse:
 def lines(jobs: QuerySet[Job]) -> Iterator[str]:
     """Return the CSV line after line, its head first."""
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
-    yield writer.writerow([column.removesuffix("__name").removeprefix("true_") for column in COLUMNS])
+    yield writer.writerow([_HEADS.get(column, column) for column in COLUMNS])
     # No signal is 0 in the registry.
     told = jobs.annotate(true_status=_STATUS).values_list(*COLUMNS[:-1], NullIf("signal", Value(0)))
     for row in told.iterator(chunk_size=2000):

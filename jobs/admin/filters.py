@@ -53,11 +53,11 @@ class State(admin.SimpleListFilter):
         value = self.value()
         if value in {"refused", "pending"}:
             return queryset.filter(
-                submission=SubmissionStatus.FAILED if value == "refused" else SubmissionStatus.PENDING
+                submission_status=SubmissionStatus.FAILED if value == "refused" else SubmissionStatus.PENDING
             )
         if value not in set(Status):
             return queryset
-        jobs = queryset.filter(submission=SubmissionStatus.SUBMITTED, status=value)
+        jobs = queryset.filter(submission_status=SubmissionStatus.SUBMITTED, status=value)
         if value in ACTIVE:
             return jobs.filter(Q(deleted_at=None) | Q(deleted_at__gte=timezone.now() - FOLLOWED_FOR))
         return jobs

@@ -71,13 +71,13 @@ class JobAdmin(ReadOnly, Bulk, shown.Shown, admin.ModelAdmin):
         ("Run", {"fields": ["nodes", "cores", "length", "array", "output", "errors", "working_directory"]}),
         ("Times (UTC)", {"fields": ["begun", "taken", "started", "ended", "abort_asked", "deleted"]}),
         ("Submission", {"fields": [
-            "outcome", "refused", "submission_id", "key", "slurm_id", "is_settled", "is_recycled",
+            "outcome", "refused", "submission_id", "key", "slurm_id", "is_acknowledged", "is_slurm_id_reused",
         ]}),
     ]  # fmt: skip
     readonly_fields = [
         "state", "why", "exited", "is_confirmed", "checked", "length", "array", "output", "errors", "begun", "taken",
-        "started", "ended", "abort_asked", "deleted", "outcome", "refused", "submission_id", "key", "is_settled",
-        "is_recycled",
+        "started", "ended", "abort_asked", "deleted", "outcome", "refused", "submission_id", "key", "is_acknowledged",
+        "is_slurm_id_reused",
     ]  # fmt: skip
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002

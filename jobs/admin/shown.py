@@ -42,10 +42,16 @@ class Shown:
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
         """Return the status, or how far the submission is where SLURM has no job; then what SLURM calls it or said."""
-        word = job.status if job.submission == SubmissionStatus.SUBMITTED else _WORDS[SubmissionStatus(job.submission)]
+        word = (
+            job.status
+            if job.submission_status == SubmissionStatus.SUBMITTED
+            else _WORDS[SubmissionStatus(job.submission_status)]
+        )
         word = "unknown" if job.is_given_up else word
         deleted = mark_safe(' <span class="badge deleted">deleted</span>') if job.deleted_at else ""
-        note = Truncator(refusal(job)).chars(90) if job.submission == SubmissionStatus.FAILED else _slurms_word(job)
+        note = (
+            Truncator(refusal(job)).chars(90) if job.submission_status == SubmissionStatus.FAILED else _slurms_word(job)
+        )
         quiet = format_html('<div class="quiet small">{}</div>', note) if note else ""
         return format_html('<span class="badge {}">{}</span>{}{}', word.replace(" ", "-"), word, deleted, quiet)
 
@@ -103,7 +109,7 @@ class Shown:
     @admin.display(description="end confirmed by accounting")
     def is_confirmed(self, job: Job) -> str:
         """Return whether sacct has told the end."""
-        return yes_or_no(value=job.confirmed)
+        return yes_or_no(value=job.accounting_confirmed)
 
     @admin.display(description="last change seen (UTC)")
     def checked(self, job: Job) -> str:
@@ -149,7 +155,7 @@ class Shown:
             SubmissionStatus.PENDING: "no answer yet: the service finds out by itself whether SLURM has the job",
             SubmissionStatus.SUBMITTED: "SLURM has taken the job",
             SubmissionStatus.FAILED: "refused: there is no job",
-        }[SubmissionStatus(job.submission)]
+        }[SubmissionStatus(job.submission_status)]
 
     @admin.display(description="why it was refused")
     def refused(self, job: Job) -> SafeString | str:
@@ -167,14 +173,14 @@ class Shown:
         return job.idempotency_key or ""
 
     @admin.display(description="the service's own record of the submission in the user's home directory")
-    def is_settled(self, job: Job) -> str:
+    def is_acknowledged(self, job: Job) -> str:
         """Return whether what finds a lost submission again is no longer needed in the account's home."""
-        return "removed" if job.settled else "not removed yet"
+        return "removed" if job.acknowledged else "not removed yet"
 
     @admin.display(description="SLURM has used the job's number again, for a later job")
-    def is_recycled(self, job: Job) -> str:
+    def is_slurm_id_reused(self, job: Job) -> str:
         """Return whether the number means another job of this account by now."""
-        return yes_or_no(value=job.recycled)
+        return yes_or_no(value=job.slurm_id_reused)
 
 
 def _slurms_word(job: Job) -> str:

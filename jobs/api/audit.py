@@ -49,7 +49,7 @@ _COMPLETE = """
     INSERT INTO audit_entry (at, account, dn, operator, address, action, cluster, submission, subject, outcome, detail,
                              request_id)
     SELECT j.created_at, j.account, j.owner_dn, '', '', 'submit', c.name, j.id, j.job_id,
-           CASE j.submission WHEN 'SUBMITTED' THEN 'done' WHEN 'FAILED' THEN 'refused' ELSE 'unknown' END,
+           CASE j.submission_status WHEN 'SUBMITTED' THEN 'done' WHEN 'FAILED' THEN 'refused' ELSE 'unknown' END,
            'told from the registry: the process that answered died'
                || coalesce('; ' || left(j.failure->>'message', 300), ''), ''
     FROM jobs_job j JOIN clusters_cluster c ON c.id = j.cluster_id

@@ -78,7 +78,7 @@ def rows(wanted: Wanted) -> list[Row]:
 def _listed(*, tagged: bool) -> str:
     """Return the condition that is JobQuerySet.owned_by, and `listed_jobs_of_account` in jobs.models."""
     tag = " AND tag = %(tag)s" if tagged else ""
-    return f"account = %(account)s AND submission = 'SUBMITTED' AND deleted_at IS NULL{tag}"
+    return f"account = %(account)s AND submission_status = 'SUBMITTED' AND deleted_at IS NULL{tag}"
 
 
 _NEWEST_FIRST = "ORDER BY created_at DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s"  # LIMIT NULL is none

@@ -17,7 +17,7 @@ _SHOWN = f"""
     FROM jobs_job AS j JOIN clusters_cluster AS c ON c.id = j.cluster_id
     LEFT JOIN clusters_poll AS p ON p.cluster_id = c.id AND p.account = coalesce(nullif(c.poll_account, ''), j.account)
     WHERE j.account = %s AND j.job_id = %s
-        AND NOT j.recycled AND j.submission = 'SUBMITTED' AND j.deleted_at IS NULL
+        AND NOT j.slurm_id_reused AND j.submission_status = 'SUBMITTED' AND j.deleted_at IS NULL
     ORDER BY j.created_at DESC LIMIT 1
 """  # noqa: S608 - made of names of columns
 
@@ -58,7 +58,7 @@ def get_row(account: str, job_id: str) -> tuple[Row, Home] | None:
 @cache
 def _compiled() -> tuple[str, tuple[Any, ...], dict[int, Any], int]:
     """Return the statement, its parameters (two of them stand for what is asked), converters, and columns of a job."""
-    jobs = Job.objects.owned_by(_ACCOUNT).filter(job_id=_JOB_ID, recycled=False)
+    jobs = Job.objects.owned_by(_ACCOUNT).filter(job_id=_JOB_ID, slurm_id_reused=False)
     compiler = jobs.query.get_compiler(connection.alias)
     statement, parameters = compiler.as_sql()
     converters = compiler.get_converters([column for column, *_ in compiler.select])

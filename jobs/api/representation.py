@@ -54,7 +54,7 @@ class Row(NamedTuple):
     started_at: str | None
     ended_at: str | None
     wall_seconds: int | None
-    confirmed: bool
+    accounting_confirmed: bool
     checked_at: str | None
     revision: int = 0
 
@@ -71,7 +71,7 @@ class Row(NamedTuple):
     @property
     def is_polled(self) -> bool:
         """Whether polls ask about it, and one has told of it already."""
-        return bool(self.slurm_state) and not (self.is_final and self.confirmed)
+        return bool(self.slurm_state) and not (self.is_final and self.accounting_confirmed)
 
 
 class Home(NamedTuple):

@@ -244,7 +244,7 @@ class SubmissionSerializer(serializers.Serializer[Job]):
         }
         return {
             "submission_id": str(job.id),
-            "status": job.submission.lower(),
+            "status": job.submission_status.lower(),
             "host": job.cluster.name,
             "tag": job.tag,
             "created_at": _utc(job.created_at),

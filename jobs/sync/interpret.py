@@ -43,7 +43,7 @@ class JobState:
         return self.status is not None and self.status.final
 
     @property
-    def confirmed(self) -> bool:
+    def accounting_confirmed(self) -> bool:
         """Whether accounting has told the end of the job."""
         return self.final and self.from_accounting and (self.ended_at is not None or "ended_at" in self.unread)
 

@@ -175,7 +175,9 @@ def _due_in_accounting(rows: list[Row], queue: Listing, held: set[_Key]) -> list
     Where there are more than one question takes, these are some of them, others the next time.
     """
     arrays = {record.job for record in queue.records if record.task is not None}
-    due = [row for row in rows if row.recycled or row.slurm_id in arrays or (row.slurm_id, row.account) not in held]
+    due = [
+        row for row in rows if row.slurm_id_reused or row.slurm_id in arrays or (row.slurm_id, row.account) not in held
+    ]
     return random.sample(due, _MOST_IDS) if len(due) > _MOST_IDS else due
 
 

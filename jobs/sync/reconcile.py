@@ -43,7 +43,7 @@ _TYPES = {
     "cores": "integer",
     "exit_code": "integer",
     "signal": "integer",
-    "confirmed": "boolean",
+    "accounting_confirmed": "boolean",
 }
 _COLUMNS = list(_TYPES)
 _TOLD = _COLUMNS[5:]
@@ -75,7 +75,7 @@ class Row(NamedTuple):
     reason: str
     slurm_id: int | None
     created_at: datetime
-    recycled: bool
+    slurm_id_reused: bool
     abort_requested_at: datetime | None
     is_array: bool
     tasks: dict[str, int] | None
@@ -87,7 +87,7 @@ class Row(NamedTuple):
     cores: int | None
     exit_code: int | None
     signal: int | None
-    confirmed: bool
+    accounting_confirmed: bool
 
     @classmethod
     def of(cls, jobs: JobQuerySet) -> "list[Row]":
@@ -120,12 +120,12 @@ def apply_records(rows: Iterable[Row], queue: Iterable[Record], history: Iterabl
 
 
 def _changed(rows: Sequence[Row], queued: _Told, accounted: _Told) -> Iterator[_Change]:
-    successors = _successors([row.id for row in rows if row.recycled])
+    successors = _successors([row.id for row in rows if row.slurm_id_reused])
     for row in rows:
         key = (row.slurm_id, row.account)
         if key not in queued and key not in accounted:
             continue
-        if row.recycled:  # the controller speaks of a later job
+        if row.slurm_id_reused:  # the controller speaks of a later job
             queue, until = [], successors.get(row.id)
         else:
             queue, until = records_of_submission(row, queued.get(key, ())), None
@@ -145,14 +145,14 @@ def records_of_submission(job: Row | Job, records: Sequence[Record], until: date
     ]
 
 
-def _successors(recycled: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Return when the jobs were submitted that got the ids of the rows `recycled` next."""
-    if not recycled:
+def _successors(slurm_id_reused: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Return when the jobs were submitted that got the ids of the rows `slurm_id_reused` next."""
+    if not slurm_id_reused:
         return {}
     same = {name: OuterRef(name) for name in ("cluster", "account", "slurm_id")}
     later = Job.objects.filter(**same, created_at__gt=OuterRef("created_at")).order_by("created_at")
     begun = Subquery(later.values(begun=Coalesce("submitted_at", "created_at"))[:1])
-    return dict(Job.objects.filter(pk__in=recycled).order_by().values_list("pk", begun))
+    return dict(Job.objects.filter(pk__in=slurm_id_reused).order_by().values_list("pk", begun))
 
 
 def changed_columns(job: Row | Job, said: JobState) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _jobs(found: dict[int, dict[str, int]]) -> Iterator[Metric]:
 
 
 def _pending() -> Iterator[Metric]:
-    pending = Job.objects.filter(submission=SubmissionStatus.PENDING).aggregate(
+    pending = Job.objects.filter(submission_status=SubmissionStatus.PENDING).aggregate(
         count=Count("pk"), oldest=Min("created_at")
     )
     yield _PENDING.at(pending["count"])

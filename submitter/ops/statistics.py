@@ -18,7 +18,7 @@ STUCK_AFTER = timedelta(minutes=3)
 _LATE, _LATE_INTERVALS = 90.0, 12  # a poll waits too long after so many seconds, and so many intervals
 
 _SUBMISSIONS = """
-    SELECT date_bin(%(step)s, created_at, %(since)s), count(*), count(*) FILTER (WHERE submission = 'FAILED')
+    SELECT date_bin(%(step)s, created_at, %(since)s), count(*), count(*) FILTER (WHERE submission_status = 'FAILED')
     FROM jobs_job WHERE created_at >= %(since)s AND created_at < %(until)s GROUP BY 1
 """
 # One pass over the jobs that ended: a row for each step of time, and one (its time is null) for all of them.
@@ -96,7 +96,7 @@ def active() -> dict[int, dict[str, int]]:
 
 def stuck() -> list[Job]:
     """Return the oldest submissions whose outcome has been unknown for too long. Index: pending_submissions."""
-    late = Job.objects.filter(submission=SubmissionStatus.PENDING, created_at__lt=timezone.now() - STUCK_AFTER)
+    late = Job.objects.filter(submission_status=SubmissionStatus.PENDING, created_at__lt=timezone.now() - STUCK_AFTER)
     return list(late.order_by("created_at").select_related("cluster")[:20])
 
 

@@ -20,8 +20,9 @@ ROWS = 250_000
 
 _FILL = f"""
     INSERT INTO jobs_job (id, cluster_id, account, owner_dn, tag, working_directory, created_at, request_digest,
-        submission, settled, slurm_id, job_id, recycled, status, slurm_state, reason, is_array, stdout, stderr,
-        submitted_at, started_at, ended_at, wall_seconds, confirmed, deleted_at)
+        submission_status, acknowledged, slurm_id, job_id, slurm_id_reused, status, slurm_state, reason, is_array,
+        stdout, stderr,
+        submitted_at, started_at, ended_at, wall_seconds, accounting_confirmed, deleted_at)
     SELECT gen_random_uuid(), %s, 'plg' || n %% 500, '/C=PL/O=Grid/CN=plg' || n %% 500, 'tag' || n %% 3000, '',
         now() - n * interval '4 seconds', '', CASE WHEN n %% 97 = 0 THEN 'FAILED' ELSE 'SUBMITTED' END, true, n,
         n || '.batch.grid.cyf-kr.edu.pl', false,

@@ -206,9 +206,9 @@ def test_what_an_operator_does_in_the_admin_is_told_with_the_name() -> None:
 
 def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: Cluster) -> None:
     old = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "created_at": timezone.now() - timedelta(hours=1)}
-    Job.objects.create(**old, submission=SubmissionStatus.SUBMITTED, slurm_id=8, job_id="8.x")
-    told_before = Job.objects.create(**old, submission=SubmissionStatus.FAILED)
-    Job.objects.create(**old, submission=SubmissionStatus.FAILED, failure={"message": "no such directory"})
+    Job.objects.create(**old, submission_status=SubmissionStatus.SUBMITTED, slurm_id=8, job_id="8.x")
+    told_before = Job.objects.create(**old, submission_status=SubmissionStatus.FAILED)
+    Job.objects.create(**old, submission_status=SubmissionStatus.FAILED, failure={"message": "no such directory"})
     ledger.store([ledger.entry("submit", "refused", submission=told_before.pk)])
     Job.objects.create(**(old | {"created_at": timezone.now()}))
     assert audit.complete() == 2

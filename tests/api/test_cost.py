@@ -90,7 +90,7 @@ def test_jobs_that_are_over_cost_no_remote_command(
 ) -> None:
     cluster = request.getfixturevalue(mode)
     active(cluster, remote, 1_000, 50)
-    Job.objects.update(status="FINISHED", confirmed=True)
+    Job.objects.update(status="FINISHED", accounting_confirmed=True)
     tasks.poll_clusters()
     assert orders == []
     tasks.poll_account(cluster.pk, cluster.poll_account or "user1")

@@ -209,7 +209,7 @@ def test_what_is_not_certain_stays_pending(cast: Cast, fake: FakeGateway, zeus: 
     fake.outcome = None
     grow_old(minutes=4)
     assert recovery.recover(zeus, "plgalice") == 0
-    assert Job.objects.get().submission == SubmissionStatus.PENDING
+    assert Job.objects.get().submission_status == SubmissionStatus.PENDING
 
 
 def test_what_was_not_submitted_gives_its_key_back(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:
@@ -230,7 +230,7 @@ def test_a_search_that_failed_changes_nothing(cast: Cast, fake: FakeGateway, zeu
     fake.outcome = exc
     grow_old(minutes=4)
     tasks.recover_account(zeus.pk, "plgalice")
-    assert Job.objects.get().submission == SubmissionStatus.PENDING
+    assert Job.objects.get().submission_status == SubmissionStatus.PENDING
 
 
 def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
@@ -244,7 +244,7 @@ def test_an_outcome_that_cannot_be_kept_leaves_its_traces(
     assert answer.status_code == 408
     assert answer["Submission-Id"] in answer.json()["error_message"]
     assert fake.calls == ["submit"]
-    assert Job.objects.get().submission == SubmissionStatus.PENDING
+    assert Job.objects.get().submission_status == SubmissionStatus.PENDING
 
 
 def test_a_recovery_and_its_own_request_do_not_undo_each_other(cast: Cast, fake: FakeGateway, zeus: Cluster) -> None:

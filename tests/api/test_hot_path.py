@@ -41,7 +41,7 @@ def job(zeus: Cluster) -> Job:
     """A running job of alice's, who has asked for it before: connections are open, her proxy is known."""
     return Job.objects.create(
         cluster=zeus, account="plgalice", owner_dn="/CN=a", slurm_id=7, status="RUNNING", slurm_state="RUNNING",
-        job_id="7.batch.grid.cyf-kr.edu.pl", submission="SUBMITTED",
+        job_id="7.batch.grid.cyf-kr.edu.pl", submission_status="SUBMITTED",
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_what_slurm_says_of_many_new_jobs_is_two_statements(cast: Cast, fake: Fa
     assert len(asked) == 1
     rows = Job.objects.filter(pk__in=[place.token for place in places])
     assert rows.count() == number
-    assert all(job.stdout and job.settled for job in rows)
+    assert all(job.stdout and job.acknowledged for job in rows)
 
 
 @pytest.mark.django_db(transaction=True)

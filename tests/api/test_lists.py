@@ -24,7 +24,8 @@ NOW = dt.datetime(2026, 11, 1, 12, tzinfo=dt.UTC)
 def add(cluster: Cluster, number: int, **values: Any) -> Job:
     """Register a running job of alice's; the higher its number, the newer it is."""
     known = {
-        "account": "plgalice", "submission": "SUBMITTED", "slurm_id": number, "job_id": f"{number}.x", "tag": "t",
+        "account": "plgalice", "submission_status": "SUBMITTED", "slurm_id": number, "job_id": f"{number}.x",
+        "tag": "t",
         "created_at": NOW + dt.timedelta(seconds=number), "status": "RUNNING", "slurm_state": "RUNNING", "nodes": 1,
         "submitted_at": NOW, "started_at": NOW, "stdout": f"/w/{number}.out", "stderr": f"/w/{number}.err",
     }  # fmt: skip
@@ -54,16 +55,16 @@ CHANGES: dict[str, Any] = {
 }  # fmt: skip
 NOT_SHOWN: dict[str, Any] = {
     "owner_dn": "/CN=x", "working_directory": "/w", "idempotency_key": "k", "answer": {"job_id": "2.x"},
-    "request_digest": "d", "settled": True, "failure": {}, "recycled": True, "is_array": True,
-    "abort_requested_at": LATER, "confirmed": True, "checked_at": LATER,
+    "request_digest": "d", "acknowledged": True, "failure": {}, "slurm_id_reused": True, "is_array": True,
+    "abort_requested_at": LATER, "accounting_confirmed": True, "checked_at": LATER,
 }  # fmt: skip
-LEAVES_THE_LIST: dict[str, Any] = {"account": "plgbob", "submission": "PENDING", "deleted_at": LATER}
+LEAVES_THE_LIST: dict[str, Any] = {"account": "plgbob", "submission_status": "PENDING", "deleted_at": LATER}
 
 
 def test_every_column_of_a_job_is_shown_or_not() -> None:
     named = {"cluster", "revision", *CHANGES, *NOT_SHOWN, *LEAVES_THE_LIST}
     assert named == {field.name for field in Job._meta.concrete_fields}
-    assert set(Row._fields) - {"revision", "account", "confirmed", "checked_at"} <= {"cluster_id", *CHANGES}
+    assert set(Row._fields) - {"revision", "account", "accounting_confirmed", "checked_at"} <= {"cluster_id", *CHANGES}
 
 
 @pytest.mark.parametrize("query", ["", "?tag=t", "?limit=10", "?tag=t&limit=2&offset=1"])
@@ -219,7 +220,7 @@ def test_times_that_postgresql_hashes_alike_make_another_list(cast: Cast, job: J
     "late",
     [
         "UPDATE jobs_job SET status = 'ERROR' WHERE job_id = '1.x'",
-        "UPDATE jobs_job SET submission = 'SUBMITTED' WHERE job_id = '4.x'",
+        "UPDATE jobs_job SET submission_status = 'SUBMITTED' WHERE job_id = '4.x'",
         "UPDATE jobs_job SET deleted_at = now() WHERE job_id = '1.x'",
         "DELETE FROM jobs_job WHERE job_id = '1.x'",
         "UPDATE clusters_cluster SET name = 'ares'",
@@ -229,7 +230,7 @@ def test_times_that_postgresql_hashes_alike_make_another_list(cast: Cast, job: J
 def test_a_change_that_began_before_others_and_is_committed_after_them_is_not_missed(
     cast: Cast, zeus: Cluster, job: Job, late: str, query: str
 ) -> None:
-    add(zeus, 4, submission="PENDING")
+    add(zeus, 4, submission_status="PENDING")
     parameters = {**connection.get_connection_params(), "cursor_factory": psycopg.Cursor}
     parameters.pop("context", None)
     with psycopg.connect(**parameters) as other:
@@ -311,7 +312,16 @@ def test_a_job_in_a_list_is_the_job_itself(cast: Cast, zeus: Cluster) -> None:
     add(zeus, 1, tag=odd, reason="\x1b[1m\x7f", tasks={"RUNNING": 1, "ERROR": 2}, checked_at=NOW)
     add(zeus, 2, slurm_state="", status="QUEUED", checked_at=NOW)
     ended = NOW + dt.timedelta(days=1, seconds=3, microseconds=999_999)
-    add(zeus, 3, status="FINISHED", ended_at=ended, wall_seconds=86_403, confirmed=True, exit_code=0, signal=0)
+    add(
+        zeus,
+        3,
+        status="FINISHED",
+        ended_at=ended,
+        wall_seconds=86_403,
+        accounting_confirmed=True,
+        exit_code=0,
+        signal=0,
+    )
     add(zeus, 4, status="ABORTED", started_at=None, ended_at=ended, cores=2)
     listed = cast.alice("GET", LIST)
     assert listed["Content-Type"] == "application/json"

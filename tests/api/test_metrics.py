@@ -133,7 +133,12 @@ def test_requests_that_nobody_could_count_are_counted(cast: Cast, settings: Any,
 
 def test_jobs_are_told_by_cluster_and_status(zeus: Cluster) -> None:
     now = timezone.now()
-    common = {"cluster": zeus, "account": "plgbob", "owner_dn": "/CN=b", "submission": SubmissionStatus.SUBMITTED}
+    common = {
+        "cluster": zeus,
+        "account": "plgbob",
+        "owner_dn": "/CN=b",
+        "submission_status": SubmissionStatus.SUBMITTED,
+    }
     for number, (status, ended) in enumerate(
         [("QUEUED", None), ("QUEUED", None), ("RUNNING", None), ("ERROR", now), ("ERROR", now - timedelta(days=1))]
     ):
@@ -239,7 +244,7 @@ def test_a_scrape_takes_the_same_number_of_queries_however_many_jobs_there_are(
     zeus: Cluster, django_assert_max_num_queries: Any
 ) -> None:
     Job.objects.bulk_create(
-        Job(cluster=zeus, account="plgbob", owner_dn="/CN=b", submission=SubmissionStatus.SUBMITTED, slurm_id=n)
+        Job(cluster=zeus, account="plgbob", owner_dn="/CN=b", submission_status=SubmissionStatus.SUBMITTED, slurm_id=n)
         for n in range(50)
     )
     with django_assert_max_num_queries(8):

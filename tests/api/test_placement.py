@@ -54,7 +54,7 @@ def test_an_id_of_the_other_cluster_that_comes_round_again_means_the_new_job(
 ) -> None:
     posted(cast, fake, Accepted(77, "prom"))
     assert posted(cast, fake, Accepted(77, "prom")).status_code == 201
-    assert sorted(Job.objects.filter(cluster=prometheus, slurm_id=77).values_list("recycled", flat=True)) == [
+    assert sorted(Job.objects.filter(cluster=prometheus, slurm_id=77).values_list("slurm_id_reused", flat=True)) == [
         False,
         True,
     ]
@@ -71,7 +71,7 @@ def test_a_job_on_a_cluster_that_is_not_registered_is_cancelled_there_and_refuse
     assert "athena" in body["error_message"]
     assert body["error_message"].endswith("name one of these: prom, zeus.cyfronet.pl")
     assert "cancel 77 on athena" in fake.calls
-    assert Job.objects.get().submission == SubmissionStatus.FAILED
+    assert Job.objects.get().submission_status == SubmissionStatus.FAILED
     assert cast.alice("GET", "/api/jobs").json() == []
     assert posted(cast, fake, Accepted(78), **key).status_code == 422
     assert prometheus.jobs.count() == 0
@@ -85,7 +85,7 @@ def test_a_job_that_could_not_be_cancelled_there_is_not_told_to_be(
     answer = posted(cast, fake, Accepted(77, "athena"))
     assert answer.status_code == 408
     assert "acknowledge" not in fake.calls
-    assert Job.objects.get().submission == SubmissionStatus.PENDING
+    assert Job.objects.get().submission_status == SubmissionStatus.PENDING
     assert not prometheus.jobs.exists()
 
 

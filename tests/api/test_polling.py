@@ -18,7 +18,12 @@ from tests.api.test_end import record
 
 def registered(cluster: Cluster, slurm_id: int = 100, account: str = "plgalice", **values: Any) -> Job:
     return Job.objects.create(
-        cluster=cluster, account=account, submission="SUBMITTED", slurm_id=slurm_id, job_id=f"{slurm_id}.x", **values
+        cluster=cluster,
+        account=account,
+        submission_status="SUBMITTED",
+        slurm_id=slurm_id,
+        job_id=f"{slurm_id}.x",
+        **values,
     )
 
 
@@ -87,11 +92,16 @@ def test_late_accounting_completes_the_row_and_then_nobody_asks_again(fake: Fake
     fake.queued = [record("FAILED", reason="NonZeroExitCode")]
     polling.poll(zeus)
     job.refresh_from_db()
-    assert (job.status, job.exit_code, job.confirmed) == (Status.ERROR, None, False)
+    assert (job.status, job.exit_code, job.accounting_confirmed) == (Status.ERROR, None, False)
     fake.accounted = [record("FAILED", from_accounting=True, exit_code=3, signal=0, reason=None)]
     polling.poll(zeus)
     job.refresh_from_db()
-    assert (job.status, job.exit_code, job.confirmed, job.reason) == (Status.ERROR, 3, True, "NonZeroExitCode")
+    assert (job.status, job.exit_code, job.accounting_confirmed, job.reason) == (
+        Status.ERROR,
+        3,
+        True,
+        "NonZeroExitCode",
+    )
     assert polling.clusters_to_poll() == []
 
 
@@ -223,5 +233,5 @@ def test_what_the_controller_said_stands_where_accounting_is_away(
 
     monkeypatch.setattr(FakeSession, "history", away)
     assert polling.poll(zeus) == 1
-    assert (Job.objects.get().status, Job.objects.get().confirmed) == (Status.ERROR, False)
+    assert (Job.objects.get().status, Job.objects.get().accounting_confirmed) == (Status.ERROR, False)
     assert "sacct" in Poll.objects.get().error

@@ -30,7 +30,7 @@ def jobs(zeus: Cluster) -> dict[str, Job]:
         "ended lately": registered(zeus, 3, status=Status.ERROR, created_at=old, ended_at=now),
         "young": registered(zeus, 4, status=Status.FINISHED, created_at=now, ended_at=now),
         "pending": Job.objects.create(cluster=zeus, account="plgalice", owner_dn="", created_at=old),
-        "failed": Job.objects.create(cluster=zeus, account="plgalice", submission="FAILED", created_at=old),
+        "failed": Job.objects.create(cluster=zeus, account="plgalice", submission_status="FAILED", created_at=old),
         "deleted": registered(zeus, 5, status=Status.QUEUED, created_at=old, deleted_at=old),
         "deleted lately": registered(zeus, 6, status=Status.RUNNING, created_at=old, deleted_at=now),
     }

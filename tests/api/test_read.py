@@ -25,10 +25,11 @@ def job(zeus: Cluster) -> Job:
     """A finished job of alice's, over the end of daylight saving time in Warsaw."""
     start = dt.datetime(2026, 10, 25, 0, 30, 11, tzinfo=dt.UTC)
     return Job.objects.create(
-        cluster=zeus, account="plgalice", owner_dn="/CN=plgalice", tag="t1", submission=SubmissionStatus.SUBMITTED,
-        slurm_id=7, job_id="7.batch.grid.cyf-kr.edu.pl", status="FINISHED", slurm_state="COMPLETED", nodes=1, cores=12,
+        cluster=zeus, account="plgalice", owner_dn="/CN=plgalice", tag="t1",
+        submission_status=SubmissionStatus.SUBMITTED, slurm_id=7, job_id="7.batch.grid.cyf-kr.edu.pl",
+        status="FINISHED", slurm_state="COMPLETED", nodes=1, cores=12,
         exit_code=0, signal=0, submitted_at=start - dt.timedelta(minutes=10), started_at=start,
-        ended_at=start + dt.timedelta(hours=1), wall_seconds=3600, confirmed=True, checked_at=start,
+        ended_at=start + dt.timedelta(hours=1), wall_seconds=3600, accounting_confirmed=True, checked_at=start,
         stdout="/home/plgalice/slurm-7.out", stderr="/home/plgalice/err or/7.err",
     )  # fmt: skip
 
@@ -103,14 +104,14 @@ def test_days_are_written_as_slurm_does(cast: Cast) -> None:
 
 
 def test_an_open_job_was_checked_when_its_cluster_was_last_asked(cast: Cast, zeus: Cluster) -> None:
-    Job.objects.update(status="RUNNING", confirmed=False)
+    Job.objects.update(status="RUNNING", accounting_confirmed=False)
     Poll.objects.create(cluster=zeus, account="plgpoll", succeeded_at=dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
     Poll.objects.create(cluster=zeus, account="plgalice", succeeded_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
     assert cast.alice("GET", JOB).json()["checked_at"] == "2026-11-01T00:00:00Z"
 
 
 def test_without_a_poll_account_the_owners_own_poll_counts(cast: Cast, zeus: Cluster) -> None:
-    Job.objects.update(status="RUNNING", confirmed=False)
+    Job.objects.update(status="RUNNING", accounting_confirmed=False)
     Cluster.objects.update(poll_account="")
     Poll.objects.create(cluster=zeus, account="plgbob", succeeded_at=dt.datetime(2026, 11, 1, tzinfo=dt.UTC))
     Poll.objects.create(cluster=zeus, account="plgalice", succeeded_at=dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
@@ -142,7 +143,11 @@ def test_a_list_takes_two_queries_a_job_one_and_no_remote_call(
 ) -> None:
     for number in range(1, jobs):
         Job.objects.create(
-            cluster=job.cluster, account="plgalice", submission="SUBMITTED", slurm_id=number + 100, job_id=f"{number}.x"
+            cluster=job.cluster,
+            account="plgalice",
+            submission_status="SUBMITTED",
+            slurm_id=number + 100,
+            job_id=f"{number}.x",
         )
     with django_assert_num_queries(2):
         assert len(cast.alice("GET", "/api/jobs").json()) == jobs
@@ -209,7 +214,7 @@ def test_a_file_that_a_later_job_writes_too_is_nobodys_but_that_jobs(
     fake.files["/w/log.txt"] = b"whose?\n"
     now = job.created_at + dt.timedelta(days=100)
     values = {"account": "plgalice", "created_at": now, "started_at": now, column: "/w/log.txt"} | changes
-    Job.objects.create(cluster=job.cluster, submission="SUBMITTED", slurm_id=8, job_id="8.x", **values)
+    Job.objects.create(cluster=job.cluster, submission_status="SUBMITTED", slurm_id=8, job_id="8.x", **values)
     answer = cast.alice("GET", f"{JOB}/stdout")
     assert answer.status_code == code
     if code == 404:
@@ -234,7 +239,7 @@ def test_a_clusters_own_download_service_is_named_where_it_has_one(cast: Cast) -
 
 
 def test_a_submission_that_is_not_accepted_is_not_listed(cast: Cast) -> None:
-    Job.objects.update(submission=SubmissionStatus.PENDING)
+    Job.objects.update(submission_status=SubmissionStatus.PENDING)
     assert cast.alice("GET", "/api/jobs").json() == []
     assert cast.alice("GET", JOB).status_code == 404
 
@@ -245,7 +250,7 @@ def hundred(zeus: Cluster) -> None:
     now = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
     Job.objects.bulk_create(
         Job(
-            cluster=zeus, account="plgalice", submission="SUBMITTED", slurm_id=n, job_id=f"{n}.x",
+            cluster=zeus, account="plgalice", submission_status="SUBMITTED", slurm_id=n, job_id=f"{n}.x",
             tag="even" if n % 2 == 0 else None, created_at=now + dt.timedelta(seconds=n),
         )
         for n in range(1000, 1100)

@@ -175,7 +175,9 @@ def test_the_reasons_are_not_for_everybody() -> None:
 def test_a_poll_that_waits_too_long_is_told_and_is_not_503(zeus: Cluster) -> None:
     assert ask()[2]["polls"]["reason"] == "none is late"
     then = timezone.now() - timedelta(minutes=3)
-    job = Job.objects.create(cluster=zeus, account="plgalice", submission="SUBMITTED", slurm_id=7, created_at=then)
+    job = Job.objects.create(
+        cluster=zeus, account="plgalice", submission_status="SUBMITTED", slurm_id=7, created_at=then
+    )
     poll = Poll.objects.create(cluster=zeus, account="plgpoll", due_at=then)
     code, status, parts = ask()
     assert (code, status, parts["polls"]["ok"]) == (200, "degraded", False)

@@ -71,7 +71,7 @@ def test_the_row_is_committed_and_no_transaction_is_open_while_the_cluster_is_as
     cast: Cast, fake: FakeGateway
 ) -> None:
     seen: list[Any] = []
-    fake.during = lambda: seen.append((connection.in_atomic_block, Job.objects.get().submission))
+    fake.during = lambda: seen.append((connection.in_atomic_block, Job.objects.get().submission_status))
     cast.alice("POST", "/api/jobs", ORDER)
     assert seen == [(False, SubmissionStatus.PENDING)]
 
@@ -184,7 +184,7 @@ def test_what_sbatch_refused_is_422_in_its_own_words(cast: Cast, fake: FakeGatew
     assert (body["exit_code"], body["standard_output"], body["error_output"], body["tag"]) == (
         1, "half", "sbatch: error: Invalid account", "t1",
     )  # fmt: skip
-    assert Job.objects.get().submission == SubmissionStatus.FAILED
+    assert Job.objects.get().submission_status == SubmissionStatus.FAILED
     assert cast.alice("GET", "/api/jobs").json() == []
 
 
@@ -193,7 +193,7 @@ def test_a_missing_directory_is_422(cast: Cast, fake: FakeGateway) -> None:
     answer = cast.alice("POST", "/api/jobs", ORDER | {"working_directory": "/nowhere"})
     assert answer.status_code == 422
     assert "working_directory" in answer.json()["error_message"]
-    assert Job.objects.get().submission == SubmissionStatus.FAILED
+    assert Job.objects.get().submission_status == SubmissionStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_whether_a_job_may_exist_decides_what_is_kept(
     assert set(answer.json()) == ERROR_FIELDS
     assert answer.json()["tag"] == "t1"
     assert answer.has_header("Retry-After") == (code == 503)
-    assert Job.objects.get().submission == submission
+    assert Job.objects.get().submission_status == submission
 
 
 def test_a_time_out_shows_what_was_printed_before(cast: Cast, fake: FakeGateway) -> None:

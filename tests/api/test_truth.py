@@ -54,7 +54,7 @@ def test_what_cannot_be_read_of_a_job_does_not_overwrite_what_is_known(
     polling.poll(zeus)
     job = Job.objects.get()
     assert (job.status, job.nodes, job.cores, job.wall_seconds) == (Status.ERROR, 2, 1024, None)
-    assert (job.exit_code, job.ended_at, job.confirmed) == (3, now + dt.timedelta(seconds=9), True)
+    assert (job.exit_code, job.ended_at, job.accounting_confirmed) == (3, now + dt.timedelta(seconds=9), True)
 
 
 def test_an_abort_keeps_what_is_known_where_it_cannot_be_read(fake: FakeGateway, zeus: Cluster, cast: Cast) -> None:
@@ -72,7 +72,7 @@ def test_the_controller_tells_the_exit_code_before_accounting_does(fake: FakeGat
     fake.wait_statuses = {100: 3 << 8}
     polling.poll(zeus)
     job = Job.objects.get()
-    assert (job.status, job.exit_code, job.confirmed) == (Status.ERROR, 3, False)
+    assert (job.status, job.exit_code, job.accounting_confirmed) == (Status.ERROR, 3, False)
 
 
 @pytest.mark.parametrize(("status", "told"), [(3 << 8, (3, 0)), (137 << 8, (137, 0)), (9, (None, 9))])
@@ -91,7 +91,7 @@ def test_what_the_controller_told_of_an_end_stands(
     fake.queued, fake.accounted = [], [replace(ended, from_accounting=True, exit_code=code, signal=signal)]
     polling.poll(zeus)
     job.refresh_from_db()
-    assert (job.exit_code, job.signal, job.confirmed) == (*told, True)
+    assert (job.exit_code, job.signal, job.accounting_confirmed) == (*told, True)
 
 
 def test_the_exit_code_of_a_run_before_is_forgotten(fake: FakeGateway, zeus: Cluster) -> None:
@@ -116,7 +116,7 @@ def test_the_tasks_of_an_array_are_counted_for_its_owner(fake: FakeGateway, zeus
 def test_two_jobs_with_one_id_get_each_its_own_end(fake: FakeGateway, zeus: Cluster) -> None:
     now = timezone.now().replace(microsecond=0)
     long_ago = now - dt.timedelta(days=40)
-    old = registered(zeus, recycled=True, created_at=long_ago, submitted_at=long_ago)
+    old = registered(zeus, slurm_id_reused=True, created_at=long_ago, submitted_at=long_ago)
     new = registered(zeus, submitted_at=now)
     elsewhere = Cluster.objects.create(name="other", job_domain="o", address="127.0.0.1", host_keys=[])
     registered(
@@ -130,14 +130,14 @@ def test_two_jobs_with_one_id_get_each_its_own_end(fake: FakeGateway, zeus: Clus
     polling.poll(zeus)
     old.refresh_from_db()
     new.refresh_from_db()
-    assert (old.status, old.exit_code, old.confirmed) == (Status.ERROR, 1, True)
-    assert (new.status, new.confirmed) == (Status.RUNNING, False)
+    assert (old.status, old.exit_code, old.accounting_confirmed) == (Status.ERROR, 1, True)
+    assert (new.status, new.accounting_confirmed) == (Status.RUNNING, False)
 
 
 @pytest.mark.parametrize("number", [10, 6_000])
 def test_a_look_costs_two_questions_however_many_jobs_there_are(fake: FakeGateway, zeus: Cluster, number: int) -> None:
     Job.objects.bulk_create(
-        Job(cluster=zeus, account="plgalice", submission="SUBMITTED", slurm_id=n, job_id=f"{n}.x")
+        Job(cluster=zeus, account="plgalice", submission_status="SUBMITTED", slurm_id=n, job_id=f"{n}.x")
         for n in range(1, number + 1)
     )
     asked: list[Any] = []
@@ -201,7 +201,7 @@ def test_accounting_that_comes_an_hour_late_is_asked_until_it_comes(
     remote.history = [f"100|plgalice|FAILED|3:0|{at}|{at + 2}|{at + 3}|1|1|12|n1\n"]
     assert polling.poll(zeus) == 1
     job.refresh_from_db()
-    assert (job.status, job.exit_code, job.wall_seconds, job.confirmed) == (Status.ERROR, 3, 1, True)
+    assert (job.status, job.exit_code, job.wall_seconds, job.accounting_confirmed) == (Status.ERROR, 3, 1, True)
     windows = [int(request.fields[0]) for request in remote.asked("history")]
     assert len(windows) == 4
     assert min(windows) > 3660, "the window reaches back to it"

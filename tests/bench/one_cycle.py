@@ -85,8 +85,8 @@ def fill(cluster: int, number: int, accounts: int) -> None:
         cursor.execute(
             """
             INSERT INTO jobs_job (id, cluster_id, account, owner_dn, working_directory, created_at, request_digest,
-                submission, settled, slurm_id, job_id, recycled, status, slurm_state, reason, is_array, stdout, stderr,
-                confirmed)
+                submission_status, acknowledged, slurm_id, job_id, slurm_id_reused, status, slurm_state, reason,
+                is_array, stdout, stderr, accounting_confirmed)
             SELECT gen_random_uuid(), %s, 'user' || n %% %s, '', '', to_timestamp(%s), '', 'SUBMITTED', true, %s + n,
                 (%s + n) || '.b', false, 'QUEUED', '', '', false, '', '', false FROM generate_series(0, %s - 1) AS n
             """,

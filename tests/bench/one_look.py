@@ -27,7 +27,12 @@ def main(name: str, account: str, ids: list[int]) -> None:
 
     cluster = Cluster.objects.get(name=name)
     gateway.ping(cluster, cluster.poll_account or account)  # logs in: a worker stays so
-    common = {"cluster": cluster, "account": account, "submission": SubmissionStatus.SUBMITTED, "settled": True}
+    common = {
+        "cluster": cluster,
+        "account": account,
+        "submission_status": SubmissionStatus.SUBMITTED,
+        "acknowledged": True,
+    }
     Job.objects.bulk_create(Job(slurm_id=number, job_id=f"{number}.{name}", **common) for number in ids)
 
     def one_by_one() -> int:

@@ -30,7 +30,7 @@ FROM (SELECT copy.* FROM jobs_job AS job, generate_series(1, %(count)s) AS n, LA
         'ended_at', job.created_at - n * interval '3 seconds' + interval '3 minutes',
         'stdout', '/home/somebody/results/slurm-' || n || '.out',
         'stderr', '/home/somebody/results/slurm-' || n || '.out',
-        'status', 'FINISHED', 'slurm_state', 'COMPLETED', 'confirmed', true, 'settled', true,
+        'status', 'FINISHED', 'slurm_state', 'COMPLETED', 'accounting_confirmed', true, 'acknowledged', true,
         'nodes', 1, 'cores', 12, 'exit_code', 0, 'wall_seconds', 120
     )
 ) AS copy WHERE job.job_id = %(job_id)s) AS copies

@@ -11,7 +11,8 @@ zeus = Cluster.objects.create(
 for number in range(1, 26):
     job = Job.objects.create(
         cluster=zeus, account="plgalice", owner_dn="/CN=plgalice", job_id=f"{number}.example.org", slurm_id=number,
-        status="FINISHED", slurm_state="COMPLETED", submission="SUBMITTED", tag=f"tag {number}", nodes=1, cores=2,
+        status="FINISHED", slurm_state="COMPLETED", submission_status="SUBMITTED", tag=f"tag {number}",
+        nodes=1, cores=2,
         submitted_at=datetime(2026, 1, 1, tzinfo=UTC), started_at=datetime(2026, 1, 1, 1, tzinfo=UTC),
         ended_at=datetime(2026, 1, 1, 2, tzinfo=UTC), exit_code=0)
     Event.objects.create(job=job, at=datetime(2026, 1, 1, 2, tzinfo=UTC), source="poll", status="FINISHED")

@@ -16,7 +16,7 @@ def status(job: Job) -> str:
 def is_confirmed(job: Job) -> bool:
     """Return whether accounting has told the job's end."""
     with psycopg.connect(variable("DATABASE_URL")) as database:
-        query = "SELECT confirmed FROM jobs_job WHERE job_id = %s"
+        query = "SELECT accounting_confirmed FROM jobs_job WHERE job_id = %s"
         return (database.execute(query, (job["job_id"],)).fetchone() or (False,))[0] is True
 
 

@@ -50,7 +50,7 @@ def test_a_deleted_job_is_followed_to_its_end_in_the_registry(
     def told() -> tuple[str, bool]:
         with psycopg.connect(variable("DATABASE_URL")) as connection:
             row = connection.execute(
-                "SELECT status, confirmed FROM jobs_job WHERE job_id = %s", [job["job_id"]]
+                "SELECT status, accounting_confirmed FROM jobs_job WHERE job_id = %s", [job["job_id"]]
             ).fetchone()
         assert row
         return row[0], row[1]

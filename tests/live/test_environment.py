@@ -93,7 +93,7 @@ def lose(job: Job) -> str:
     """Have the answer to the submission of `job` lost, a minute ago; return the submission's name."""
     with psycopg.connect(variable("DATABASE_URL")) as database:
         [[name]] = database.execute(
-            "UPDATE jobs_job SET submission = 'PENDING', slurm_id = NULL, job_id = '', status = 'QUEUED',"
+            "UPDATE jobs_job SET submission_status = 'PENDING', slurm_id = NULL, job_id = '', status = 'QUEUED',"
             " created_at = created_at - interval '1 minute' WHERE job_id = %s RETURNING id::text",
             (job["job_id"],),
         ).fetchall()

@@ -41,8 +41,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Remove them batch by batch, and print how many there were."""
         before = timezone.now() - period(options["older_than"])
-        old = Job.objects.filter(created_at__lt=before).exclude(submission="PENDING")
-        may_move = {"submission": "SUBMITTED", "status__in": sorted(ACTIVE)}
+        old = Job.objects.filter(created_at__lt=before).exclude(submission_status="PENDING")
+        may_move = {"submission_status": "SUBMITTED", "status__in": sorted(ACTIVE)}
         old = old.exclude(**may_move, deleted_at=None).exclude(
             **may_move, deleted_at__gte=timezone.now() - FOLLOWED_FOR
         )

@@ -47,7 +47,7 @@ def jobs(zeus: Cluster) -> list[Job]:
     made = [
         Job(
             cluster=zeus, account=account, owner_dn=f"/CN={account}", tag=f"tag{n}", slurm_id=n, status=Status.RUNNING,
-            job_id=f"{n}.{zeus.job_domain}", submission=SubmissionStatus.SUBMITTED, submitted_at=timezone.now(),
+            job_id=f"{n}.{zeus.job_domain}", submission_status=SubmissionStatus.SUBMITTED, submitted_at=timezone.now(),
         )
         for n, account in ((1, "plgalice"), (2, "plgalice"), (3, "plgbob"))
     ]  # fmt: skip

@@ -138,7 +138,7 @@ def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
 
 def test_bulk_abort_leaves_alone_a_job_whose_number_is_a_later_jobs_by_now(fake: FakeGateway, zeus: Cluster) -> None:
     jobs = [registered(zeus, 100, "plgalice"), registered(zeus, 101, "plgalice")]
-    Job.objects.filter(pk=jobs[0].pk).update(recycled=True)
+    Job.objects.filter(pk=jobs[0].pk).update(slurm_id_reused=True)
     operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
     assert bulk_operations.run_slice(operation.pk) is False
     assert fake.cancelled == [101]

@@ -43,7 +43,7 @@ def kinds(zeus: Cluster) -> dict[str, Job]:
         "deleted, still asked about": registered(zeus, 2, status=Status.QUEUED, deleted_at=now),
         "deleted long ago": registered(zeus, 3, status=Status.QUEUED, deleted_at=now - timedelta(days=30)),
         "deleted and aborted": registered(zeus, 4, status=Status.ABORTED, deleted_at=now),
-        "refused": Job.objects.create(**values, submission=SubmissionStatus.FAILED, failure=failure),
+        "refused": Job.objects.create(**values, submission_status=SubmissionStatus.FAILED, failure=failure),
         "pending": Job.objects.create(**values),
     }
 

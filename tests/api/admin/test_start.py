@@ -36,7 +36,8 @@ def test_the_figures_of_a_period_tell_median_and_p95(zeus: Cluster) -> None:
     for n in range(1, 101):
         begun = now - timedelta(seconds=200 + n)
         Job.objects.create(
-            cluster=zeus, account="a", owner_dn="/CN=a", slurm_id=n, submission="FAILED" if n > 98 else "SUBMITTED",
+            cluster=zeus, account="a", owner_dn="/CN=a", slurm_id=n,
+            submission_status="FAILED" if n > 98 else "SUBMITTED",
             submitted_at=begun, started_at=begun + timedelta(seconds=n), ended_at=now, wall_seconds=n * 60,
         )  # fmt: skip
     told = dashboard.periods()[0]

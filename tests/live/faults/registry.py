@@ -33,7 +33,7 @@ class Registry:
     def rows(self, tags: Iterable[str]) -> dict[str, list[Row]]:
         """Return what the registry says of submissions, by tag."""
         found: dict[str, list[Row]] = {}
-        query = "SELECT tag, id::text, submission, slurm_id FROM jobs_job WHERE tag = ANY(%s)"
+        query = "SELECT tag, id::text, submission_status, slurm_id FROM jobs_job WHERE tag = ANY(%s)"
         for tag, submission, state, slurm_id in self.execute(query, list(tags)):
             job = None if slurm_id is None else int(str(slurm_id))
             found.setdefault(str(tag), []).append(Row(str(submission), str(state), job))
@@ -42,7 +42,7 @@ class Registry:
     def pending(self, tags: Sequence[str]) -> int:
         """Return how many of these submissions have no known outcome."""
         [(number,)] = self.execute(
-            "SELECT count(*) FROM jobs_job WHERE submission = 'PENDING' AND tag = ANY(%s)", list(tags)
+            "SELECT count(*) FROM jobs_job WHERE submission_status = 'PENDING' AND tag = ANY(%s)", list(tags)
         )
         return int(str(number))
 
@@ -50,7 +50,7 @@ class Registry:
         """Make those submissions that have no known outcome four minutes older."""
         self.execute(
             "UPDATE jobs_job SET created_at = created_at - interval '4 minutes' "
-            "WHERE submission = 'PENDING' AND tag = ANY(%s)", list(tags),
+            "WHERE submission_status = 'PENDING' AND tag = ANY(%s)", list(tags),
         )  # fmt: skip
 
     @contextmanager

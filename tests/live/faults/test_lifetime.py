@@ -57,7 +57,7 @@ def output(instance: Instance, lane: Lane, caller: Client) -> tuple[str, bytes]:
     file.write_bytes(content)
     url = f"/api/jobs/{posted.body['job_id']}/stdout"
     eventually(lambda: caller.call("HEAD", url).status_code == 200, "the output is found")
-    cleared = "SELECT id FROM jobs_job WHERE id = %s AND settled"
+    cleared = "SELECT id FROM jobs_job WHERE id = %s AND acknowledged"
     eventually(lambda: instance.registry.execute(cleared, posted.submission), "nothing else wants a new connection")
     return url, content
 

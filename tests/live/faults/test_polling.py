@@ -185,7 +185,7 @@ def test_without_accounting_the_controllers_word_is_enough(
     turns_aborted(caller, posted)
     assert complaint(instance, lane)
     lane.restore()
-    confirmed = "SELECT confirmed FROM jobs_job WHERE job_id = %s"
+    confirmed = "SELECT accounting_confirmed FROM jobs_job WHERE job_id = %s"
     job_id = posted.body["job_id"]
     eventually(lambda: instance.registry.execute(confirmed, job_id) == [(True,)], "accounting confirms", seconds=60)
 

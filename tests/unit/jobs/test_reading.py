@@ -45,18 +45,18 @@ def test_a_waiting_job_has_neither_start_nor_cores() -> None:
 def test_the_expected_end_of_a_running_job_is_no_end() -> None:
     reading = said([record("RUNNING")])
     assert (reading.started_at, reading.nodes, reading.cores) == (at(10), 1, 12)
-    assert (reading.ended_at, reading.wall_seconds, reading.confirmed) == (None, None, False)
+    assert (reading.ended_at, reading.wall_seconds, reading.accounting_confirmed) == (None, None, False)
 
 
 def test_the_controller_tells_the_end_before_accounting_does() -> None:
     reading = said([record("COMPLETED")])
     assert (reading.status, reading.ended_at, reading.wall_seconds) == (Status.FINISHED, at(70), 60)
-    assert not reading.confirmed
+    assert not reading.accounting_confirmed
 
 
 def test_accounting_confirms_the_end_with_the_exit_code() -> None:
     reading = said([record("FAILED")], [record("FAILED", accounting=True, exit_code=3)])
-    assert (reading.status, reading.exit_code, reading.confirmed) == (Status.ERROR, 3, True)
+    assert (reading.status, reading.exit_code, reading.accounting_confirmed) == (Status.ERROR, 3, True)
 
 
 def unread(state: str, *fields: str, **changes: Any) -> Record:
@@ -67,7 +67,12 @@ def unread(state: str, *fields: str, **changes: Any) -> Record:
 
 def test_an_end_that_could_not_be_read_is_an_end() -> None:
     reading = said([], [unread("FAILED", "ended_at", "nodes", accounting=True, exit_code=3)])
-    assert (reading.status, reading.exit_code, reading.ended_at, reading.confirmed) == (Status.ERROR, 3, None, True)
+    assert (reading.status, reading.exit_code, reading.ended_at, reading.accounting_confirmed) == (
+        Status.ERROR,
+        3,
+        None,
+        True,
+    )
     assert reading.unread == {"ended_at", "nodes"}
 
 
@@ -126,7 +131,7 @@ def test_what_failed_before_anything_was_allocated_has_no_exit_code() -> None:
 def test_an_exit_code_from_128_on_is_the_controllers(told: int | None, accounted: int, read: int) -> None:
     queue = [record("FAILED", exit_code=told, signal=None if told is None else 0)]
     reading = said(queue, [record("FAILED", accounting=True, exit_code=accounted)])
-    assert (reading.exit_code, reading.signal, reading.confirmed) == (read, 0, True)
+    assert (reading.exit_code, reading.signal, reading.accounting_confirmed) == (read, 0, True)
 
 
 def test_the_exit_code_of_an_earlier_run_is_not_that_of_the_last_one() -> None:
@@ -148,7 +153,7 @@ def test_the_reason_is_the_controllers_also_where_accounting_tells_the_end() -> 
 
 def test_a_job_that_the_controller_holds_is_not_over_whatever_accounting_says() -> None:
     reading = said([record("PENDING")], [record("PREEMPTED", accounting=True)])
-    assert (reading.status, reading.confirmed) == (Status.QUEUED, False)
+    assert (reading.status, reading.accounting_confirmed) == (Status.QUEUED, False)
 
 
 def test_late_accounting_does_not_hide_the_end_that_the_controller_told() -> None:
@@ -164,7 +169,7 @@ def test_a_job_cancelled_in_the_queue_never_started() -> None:
 
 def test_an_unknown_word_moves_nothing_and_ends_nothing() -> None:
     reading = said([record("NEW_IN_SLURM_30")], [record("COMPLETED", accounting=True)])
-    assert (reading.status, reading.slurm_state, reading.confirmed) == (None, "NEW_IN_SLURM_30", False)
+    assert (reading.status, reading.slurm_state, reading.accounting_confirmed) == (None, "NEW_IN_SLURM_30", False)
 
 
 def test_an_array_runs_while_a_task_runs() -> None:
@@ -210,7 +215,7 @@ def test_accounting_tells_the_end_of_an_array() -> None:
     reading = said([record("COMPLETED", task="1")], tasks)
     assert (reading.status, reading.slurm_state, reading.exit_code) == (Status.ERROR, "FAILED", 2)
     assert (reading.started_at, reading.ended_at, reading.wall_seconds) == (at(5), at(90), 85)
-    assert (reading.nodes, reading.cores, reading.confirmed) == (2, 24, True)
+    assert (reading.nodes, reading.cores, reading.accounting_confirmed) == (2, 24, True)
 
 
 def test_an_array_with_a_task_that_accounting_still_holds_is_not_over() -> None:
@@ -223,7 +228,7 @@ def test_an_array_is_not_over_while_accounting_lacks_one_of_its_tasks() -> None:
     some = [record("COMPLETED", accounting=True, task="0")]
     assert job_state(queue, some) is None
     every = [*some, record("FAILED", accounting=True, task="1", exit_code=5)]
-    assert (said(queue, every).status, said(queue, every).confirmed) == (Status.ERROR, True)
+    assert (said(queue, every).status, said(queue, every).accounting_confirmed) == (Status.ERROR, True)
 
 
 def test_a_final_record_of_accounting_without_an_end_is_not_whole_and_does_not_count() -> None:

@@ -110,7 +110,7 @@ def test_controller_and_accounting_tell_the_same_exit_code(
     recording: Recording, name: str, ended: tuple[int | None, int], *, accounting: bool
 ) -> None:
     told = readings(recording, "look_early", accounting=accounting)[name]
-    assert (told.exit_code, told.signal, told.confirmed) == (*ended, accounting)
+    assert (told.exit_code, told.signal, told.accounting_confirmed) == (*ended, accounting)
 
 
 @every_version

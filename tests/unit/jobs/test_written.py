@@ -22,7 +22,7 @@ def told(time: dt.datetime) -> str:
 def row(**values: Any) -> Row:
     known: dict[str, Any] = {
         "id": "", "cluster_id": 1, "account": "plgalice", "job_id": "7.x", "slurm_id": 7, "status": "RUNNING",
-        "slurm_state": "RUNNING", "tag": None, "reason": "", "stdout": "", "stderr": "", "confirmed": False,
+        "slurm_state": "RUNNING", "tag": None, "reason": "", "stdout": "", "stderr": "", "accounting_confirmed": False,
     }  # fmt: skip
     return Row._make((known | values).get(name) for name in Row._fields)
 
@@ -77,7 +77,7 @@ def test_a_time_in_the_queue_has_whole_seconds_and_is_never_negative(submitted: 
         ({}, "2026-11-01 11:00:05.123+00", "2026-11-01T12:00:00Z"),
         ({"slurm_state": ""}, "2026-11-01 12:00:05+00", "2026-11-01T12:00:00Z"),
         ({"status": "FINISHED"}, "2026-11-01 12:00:05+00", "2026-11-01T12:00:05Z"),
-        ({"status": "FINISHED", "confirmed": True}, "2026-11-01 12:00:05+00", "2026-11-01T12:00:00Z"),
+        ({"status": "FINISHED", "accounting_confirmed": True}, "2026-11-01 12:00:05+00", "2026-11-01T12:00:00Z"),
     ],
 )
 def test_polls_count_for_jobs_of_which_they_tell(
