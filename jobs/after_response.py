@@ -1,4 +1,4 @@
-"""What nobody waits for is done once the answer is out: until then it would only take the processor from it."""
+"""Runs work after the response has been sent, so that it takes no processor time from the response itself."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from clusters.database import release_connection
 
 
 class _Request(threading.local):
-    """What the request that this thread answers has left to be done; None outside of one."""
+    """The work of the request that this thread answers; None outside of a request."""
 
     work: list[Callable[[], object]] | None = None
 
@@ -19,9 +19,9 @@ _request = _Request()
 
 
 def run_after_response(work: Callable[[], object]) -> None:
-    """Do `work`, which must not take long, when the server has written the answer; at once outside of a request.
+    """Run `work`, which must not take long, when the server has sent the response; at once outside of a request.
 
-    The log's lines have the request's id then, too.
+    What it logs has the request's id.
     """
     if _request.work is None:
         work()
@@ -31,7 +31,7 @@ def run_after_response(work: Callable[[], object]) -> None:
 
 
 def _begin(**_signal: object) -> None:
-    _end()  # of a request whose answer was never closed
+    _end()  # of a request whose response was never closed
     _request.work = []
 
 
@@ -40,8 +40,8 @@ def _end(**_signal: object) -> None:
     for each in work:
         each()
     if work:
-        # Django has given this thread's connection back before: one that was taken since would be kept until the
-        # thread's next request, and as many idle threads as the pool has connections would leave it empty.
+        # Django has released this thread's database connection before: one that was taken since would be kept until
+        # the thread's next request, and as many idle threads as the pool has connections would leave it empty.
         release_connection()
 
 

@@ -1,7 +1,7 @@
-"""The clusters by the names that callers give: remembered, and known to be current where a submission is registered.
+"""The clusters by the names that callers give, kept in memory, and checked when a submission is registered.
 
-Each submission names one, and clusters change about once a month. So a row is not read for each of them, which took a
-POST half a millisecond: the statement that registers a submission looks whether the row is still the one that was read.
+Each submission names a cluster, and clusters change about once a month. Reading the row took half a millisecond of each
+POST. Now the statement that registers a submission checks that the row is still the one that was read.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _VERSIONS = "SELECT id, ctid::text, xmin::text FROM clusters_cluster"
 
 
 class Changed(Exception):
-    """The row of a cluster is another one now, or has gone; it is no longer remembered."""
+    """The row of a cluster has changed or is gone; it is no longer kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ _known: dict[str, Host] = {}
 
 
 def get_host(name: str) -> Host | None:
-    """Return the cluster of that name or alias, in any case. It may have changed since; where there is none, None."""
+    """Return the cluster of that name or alias, in any case, or None. Its row may have changed since."""
     if host := _known.get(name):
         return host
     with connection.cursor() as cursor:
-        cursor.execute(_VERSIONS)  # first: a version that is too old is noticed, one that is too new would not be
+        cursor.execute(_VERSIONS)  # before the rows: a version that is too old is noticed, a too new one would not be
         versions = {pk: version for pk, *version in cursor.fetchall()}
     cluster = Cluster.named(name)
     if cluster is None or cluster.pk not in versions:
         return None
     host = Host(cluster, *versions[cluster.pk])
-    if cluster.enabled:  # nothing is registered for another one, and so nobody would notice that it is enabled again
+    if cluster.enabled:  # for a disabled one nothing is registered, which would notice that it is enabled again
         if len(_known) >= _MOST:
             _known.clear()
         _known[name] = host
@@ -53,7 +53,7 @@ def get_host(name: str) -> Host | None:
 
 
 def forget(host: Host) -> None:
-    """Have the row of `host` read again when it is asked for next, under whatever name."""
+    """Forget the row of `host` under each of its names: it is read again when it is asked for next."""
     for name, known in [*_known.items()]:
         if known.cluster.pk == host.cluster.pk:
             _known.pop(name, None)

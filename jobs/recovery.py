@@ -1,4 +1,4 @@
-"""Submissions whose answer was lost: each account's are looked for until it is certain what became of them.
+"""Finds out what became of submissions whose answer was lost, account by account, until it is certain.
 
 An account whose login does not answer is asked less and less often, and no other account waits for it.
 """
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 ORDERED_FOR = timedelta(seconds=30)  # an order that nobody has carried out by then is given again
 
-# A request whose submission is younger is probably still at work on it: it has its cluster's `command_timeout`.
+# The request of a younger submission is probably still waiting for its cluster, for up to its `command_timeout`.
 _AT_WORK_LONGER = timedelta(seconds=15)
 _STILL_AT_WORK = timedelta(seconds=45)
 # By then every sbatch has been ended, and SLURM has had the time to list the job.
@@ -34,7 +34,7 @@ _TOKENS = 20  # submissions in one search: the answer holds up to 48 KiB for eac
 _ATTEMPT = 60.0  # seconds after which an attempt leaves the rest to the next one
 _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 15.0, 1.5, 300.0  # seconds between attempts that fail
 
-# Jobs whose output files nobody has told us: the process that took the submission did not come to it.
+# Jobs whose output files are not known: the process that took the submission died before it had asked.
 _UNDESCRIBED = Q(submission_status=SubmissionStatus.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
 
 _ORDER = """
@@ -77,7 +77,7 @@ def attempt(cluster: Cluster, account: str) -> None:
             _put_off(cluster, account)
         else:
             if _undescribed(cluster, account).exists():
-                _put_off(cluster, account)  # SLURM names no file that can be kept: it is asked less and less often
+                _put_off(cluster, account)  # SLURM names no file: it is asked less and less often
             else:
                 attempts.delete()
 

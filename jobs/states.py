@@ -1,4 +1,4 @@
-"""PURE. The five statuses of the API, and what each of SLURM's words means among them.
+"""PURE. The five statuses of the API, and which of them each of SLURM's states means.
 
 Sources: squeue and sacct, "JOB STATE CODES", SLURM 20.11 to 26.05; slurm.h for what they leave out.
 """
@@ -23,10 +23,10 @@ class Status(StrEnum):
 
 ACTIVE = frozenset({Status.QUEUED, Status.RUNNING})
 
-# The words of a job that is over but for its end: its processes are killed or gone, and it starts none.
+# The states of a job that is over but for its end: its processes are killed or gone, and it starts none.
 ENDING = frozenset({"COMPLETING", "STAGE_OUT"})
 
-_WORDS = {
+_STATES = {
     Status.QUEUED: "PENDING REQUEUED REQUEUED_CRON REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
     Status.RUNNING: (
         "CONFIGURING RUNNING COMPLETING EXPEDITING SUSPENDED STOPPED RESIZING SIGNALING STAGE_OUT POWER_UP_NODE"
@@ -37,13 +37,13 @@ _WORDS = {
         "BOOT_FAIL DEADLINE FAILED LAUNCH_FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED RECONFIG_FAIL REVOKED TIMEOUT"
     ),
 }
-_STATUS_OF = {word: status for status, words in _WORDS.items() for word in words.split()}
-WORDS = frozenset(_STATUS_OF)
+_STATUS_OF = {state: status for status, states in _STATES.items() for state in states.split()}
+STATES = frozenset(_STATUS_OF)
 
 
-def status_of(word: str) -> Status | None:
-    """Return what SLURM's state `word` means; None for a word that is not known, which then moves nothing."""
-    return _STATUS_OF.get(word)
+def status_of(state: str) -> Status | None:
+    """Return the status that SLURM's `state` means; None for an unknown one, which then changes nothing."""
+    return _STATUS_OF.get(state)
 
 
 def of_array(tasks: set[Status]) -> Status:

@@ -1,4 +1,4 @@
-"""From an order to a job, exactly once: the row first, then the cluster, then the outcome; whatever dies in between."""
+"""Submits a job exactly once, whatever process dies: the row is committed first, then sbatch runs, then the outcome."""
 
 import json
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ from jobs.models import Job, SubmissionStatus
 from jobs.placement import Outcome
 from jobs.states import Status
 
-# One statement where the ORM would need two or, with a key, five; its compiler would double what each takes.
-# A conflict is asked for and not caused: PostgreSQL would write the whole row into its log as an error.
+# One statement where the ORM would need two or, with a key, five; its compiler would double what each takes (see
+# jobs.statements). ON CONFLICT, since PostgreSQL would write the whole row into its log with the error of a conflict.
 _REGISTER = """
     WITH host AS (
         SELECT id FROM clusters_cluster WHERE ctid = %(place)s::tid AND xmin = %(writer)s::xid AND id = %(cluster)s
@@ -49,8 +49,8 @@ _ACCEPTED = """
 _ANSWERED = "UPDATE jobs_job SET answer = %s::jsonb WHERE id = %s"
 
 _DESCRIPTION = ("stdout_path", "stderr_path", "is_array", "submitted_at")
-# One statement for all that were settled together. A poll may have told the time before.
-_SETTLED = """
+# One statement for all submissions that were acknowledged together. A poll may have written the time before.
+_ACKNOWLEDGED = """
     UPDATE jobs_job SET acknowledged = jobs_job.acknowledged OR news.cleared,
         stdout = coalesce(news.stdout, jobs_job.stdout), stderr = coalesce(news.stderr, jobs_job.stderr),
         is_array = coalesce(news.is_array, jobs_job.is_array),
@@ -76,7 +76,7 @@ class Order:
 
 
 def submit(place: SubmissionSlot, host: Host, owner_dn: str, order: Order) -> tuple[Job, bool]:
-    """Run sbatch at `place`, which is at `host`; return the registered job, and whether an earlier request had made it.
+    """Run sbatch on the cluster of `place`, `host`; return the job, and whether an earlier request had submitted it.
 
     The row, whose id is the place's token, is committed before the cluster is asked, and no transaction is open
     meanwhile: whatever dies, the row stays, and jobs.recovery finishes it. Raises SubmissionRefused, Unreachable or
@@ -96,7 +96,7 @@ def submit(place: SubmissionSlot, host: Host, owner_dn: str, order: Order) -> tu
     job = Job(**values)
     if not _register(job, host):
         return _replay(place.account, order), True
-    _ask(place, job, order)
+    _run(place, job, order)
     return job, False
 
 
@@ -109,7 +109,7 @@ def as_submitted(job: Job) -> Job:
 
 
 def first_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the first answer to the request with this job's key; keep `answer` if there was none that we know of."""
+    """Return the first answer to the request with this job's key: the stored one, or `answer`, which then is."""
     if job.idempotency_key is None:
         return answer
     if job.answer is None:
@@ -123,7 +123,7 @@ def first_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
 def _register(job: Job, host: Host) -> bool:
     """Commit the row of a new submission; return False where its Idempotency-Key has one already.
 
-    Raises hosts.Changed where the cluster's row is not the one that the caller's order was looked at with.
+    Raises hosts.Changed where the cluster's row is no longer the one with which the order was checked.
     """
     values: dict[str, Any] = {
         "place": host.place, "writer": host.writer, "cluster": host.cluster.pk, "id": job.id, "account": job.account,
@@ -139,30 +139,30 @@ def _register(job: Job, host: Host) -> bool:
     return bool(is_registered)
 
 
-def _ask(place: SubmissionSlot, job: Job, order: Order) -> None:
-    """Have the cluster run it, and keep what comes of that."""
+def _run(place: SubmissionSlot, job: Job, order: Order) -> None:
+    """Run sbatch, and write the outcome into the row of `job`."""
     try:
-        asked = submitting.submit(place, order.directory, order.script)
+        answer = submitting.submit(place, order.directory, order.script)
     except (Unreachable, Refused) as exc:
         keep(job, NotSubmitted(str(exc)))
         raise
     except (TimedOut, Malformed) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     try:
-        outcome = placement.place_job(job, asked.outcome)
+        outcome = placement.place_job(job, answer.outcome)
         keep(job, outcome)
-        if asked.new:
-            describe(job, asked.new)
+        if answer.new:
+            describe(job, answer.new)
     except (DatabaseError, ClusterError) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
-    if not asked.sbatch_runs:
-        submitting.acknowledge(place, asked.outcome if isinstance(asked.outcome, Accepted) else None, _settled)
+    if not answer.sbatch_runs:
+        submitting.acknowledge(place, answer.outcome if isinstance(answer.outcome, Accepted) else None, _write_news)
     if not isinstance(outcome, Accepted):
         raise _refusal(outcome)
 
 
 def _replay(account: str, order: Order) -> Job:
-    """Return what the first request with this key has made. Raises what the first one raised."""
+    """Return the job that the first request with this key has submitted. Raises what the first one raised."""
     first = Job.objects.select_related("cluster").get(account=account, idempotency_key=order.key)
     if first.request_digest != order.digest:
         raise KeyReused(
@@ -202,14 +202,14 @@ def _accept(job: Job, slurm_id: int) -> bool:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             return _write_accepted(job)
     except IntegrityError:
-        # The id has come round again (or the controller was set up anew): from now on it means this job.
+        # SLURM has used the id before (its ids wrap, and a new controller begins anew): from now on it means this job.
         with transaction.atomic():
             Job.objects.filter(cluster=job.cluster, account=job.account, slurm_id=slurm_id).update(slurm_id_reused=True)
             return _write_accepted(job)
 
 
 def _write_accepted(job: Job) -> bool:
-    """Write that there is a job, over no outcome or the belief that there is none."""
+    """Write that there is a job, where the row has no outcome yet or says that there is none."""
     with statements.prepared() as cursor:
         cursor.execute(_ACCEPTED, [job.cluster_id, job.slurm_id, job.job_id, job.checked_at, job.pk])
         return bool(cursor.rowcount == 1)
@@ -224,21 +224,21 @@ def _fail(job: Job, refusal: SubmissionRefused, *, keeps_key: bool) -> bool:
     return Job.objects.filter(pk=job.pk, submission_status=SubmissionStatus.PENDING).update(**values) == 1
 
 
-def _settled(told: Sequence[SubmissionNews]) -> None:
-    """Write what the cluster says of submissions of one account. Runs in a thread of the pool."""
-    columns: list[list[Any]] = [[each.slot.token for each in told], [each.cleared for each in told]]
-    columns += [[each.new and getattr(each.new, name) for each in told] for name in _DESCRIPTION]
+def _write_news(news: Sequence[SubmissionNews]) -> None:
+    """Write what the cluster has told of submissions of one account. Runs in a thread of the pool."""
+    columns: list[list[Any]] = [[each.slot.token for each in news], [each.cleared for each in news]]
+    columns += [[each.new and getattr(each.new, name) for each in news] for name in _DESCRIPTION]
     with connection.cursor() as cursor:
-        cursor.execute(_SETTLED, columns)
-    slot = told[0].slot
-    if any(each.new for each in told):
+        cursor.execute(_ACKNOWLEDGED, columns)
+    slot = news[0].slot
+    if any(each.new for each in news):
         schedule.expedite(slot.cluster, slot.account)
 
 
 def describe(job: Job, new: NewJob) -> None:
     """Write what the controller says of a new job."""
     described: dict[str, Any] = {"stdout": new.stdout_path, "stderr": new.stderr_path, "is_array": new.is_array}
-    if new.submitted_at:  # a poll may have told it before
+    if new.submitted_at:  # a poll may have written it before
         described["submitted_at"] = new.submitted_at
     Job.objects.filter(pk=job.pk).update(**described)
     for field, value in described.items():

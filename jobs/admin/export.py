@@ -45,8 +45,8 @@ def lines(jobs: QuerySet[Job]) -> Iterator[str]:
     writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     yield writer.writerow([_HEADS.get(column, column) for column in COLUMNS])
     # No signal is 0 in the registry.
-    told = jobs.annotate(true_status=_STATUS).values_list(*COLUMNS[:-1], NullIf("signal", Value(0)))
-    for row in told.iterator(chunk_size=2000):
+    rows = jobs.annotate(true_status=_STATUS).values_list(*COLUMNS[:-1], NullIf("signal", Value(0)))
+    for row in rows.iterator(chunk_size=2000):
         yield writer.writerow([_cell(value) for value in row])
 
 

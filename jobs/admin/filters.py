@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from jobs.models import FOLLOWED_FOR, Job, SubmissionStatus
-from jobs.states import ACTIVE, WORDS, Status
+from jobs.states import ACTIVE, STATES, Status
 
 _PERIODS = {
     "1h": ("Last hour", 1),
@@ -29,7 +29,7 @@ class Submitted(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
         """Return the periods."""
-        return [(key, words) for key, (words, _) in _PERIODS.items()]
+        return [(key, label) for key, (label, _) in _PERIODS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
         """Keep the jobs of the chosen period."""
@@ -114,7 +114,7 @@ class SlurmState(Typed):
 
     title = "SLURM state"
     parameter_name = "slurm_state"
-    offered = tuple(sorted(WORDS))
+    offered = tuple(sorted(STATES))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
         """Keep the jobs in that state."""

@@ -1,7 +1,6 @@
 """How a job is written for operators: each value in words and forms that need no knowledge of the table."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.contrib import admin
 from django.utils.html import format_html
@@ -11,7 +10,7 @@ from django.utils.text import Truncator
 from jobs.api.serializers import duration
 from jobs.models import Job, SubmissionStatus
 
-_WORDS = {SubmissionStatus.PENDING: "no answer yet", SubmissionStatus.FAILED: "refused"}
+_OUTCOMES = {SubmissionStatus.PENDING: "no answer yet", SubmissionStatus.FAILED: "refused"}
 
 
 def time(moment: datetime | None) -> str:
@@ -27,8 +26,8 @@ def yes_or_no(*, value: bool) -> str:
 def refusal(job: Job) -> str:
     """Return why a submission came to nothing, in a line: SLURM's words where there are any."""
     failure = job.failure or {}
-    said = " ".join(str(failure.get("stderr") or failure.get("stdout") or "").split())
-    return said or str(failure.get("message", ""))
+    output = " ".join(str(failure.get("stderr") or failure.get("stdout") or "").split())
+    return output or str(failure.get("message", ""))
 
 
 class Shown:
@@ -45,7 +44,7 @@ class Shown:
         word = (
             job.status
             if job.submission_status == SubmissionStatus.SUBMITTED
-            else _WORDS[SubmissionStatus(job.submission_status)]
+            else _OUTCOMES[SubmissionStatus(job.submission_status)]
         )
         word = "unknown" if job.is_given_up else word
         deleted = mark_safe(' <span class="badge deleted">deleted</span>') if job.deleted_at else ""
@@ -164,8 +163,8 @@ class Shown:
             return ""
         parts = [("", job.failure.get("message", "")), ("exit code ", job.failure.get("exit_code") or "")]
         parts += [("", job.failure.get("stdout", "")), ("", job.failure.get("stderr", ""))]
-        said = [f"{label}{text}".strip() for label, text in parts if str(text).strip()]
-        return format_html('<pre class="output">{}</pre>', "\n".join(said))
+        lines = [f"{label}{text}".strip() for label, text in parts if str(text).strip()]
+        return format_html('<pre class="output">{}</pre>', "\n".join(lines))
 
     @admin.display(description="Idempotency-Key")
     def key(self, job: Job) -> str:
@@ -185,5 +184,5 @@ class Shown:
 
 def _slurms_word(job: Job) -> str:
     """Return SLURM's state where it says more than the status, with its reason."""
-    words: list[Any] = [job.slurm_state if job.slurm_state != job.status else "", job.reason]
-    return Truncator(", ".join(word for word in words if word and word != "None")).chars(60)
+    parts = [job.slurm_state if job.slurm_state != job.status else "", job.reason]
+    return Truncator(", ".join(part for part in parts if part and part != "None")).chars(60)

@@ -1,8 +1,8 @@
-"""An account's jobs as a list: what it is now, in one statement and without the table, and then its rows.
+"""An account's jobs as a list: its state, in one statement that reads an index alone, and then its rows.
 
-What a list is: the sum of its jobs' revisions, how many they are, and the clusters' columns that answers show. A
-revision is a hash that PostgreSQL itself keeps of each row (see jobs.models), so nobody has to tell of a change: it
-makes no difference who wrote a row, at what time, and in which order transactions commit.
+The state of a list is the sum of its jobs' revisions, how many they are, and the clusters' columns that answers show. A
+revision is a hash that PostgreSQL itself keeps of each row (see jobs.models). So it makes no difference who wrote a
+row, at what time, and in which order transactions commit.
 """
 
 from functools import cache
@@ -24,14 +24,14 @@ class Wanted(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What a list shows, short: how many jobs, and the sum of their revisions."""
+    """What a list shows, in short: how many jobs, and the sum of their revisions."""
 
     number: int
     revisions: int
 
     @classmethod
     def of(cls, rows: list[Row]) -> "Content":
-        """Return that of a list which was read."""
+        """Return the content of a list whose rows were read."""
         return cls(len(rows), sum(row.revision for row in rows))
 
 
@@ -48,8 +48,8 @@ class State(NamedTuple):
         When clusters were last asked is left out: that SLURM was asked again makes no other answer.
         """
         shown = [home[:-1] for home in self.homes.values()]
-        told = repr((FORM, jobs_url, shown, tuple(content or self.content)))
-        return f'W/"{sha256(told.encode()).hexdigest()[:32]}"'
+        state = repr((FORM, jobs_url, shown, tuple(content or self.content)))
+        return f'W/"{sha256(state.encode()).hexdigest()[:32]}"'
 
     def has_homes_of(self, rows: list[Row]) -> bool:
         """Say whether the cluster of each row was there when this was read."""
@@ -61,9 +61,9 @@ def state(wanted: Wanted) -> State:
     with connection.cursor() as cursor:
         reads_quickly(cursor)
         cursor.execute(_state(wanted.tag is not None, wanted.limit is not None), wanted._asdict())
-        found = cursor.fetchall()
-    total, number, revisions = found[0][:3]
-    homes = {key: Home(key, *shown) for _total, _number, _revisions, key, *shown in found if key is not None}
+        clusters = cursor.fetchall()
+    total, number, revisions = clusters[0][:3]
+    homes = {key: Home(key, *shown) for _total, _number, _revisions, key, *shown in clusters if key is not None}
     return State(total, Content(number, int(revisions or 0)), homes)
 
 

@@ -1,4 +1,4 @@
-"""What callers ask for in the query: numbers and switches, or a word about what is wrong with them."""
+"""Query parameters: which ones a call takes, and numbers and switches among them."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -28,8 +28,8 @@ def takes(*once: str, repeatedly: Collection[str] = ()) -> Callable[[Handler], H
 
 def taken(handler: Callable[..., Any]) -> dict[str, bool]:
     """Return the query parameters that `handler` takes, and whether each may be repeated: none, unless it says so."""
-    found: dict[str, bool] = getattr(handler, "query_parameters", {})
-    return found
+    parameters: dict[str, bool] = getattr(handler, "query_parameters", {})
+    return parameters
 
 
 class ClosedQuery(APIView):
@@ -76,7 +76,7 @@ def number(request: Request, name: str, *, default: int, least: int) -> int:
 
 def switch(request: Request, name: str) -> bool:
     """Return the switch `name`, in any case, or False if there is none. Raises ValidationError."""
-    word = request.query_params.get(name, "false").lower()
-    if word not in {"true", "false"}:
+    value = request.query_params.get(name, "false").lower()
+    if value not in {"true", "false"}:
         raise ValidationError({name: "must be true or false"})
-    return word == "true"
+    return value == "true"

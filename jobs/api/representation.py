@@ -60,7 +60,7 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, job: Job) -> "Row":
-        """Return that of an instance, which may have no row: the revision is left out."""
+        """Return the Row of an instance, which may not be in the database: the revision is left out."""
         return cls(*map(_as_read, (getattr(job, name) for name in COLUMNS[:-1])))
 
     @property
@@ -70,12 +70,12 @@ class Row(NamedTuple):
 
     @property
     def is_polled(self) -> bool:
-        """Whether polls ask about it, and one has told of it already."""
+        """Whether polls ask about it, and one has found it already."""
         return bool(self.slurm_state) and not (self.is_final and self.accounting_confirmed)
 
 
 class Home(NamedTuple):
-    """What answers show of a job's cluster (`key`), and when it was asked last, with success, about its owner's."""
+    """What answers show of a job's cluster (`key`), and when it was last polled with success for this owner."""
 
     key: int
     name: str
@@ -85,7 +85,7 @@ class Home(NamedTuple):
 
     @classmethod
     def of(cls, cluster: Cluster) -> "Home":
-        """Return that of an instance, for a job that no poll has told of."""
+        """Return the Home of an instance, for a job that no poll has found yet."""
         return cls(cluster.pk, cluster.name, cluster.time_zone, cluster.download_url)
 
 
@@ -102,7 +102,7 @@ def _digest_of_form() -> str:
 
 
 FORM = _digest_of_form()
-"""A part of each list's ETag: after an upgrade nobody is told that nothing has changed. Time zones' rules are none."""
+"""A part of each list's ETag: an upgrade makes new tags. A change of the time zones' rules does not."""
 
 
 def reads_quickly(cursor: CursorWrapper) -> None:
@@ -184,7 +184,7 @@ def _between(begin: str, end: str) -> str:
 
 def _checked_at(row: Row, home: Home) -> str | None:
     """Return when SLURM was last asked about this job with success: at its last change, or since then if it is open."""
-    asked = row.checked_at
-    if home.polled_at and row.is_polled and (asked is None or asked[:19] < home.polled_at[:19]):
-        asked = home.polled_at
-    return _utc(asked) if asked else None
+    checked = row.checked_at
+    if home.polled_at and row.is_polled and (checked is None or checked[:19] < home.polled_at[:19]):
+        checked = home.polled_at
+    return _utc(checked) if checked else None

@@ -236,7 +236,7 @@ class SubmissionSerializer(serializers.Serializer[Job]):
     def to_representation(self, job: Job) -> dict[str, Any]:
         """Return the submission's fields: `job_id` if it has a job, sbatch's words if it failed."""
         failure = job.failure or {}
-        words = {
+        outcome = {
             "exit_code": failure.get("exit_code", 0),
             "standard_output": failure.get("stdout", ""),
             "error_output": failure.get("stderr", ""),
@@ -249,7 +249,7 @@ class SubmissionSerializer(serializers.Serializer[Job]):
             "tag": job.tag,
             "created_at": _utc(job.created_at),
             **({"job_id": job.job_id} if job.job_id else {}),
-            **(words if failure else {}),
+            **(outcome if failure else {}),
         }
 
 

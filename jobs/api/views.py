@@ -22,7 +22,15 @@ from clusters.database import release_connection
 from jobs import actions, hosts, submission
 from jobs.api import audit, client_socket, listing, openapi, output, queries, query_params
 from jobs.api.audit import AuditedCall, CallFailed, Target, about
-from jobs.api.http_headers import digest, etag, idempotency_key, known, preferred_wait, told, unchanged
+from jobs.api.http_headers import (
+    digest,
+    etag,
+    has_current,
+    idempotency_key,
+    json_response,
+    not_modified,
+    preferred_wait,
+)
 from jobs.api.listing import Content, Wanted
 from jobs.api.pagination import Page
 from jobs.api.query_params import ClosedQuery
@@ -34,8 +42,8 @@ from jobs.states import Status
 from jobs.submission import Order
 from jobs.sync import notifications, refresh
 
-# REST framework copies each field of a form that is made, which took as long as all of the checks; these keep nothing
-# of what they check.
+# REST framework copies each field when a form is made, which took as long as all of the checks. These two are made
+# once; they keep nothing of what they check.
 _ORDER, _ACTION = OrderSerializer(), ActionSerializer()
 
 _AUDITED = {"create": "submit", "update": "abort", "destroy": "delete"}  # by what a ViewSet calls its actions
@@ -50,7 +58,7 @@ class Caller(Protocol):
 
 
 class LengthRequired(APIException):
-    """WSGI tells no end of a chunked body."""
+    """A chunked body has no length, without which WSGI has no way to find its end."""
 
     status_code = 411
     default_detail = "send the body with a Content-Length, not in chunks"
@@ -88,7 +96,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Let go of the body once the call is answered."""
+        """Release the body once the call is answered."""
         response = super().finalize_response(request, response, *args, **kwargs)
         _forget(request)
         return response
@@ -116,14 +124,14 @@ class JobViewSet(ClosedQuery, ViewSet):
         wanted = Wanted(_caller(request).account, _tag(request), *((page.limit, page.offset) if page else ()))
         state, jobs_url = listing.state(wanted), _jobs_url(request)
         headers = page.headers(request.build_absolute_uri(), state.total) if page else {}
-        if known(request, tag := state.etag(jobs_url)):
-            return unchanged(tag, headers)
+        if has_current(request, tag := state.etag(jobs_url)):
+            return not_modified(tag, headers)
         rows = listing.rows(wanted)
         if not state.has_homes_of(rows):  # a cluster was registered between the two statements
             return self.list(request)
-        # The rows are read after the state: their own tag is told.
+        # The rows are read after the state: the answer has a tag of its own.
         tag = state.etag(jobs_url, Content.of(rows))
-        return told([written(row, state.homes[row.cluster_id], jobs_url) for row in rows], tag, headers)
+        return json_response([written(row, state.homes[row.cluster_id], jobs_url) for row in rows], tag, headers)
 
     @openapi.CREATE
     def create(self, request: Request) -> Response:
@@ -141,9 +149,9 @@ class JobViewSet(ClosedQuery, ViewSet):
     @openapi.RETRIEVE
     def retrieve(self, request: Request, job_id: str) -> HttpResponse:
         """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
-        wanted = query_params.switch(request, "refresh")
+        refreshes = query_params.switch(request, "refresh")
         row, home = self._shown(request, job_id)
-        if wanted and not row.is_final:
+        if refreshes and not row.is_final:
             refresh.refresh(self._job(request, job_id))
             row, home = self._shown(request, job_id)
         seconds = min(preferred_wait(request), int(_seconds_left(request)))
@@ -152,7 +160,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         answer = written(row, home, _jobs_url(request))
         headers = {"Preference-Applied": f"wait={seconds}"} if seconds else {}
         tag = etag(answer)
-        return unchanged(tag, headers) if known(request, tag) else told(answer, tag, headers)
+        return not_modified(tag, headers) if has_current(request, tag) else json_response(answer, tag, headers)
 
     @openapi.EVENTS
     @action(detail=True)
@@ -229,7 +237,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         """
         if _is_news(request, row, home):
             return row, home
-        with notifications.moves.watched(uuid.UUID(row.id), _caller(request).account) as moved:
+        with notifications.changes.subscribe(uuid.UUID(row.id), _caller(request).account) as moved:
             now, now_home = self._shown(request, row.job_id)  # it may have moved before it was watched
             if moved is None or now.status != row.status or _is_news(request, now, now_home):
                 return now, now_home
@@ -245,10 +253,10 @@ class JobViewSet(ClosedQuery, ViewSet):
         return moved
 
     def _shown(self, request: Request, job_id: str) -> tuple[Row, Home]:
-        found = queries.get_row(_caller(request).account, job_id)
-        if found is None:
+        row = queries.get_row(_caller(request).account, job_id)
+        if row is None:
             raise JobNotFound(job_id)
-        return found
+        return row
 
     def _job(self, request: Request, job_id: str) -> Job:
         job = queries.get_job(_caller(request).account, job_id)
@@ -274,7 +282,7 @@ class SubmissionViewSet(ClosedQuery, ViewSet):
 
 
 def _order(request: Request, values: dict[str, Any]) -> Order:
-    """Return what the caller wants to run, and let go of `values`, which say so: as in `_forget`."""
+    """Return what the caller wants to run, and empty `values`, which hold it: as in `_forget`."""
     order = Order(
         values["script"],
         values.get("working_directory", ""),
@@ -291,7 +299,7 @@ def _is_news(request: Request, row: Row, home: Home) -> bool:
     if row.is_final:
         return True
     tag = etag(written(row, home, _jobs_url(request)))
-    return "If-None-Match" in request.headers and not known(request, tag)
+    return "If-None-Match" in request.headers and not has_current(request, tag)
 
 
 def _tag(request: Request) -> str | None:
@@ -306,10 +314,10 @@ def _seconds_left(request: Request) -> float:
 
 
 def _forget(request: Request) -> None:
-    """Let go of what the body said, up to 96 MiB.
+    """Release the parsed body, up to 96 MiB.
 
-    REST framework's requests and forms are cycles of references: they stay until Python looks for such, and dozens of
-    them may wait for that.
+    REST framework's requests and forms are cycles of references: they stay in memory until Python's garbage collector
+    runs, and dozens of them may wait for that.
     """
     payload = _payload(request)
     if type(payload) is dict:  # a body that could not be read is an empty QueryDict, which nobody may change

@@ -1,4 +1,4 @@
-"""PURE. From SLURM's records of one job to what the registry says of it: explicit words only, absence says nothing."""
+"""PURE. Turns SLURM's records of one job into a JobState: only what SLURM says counts, absence says nothing."""
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,13 @@ _LAST_SIGNAL = 31  # SIGSYS; signal(7)
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What SLURM has said of a job. `status` is None where its word is not known, `reason` where none was told.
+    """What SLURM has said of a job. `status` is None where SLURM's state is not known, `reason` where SLURM gave none.
 
     `exit_code` and `signal` are those of the job's script: with its own exit code `signal` is 0, with the signal that
     ended it `exit_code` is None; both are None where SLURM tells neither (see `_own_end`).
     `tasks`: of an array or a heterogeneous job, how many tasks or components have each status; None where not known.
-    `unread` names what SLURM has told and could not be read: it is None here, and what was known of it stays.
+    `unread` names the fields that SLURM has told and that could not be read: they are None here, and the row keeps
+    what it has.
     """
 
     status: Status | None
@@ -54,7 +55,7 @@ _OF_ENDED = frozenset({"ended_at", "wall_seconds", "exit_code", "signal"})
 
 
 def is_active(record: Record) -> bool:
-    """Return whether SLURM still holds the job or task of `record`; a word that is not known counts as held."""
+    """Return whether SLURM still holds the job or task of `record`; an unknown state counts as held."""
     status = status_of(record.state)
     return status is None or not status.final
 
@@ -116,18 +117,20 @@ def _whole_codes(queue: Sequence[Record], history: Sequence[Record]) -> list[Rec
 
     sacct takes 128 from an exit code that is not lower than that (src/sacct/print.c): 137 is 9 there.
     """
-    told = {(record.task, record.state, record.ended_at): record.exit_code for record in queue}
+    codes = {(record.task, record.state, record.ended_at): record.exit_code for record in queue}
     return [
         replace(record, exit_code=code)
-        if is_same_code(code := told.get((record.task, record.state, record.ended_at)), record.exit_code)
+        if is_same_code(code := codes.get((record.task, record.state, record.ended_at)), record.exit_code)
         else record
         for record in history
     ]
 
 
-def is_same_code(told: int | None, accounted: int | None) -> bool:
-    """Return whether the controller's exit code `told` is the one that sacct prints as `accounted`."""
-    return told is not None and accounted is not None and accounted == (told - 128 if told >= 128 else told)  # noqa: PLR2004 - see above
+def is_same_code(controller: int | None, accounting: int | None) -> bool:
+    """Return whether the exit code of the `controller` is the one that sacct prints as that of `accounting`."""
+    if controller is None or accounting is None:
+        return False
+    return accounting == (controller - 128 if controller >= 128 else controller)  # noqa: PLR2004 - see above
 
 
 def _ended_tasks(queue: Sequence[Record], history: Sequence[Record]) -> list[Record]:
@@ -172,7 +175,7 @@ def _of_one(record: Record) -> JobState:
     final = status is not None and status.final
     held = status is not None and status is not Status.QUEUED
     started = record.started_at is not None or "started_at" in record.unread
-    told = (_OF_HELD if held else frozenset()) | (_OF_ENDED if final else frozenset())
+    relevant = (_OF_HELD if held else frozenset()) | (_OF_ENDED if final else frozenset())
     exit_code, signal = _own_end(record, started=started)
     return JobState(
         status=status,
@@ -188,7 +191,7 @@ def _of_one(record: Record) -> JobState:
         signal=signal,
         from_accounting=record.from_accounting,
         is_array=False,
-        unread=record.unread & told,
+        unread=record.unread & relevant,
     )
 
 
@@ -199,11 +202,11 @@ def _of_array(records: Sequence[Record]) -> JobState:
     if not known:
         return replace(tasks[0], is_array=True)
     status = of_array({task.status for task in known if task.status})
-    telling = next(task for task in known if task.status is status)
+    deciding = next(task for task in known if task.status is status)
     started = min((task.started_at for task in tasks if task.started_at), default=None)
     ended = max((task.ended_at for task in tasks if task.ended_at), default=None) if status.final else None
     return replace(
-        telling,
+        deciding,
         submitted_at=min((task.submitted_at for task in tasks if task.submitted_at), default=None),
         started_at=started,
         ended_at=ended,
@@ -213,24 +216,24 @@ def _of_array(records: Sequence[Record]) -> JobState:
         from_accounting=all(task.from_accounting for task in tasks),
         is_array=True,
         tasks=_counts(records),
-        unread=_unread_of_array(tasks, telling, status),
+        unread=_unread_of_array(tasks, deciding, status),
     )
 
 
-def _unread_of_array(tasks: Sequence[JobState], telling: JobState, status: Status) -> frozenset[str]:
+def _unread_of_array(tasks: Sequence[JobState], deciding: JobState, status: Status) -> frozenset[str]:
     """Return what cannot be said of an array with `status`, since it was not read of one task: sums and extremes.
 
-    The exit code is that of one task, `telling`; how long the array ran is from the first start to the last end.
+    The exit code is that of one task, `deciding`; how long the array ran is from the first start to the last end.
     """
     of_any = frozenset[str]().union(*(task.unread for task in tasks)) & (_OF_HELD | {"ended_at"})
-    unread = of_any | (telling.unread & {"exit_code", "signal"})
+    unread = of_any | (deciding.unread & {"exit_code", "signal"})
     if unread & {"started_at", "ended_at"}:
         unread |= {"wall_seconds"}
     return unread if status.final else unread - _OF_ENDED
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int] | None:
-    """Count tasks by status; None where one's word, or how many a record stands for, is not known."""
+    """Count tasks by status; None where the state of one, or how many tasks a record stands for, is not known."""
     counts = dict.fromkeys((status.value for status in Status), 0)
     for record in records:
         status, tasks = status_of(record.state), record.tasks

@@ -1,4 +1,4 @@
-"""Waiting for a job to move without asking again and again: one listener a process wakes those who wait."""
+"""Lets requests wait for a job to change without asking the database repeatedly: one listener wakes them all."""
 
 import threading
 import time
@@ -20,29 +20,30 @@ from jobs.shares import Shares
 log = structlog.get_logger(__name__)
 
 _RECONNECT = 1.0  # seconds
-_PATIENCE = 5.0  # seconds in which PostgreSQL has to be heard; a busy process connects slowly
-_LOOK = 1.0  # seconds between two looks whether the client is still there
+_LISTENING_WITHIN = 5.0  # seconds; a busy process connects slowly
+_CLIENT_CHECK = 1.0  # seconds between two checks whether the client is still there
 
 shares = Shares("requests that wait for a change")
 
 
 def wait(moved: threading.Event, seconds: float, has_left: Callable[[], bool], is_news: Callable[[], bool]) -> None:
-    """Return once `moved` was set and there `is_news`, after `seconds`, or soon after the client has left.
+    """Return once `moved` was set and `is_news` is true, after `seconds`, or soon after the client has left.
 
-    A job is written more often than it moves: with a reason, or a time. Returns at once where all are released.
+    `is_news` is asked since a row is written more often than callers see a change. Returns at once where all requests
+    have been released.
     """
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if moved.wait(min(left, _LOOK)):
+        if moved.wait(min(left, _CLIENT_CHECK)):
             moved.clear()
-            if moves.are_released or is_news():
+            if changes.are_released or is_news():
                 return
         elif has_left():
             return
 
 
 class JobChangeListener:
-    """The jobs that move, as PostgreSQL tells of them (LISTEN), and the threads of this process that wait for one."""
+    """Listens for changed jobs (PostgreSQL's LISTEN), and wakes the threads of this process that wait for one."""
 
     def __init__(self) -> None:
         self._waiters: dict[str, set[threading.Event]] = defaultdict(set)
@@ -53,13 +54,13 @@ class JobChangeListener:
         self._released = threading.Event()
 
     @contextmanager
-    def watched(self, job: UUID, account: str) -> Iterator[threading.Event | None]:
-        """Give an event that is set when `job` moves from now on; None where PostgreSQL cannot tell of it.
+    def subscribe(self, job: UUID, account: str) -> Iterator[threading.Event | None]:
+        """Yield an event that is set when `job` changes from now on; None where PostgreSQL does not answer.
 
-        It is set as well once all were released: then nothing is waited for any more.
+        The event is set as well once all requests are released: then nothing is waited for any more.
 
-        At most half of the process's threads wait: the others serve everybody else. Raises OwnShareTaken or AllTaken
-        at once where `account`, or everybody together, waits for too much already.
+        At most half of the process's threads wait, so that the others serve everybody else. Raises OwnShareTaken or
+        AllTaken at once where `account`, or all callers together, wait for too much already.
         """
         event, key = threading.Event(), str(job)
         with shares.take(account, each=settings.WAITS_PER_ACCOUNT, most=max(1, settings.WEB_THREADS // 2)):
@@ -67,7 +68,7 @@ class JobChangeListener:
                 self._waiters[key].add(event)
                 self._start()
             try:
-                yield event if self._is_released(event) or self._listening.wait(_PATIENCE) else None
+                yield event if self._is_released(event) or self._listening.wait(_LISTENING_WITHIN) else None
             finally:
                 with self._lock:
                     self._waiters[key].discard(event)
@@ -80,7 +81,7 @@ class JobChangeListener:
         return self._released.is_set()
 
     def release(self) -> None:
-        """End all waits, those to come as well: each goes on as at the end of its time."""
+        """End all waits, present and future: each request goes on as if its time were over."""
         self._released.set()
         self._wake_all()
 
@@ -102,7 +103,7 @@ class JobChangeListener:
             self._thread.start()
 
     def _listen(self) -> None:
-        """Wake who waits for a job that was written; all of them once it listens anew: it may have missed some."""
+        """Wake the threads that wait for a job that was written, and all of them after a new connection."""
         while not self._closed.is_set():
             try:
                 with psycopg.connect(**connection.get_connection_params(), autocommit=True) as session:
@@ -129,5 +130,5 @@ class JobChangeListener:
                 event.set()
 
 
-moves = JobChangeListener()
-stopping.on_stop(moves.release)
+changes = JobChangeListener()
+stopping.on_stop(changes.release)

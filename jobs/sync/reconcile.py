@@ -1,4 +1,4 @@
-"""What SLURM said becomes what the registry says: read, compare, and write only where it differs, many rows at once."""
+"""Writes what SLURM has said of jobs into the registry: only where it differs, and many rows at once."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,13 +22,13 @@ from jobs.sync.interpret import JobState
 
 log = structlog.get_logger(__name__)
 
-# Clocks differ: a record this much older than our row can still be of the same submission.
+# Clocks differ: a record that is this much older than the row may still be of the same submission.
 CLOCK_SLACK = timedelta(hours=1)
 
 _BATCH = 5_000  # rows a statement
-_WORDS = slice(1, 5)  # columns of `Row` with few different texts among many rows: each is kept once
+_REPEATED = slice(1, 5)  # columns of `Row` with few different texts among many rows: each is kept in memory once
 
-# What a reading says of a job, and each column's type in PostgreSQL. An unknown word tells the first five only.
+# What a JobState says of a job, and each column's type in PostgreSQL. An unknown state of SLURM's says the first five.
 _TYPES = {
     "slurm_state": "text",
     "reason": "text",
@@ -46,27 +46,28 @@ _TYPES = {
     "accounting_confirmed": "boolean",
 }
 _COLUMNS = list(_TYPES)
-_TOLD = _COLUMNS[5:]
+_BY_STATUS = _COLUMNS[5:]
 
-# One batch: the rows that nobody has moved meanwhile, the history of those that move, and a word to who waits for them.
+# One batch: the rows that no other worker has moved meanwhile, the events of those that move, and notifications for
+# requests that wait for them. By the ORM these were three statements for each row.
 _WRITE = f"""
-    WITH said AS (
+    WITH state AS (
         SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[],
             {", ".join(f"%s::{kind}[]" for kind in _TYPES.values())})
-        AS said(id, before, source, moves, {", ".join(_COLUMNS)})
+        AS state(id, before, source, moves, {", ".join(_COLUMNS)})
     ), written AS (
-        UPDATE jobs_job AS job SET {", ".join(f"{name} = said.{name}" for name in _COLUMNS)}, checked_at = %s
-        FROM said WHERE job.id = said.id AND job.status = said.before RETURNING job.id
-    ), told AS (
+        UPDATE jobs_job AS job SET {", ".join(f"{name} = state.{name}" for name in _COLUMNS)}, checked_at = %s
+        FROM state WHERE job.id = state.id AND job.status = state.before RETURNING job.id
+    ), events AS (
         INSERT INTO jobs_event (job_id, at, source, status, slurm_state)
-        SELECT id, %s, source, status, slurm_state FROM said JOIN written USING (id) WHERE moves
+        SELECT id, %s, source, status, slurm_state FROM state JOIN written USING (id) WHERE moves
     )
     SELECT pg_notify(%s, id::text) FROM written
 """  # noqa: S608 - made of the constants above
 
 
 class Row(NamedTuple):
-    """The columns of a job that SLURM's words are compared with: lighter than a model's instance."""
+    """The columns of a job that SLURM's records are compared with; it takes less memory than a model's instance."""
 
     id: UUID
     account: str
@@ -92,8 +93,8 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, jobs: JobQuerySet) -> "list[Row]":
         """Return the rows of `jobs`. A cursor of the server brings them: libpq holds some at a time, and not all."""
-        found = jobs.order_by().values_list(*cls._fields).iterator(chunk_size=_BATCH)
-        return [cls._make((row[0], *map(intern, row[_WORDS]), *row[_WORDS.stop :])) for row in found]
+        rows = jobs.order_by().values_list(*cls._fields).iterator(chunk_size=_BATCH)
+        return [cls._make((row[0], *map(intern, row[_REPEATED]), *row[_REPEATED.stop :])) for row in rows]
 
 
 def search_window(created_at: datetime) -> int:
@@ -101,7 +102,7 @@ def search_window(created_at: datetime) -> int:
     return int((timezone.now() - created_at + CLOCK_SLACK).total_seconds())
 
 
-_Told = Mapping[tuple[int | None, str], Sequence[Record]]
+_Records = Mapping[tuple[int | None, str], Sequence[Record]]
 _Change = tuple[Row, JobState, dict[str, Any]]
 
 
@@ -119,19 +120,19 @@ def apply_records(rows: Iterable[Row], queue: Iterable[Record], history: Iterabl
     return written
 
 
-def _changed(rows: Sequence[Row], queued: _Told, accounted: _Told) -> Iterator[_Change]:
+def _changed(rows: Sequence[Row], queued: _Records, accounted: _Records) -> Iterator[_Change]:
     successors = _successors([row.id for row in rows if row.slurm_id_reused])
     for row in rows:
         key = (row.slurm_id, row.account)
         if key not in queued and key not in accounted:
             continue
-        if row.slurm_id_reused:  # the controller speaks of a later job
+        if row.slurm_id_reused:  # what the controller says is of a later job
             queue, until = [], successors.get(row.id)
         else:
             queue, until = records_of_submission(row, queued.get(key, ())), None
-        said = interpret.job_state(queue, records_of_submission(row, accounted.get(key, ()), until))
-        if said and (changes := changed_columns(row, said)):
-            yield row, said, changes
+        state = interpret.job_state(queue, records_of_submission(row, accounted.get(key, ()), until))
+        if state and (changes := changed_columns(row, state)):
+            yield row, state, changes
 
 
 def records_of_submission(job: Row | Job, records: Sequence[Record], until: datetime | None = None) -> list[Record]:
@@ -155,58 +156,58 @@ def _successors(slurm_id_reused: Sequence[UUID]) -> dict[UUID, datetime]:
     return dict(Job.objects.filter(pk__in=slurm_id_reused).order_by().values_list("pk", begun))
 
 
-def changed_columns(job: Row | Job, said: JobState) -> dict[str, Any]:
-    """Return the columns of `job` that `said` changes."""
+def changed_columns(job: Row | Job, state: JobState) -> dict[str, Any]:
+    """Return the columns of `job` that `state` changes, with their new values."""
     values = {
-        "slurm_state": said.slurm_state,
-        "reason": _reason(job, said),
-        "is_array": said.is_array or job.is_array,
-        "tasks": job.tasks if said.tasks is None else said.tasks,
-        "submitted_at": job.submitted_at or said.submitted_at,
+        "slurm_state": state.slurm_state,
+        "reason": _reason(job, state),
+        "is_array": state.is_array or job.is_array,
+        "tasks": job.tasks if state.tasks is None else state.tasks,
+        "submitted_at": job.submitted_at or state.submitted_at,
     }
-    if said.status is None:
-        log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=said.slurm_state)
-    elif not _goes_back(job, said):
-        told = {field: getattr(said, field) for field in _TOLD if field not in said.unread}
-        values |= told | _known_end(job, said)
+    if state.status is None:
+        log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=state.slurm_state)
+    elif not _goes_back(job, state):
+        known = {field: getattr(state, field) for field in _BY_STATUS if field not in state.unread}
+        values |= known | _known_end(job, state)
     else:
         return {}
     return {field: value for field, value in values.items() if getattr(job, field) != value}
 
 
-def _reason(job: Row | Job, said: JobState) -> str:
-    """Return why the job waits or has failed; accounting tells none, and why it waited is over once it has begun."""
-    if said.reason is not None:
-        return said.reason
-    return job.reason if said.status is None or Status(job.status).final else ""
+def _reason(job: Row | Job, state: JobState) -> str:
+    """Return why the job waits or has failed. Accounting says none; why it waited no longer holds once it has begun."""
+    if state.reason is not None:
+        return state.reason
+    return job.reason if state.status is None or Status(job.status).final else ""
 
 
-def _known_end(job: Row | Job, said: JobState) -> dict[str, Any]:
-    """Return what the controller has told of the script's end and `said` does not, or not whole, of the same end."""
-    if job.signal is None or (job.slurm_state, job.ended_at) != (said.slurm_state, said.ended_at):
+def _known_end(job: Row | Job, state: JobState) -> dict[str, Any]:
+    """Return the exit code and signal that the controller has told, where `state` is of the same end and lacks them."""
+    if job.signal is None or (job.slurm_state, job.ended_at) != (state.slurm_state, state.ended_at):
         return {}
-    known = said.signal is None or interpret.is_same_code(job.exit_code, said.exit_code)
-    return {"exit_code": job.exit_code, "signal": job.signal} if known else {}
+    is_known = state.signal is None or interpret.is_same_code(job.exit_code, state.exit_code)
+    return {"exit_code": job.exit_code, "signal": job.signal} if is_known else {}
 
 
-def _goes_back(job: Row | Job, said: JobState) -> bool:
-    """Return whether `said` is older than what the row already says, and not a job that SLURM has taken up again."""
-    if said.status not in ACTIVE:
+def _goes_back(job: Row | Job, state: JobState) -> bool:
+    """Return whether `state` is older than what the row already says, and not a job that SLURM has taken up again."""
+    if state.status not in ACTIVE:
         return False
     if job.abort_requested_at:
         return Status(job.status).final
-    return said.from_accounting and (Status(job.status).final or said.status is Status.QUEUED)
+    return state.from_accounting and (Status(job.status).final or state.status is Status.QUEUED)
 
 
-def _by_job(records: Iterable[Record]) -> _Told:
-    """Sort by job. Most have one record, and get a list of one: one that has been appended to has room for more."""
-    found: dict[tuple[int | None, str], list[Record]] = {}
+def _by_job(records: Iterable[Record]) -> _Records:
+    """Sort by id and user. Most jobs have one record, and get a list of one: a list that grows reserves more memory."""
+    by_job: dict[tuple[int | None, str], list[Record]] = {}
     for record in records:
-        if others := found.get((record.job, record.user)):
+        if others := by_job.get((record.job, record.user)):
             others.append(record)
         else:
-            found[record.job, record.user] = [record]
-    return found
+            by_job[record.job, record.user] = [record]
+    return by_job
 
 
 def _write(changed: Sequence[_Change]) -> int:
@@ -216,11 +217,11 @@ def _write(changed: Sequence[_Change]) -> int:
         [
             row.id,
             row.status,
-            Source.ACCOUNTING if said.from_accounting else Source.POLL,
+            Source.ACCOUNTING if state.from_accounting else Source.POLL,
             "status" in changes or "slurm_state" in changes,
             *(changes.get(name, getattr(row, name)) for name in _COLUMNS),
         ]
-        for row, said, changes in changed
+        for row, state, changes in changed
     ]
     columns = [list(column) for column in zip(*table, strict=True)]
     tasks = _COLUMNS.index("tasks") - len(_COLUMNS)

@@ -1,4 +1,4 @@
-"""Asking SLURM about one job now: many who ask at once cost one remote call."""
+"""Asks SLURM about one job now; requests for the same job at the same time cost one remote call."""
 
 import threading
 import time
@@ -17,16 +17,16 @@ from jobs.sync.reconcile import Row, apply_records, search_window
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE = 10.0  # seconds that a caller waits for somebody else's question
+_LONGEST_WAIT = 10.0  # seconds for the answer to another request's question
 
 _asking: dict[UUID, threading.Event] = {}
 _lock = threading.Lock()
 
 
 def refresh(job: Job) -> None:
-    """Have the registry know what SLURM says of `job` now; return when it does, or after some seconds all the same.
+    """Write what SLURM says of `job` now into the registry; return when that is done, or after `_LONGEST_WAIT`.
 
-    A cluster that does not answer leaves the job as it was: its `checked_at` tells.
+    Where the cluster does not answer, the row stays as it was, its `checked_at` as well.
     """
     with _lock:
         others = _asking.get(job.pk)
@@ -35,7 +35,7 @@ def refresh(job: Job) -> None:
             _asking[job.pk] = mine
     if others is not None:
         release_connection()
-        others.wait(_PATIENCE)
+        others.wait(_LONGEST_WAIT)
         return
     try:
         _ask_once(job)
@@ -46,13 +46,13 @@ def refresh(job: Job) -> None:
 
 
 def _ask_once(job: Job) -> None:
-    """Ask, unless another process is asking: then wait for its answer."""
+    """Ask SLURM, unless another process is asking: then wait for its answer."""
     began = timezone.now()
     with locks.try_lock(locks.Subject.REFRESH, str(job.pk)) as free:
         if free:
             _ask(job)
             return
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _LONGEST_WAIT
     while time.monotonic() < deadline and not Job.objects.filter(pk=job.pk, checked_at__gte=began).exists():
         release_connection()
         time.sleep(0.1)

@@ -77,7 +77,7 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, b
 def no_listener_outlives_the_database(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - asked for its order
     """End the sessions that wait for moves, and hold locks, before the test database is dropped."""
     yield
-    notifications.moves.close()
+    notifications.changes.close()
     locks.close()
 
 

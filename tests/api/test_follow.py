@@ -160,17 +160,17 @@ def test_who_waits_in_vain_is_answered_at_the_end_of_the_time(cast: Cast, path: 
 
 
 @pytest.fixture
-def moves(monkeypatch: pytest.MonkeyPatch) -> Iterator[notifications.JobChangeListener]:
+def changes(monkeypatch: pytest.MonkeyPatch) -> Iterator[notifications.JobChangeListener]:
     """Those who wait in a process of this test's own: what is released stays so."""
     own = notifications.JobChangeListener()
-    monkeypatch.setattr(notifications, "moves", own)
+    monkeypatch.setattr(notifications, "changes", own)
     yield own
     own.close()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_who_waits_is_answered_when_the_process_is_about_to_stop(
-    cast: Cast, fake: FakeGateway, path: str, moves: notifications.JobChangeListener
+    cast: Cast, fake: FakeGateway, path: str, changes: notifications.JobChangeListener
 ) -> None:
     """As if the time were over, and whoever comes then does not wait."""
     assert fake
@@ -180,7 +180,7 @@ def test_who_waits_is_answered_when_the_process_is_about_to_stop(
         in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60", HTTP_IF_NONE_MATCH=tag)),
     ]
     eventually(lambda: notifications.shares.held() == {"plgalice": 2}, "two wait")
-    moves.release()
+    changes.release()
     for answer, code in zip([each.result(20) for each in answers], (200, 304), strict=True):
         assert (answer.status_code, answer["Preference-Applied"], answer["ETag"]) == (code, "wait=60", tag)
     late = in_the_background(lambda: cast.alice("GET", path, HTTP_PREFER="wait=60"))
