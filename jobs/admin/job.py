@@ -15,7 +15,8 @@ from adminkit.pagination import BoundedPaginator
 from adminkit.readonly import ReadOnly
 from audit import operators
 from jobs.admin import export, filters, search, shown
-from jobs.admin.bulk import Bulk
+from jobs.admin.bulk import BulkOperationsAdmin
+from jobs.admin.shown import JobColumns
 from jobs.models import Event, Job
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ class EventInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(Job)
-class JobAdmin(ReadOnly, Bulk, shown.Shown, admin.ModelAdmin):
+class JobAdmin(ReadOnly, BulkOperationsAdmin, JobColumns):
     """Jobs by cluster, status, tag, account, SLURM's state and time; nothing here counts or scans the table."""
 
     change_list_template = "admin/jobs/job/change_list.html"
@@ -85,9 +86,9 @@ class JobAdmin(ReadOnly, Bulk, shown.Shown, admin.ModelAdmin):
         return search.search(queryset, search_term), False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the CSV and the bulk operations."""
+        """Add the CSV."""
         view = self.admin_site.admin_view(self.csv)
-        return [path("csv/", view, name="jobs_job_csv"), *self.bulk_urls(), *super().get_urls()]
+        return [path("csv/", view, name="jobs_job_csv"), *super().get_urls()]
 
     def csv(self, request: HttpRequest) -> HttpResponseBase:
         """Send the list as it is filtered, all of it; 400 and sentences where a filter is not understood."""

@@ -30,8 +30,8 @@ def refusal(job: Job) -> str:
     return output or str(failure.get("message", ""))
 
 
-class Shown:
-    """Columns of the list and fields of the page, as a part of a ModelAdmin."""
+class JobColumns(admin.ModelAdmin):
+    """The columns of the list and the fields of the page."""
 
     @admin.display(description="job")
     def name(self, job: Job) -> str:

@@ -68,6 +68,18 @@ def test_a_confirmed_abort_cancels_each_and_says_in_its_history_who_did_it(
     assert "abort from 127.0.0.1: done, ABORTED" in browser.get(f"{LIST}{jobs[0].pk}/change/").text
 
 
+def test_confirmation_page_sends_the_same_action_on_the_same_jobs_back(
+    enter: Enter, jobs: list[Job], no_celery: list[str]
+) -> None:
+    browser = enter("operator")
+    page = browser.post(LIST, chosen(jobs[:2], "abort_jobs"))
+    inputs = re.findall(r'<input type="hidden" name="(?!csrf)([^"]+)" value="([^"]*)"', page.text)
+    sent = {name: [value for other, value in inputs if other == name] for name, _value in inputs}
+    assert browser.post(LIST, sent).status_code == 302
+    assert len(no_celery) == 1
+    assert set(BulkOperationItem.objects.values_list("job", flat=True)) == {job.pk for job in jobs[:2]}
+
+
 def test_a_cluster_that_does_not_answer_fails_its_step_and_no_other(
     enter: Enter, jobs: list[Job], no_celery: list[str], fake: FakeGateway
 ) -> None:
