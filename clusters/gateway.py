@@ -3,17 +3,18 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
 from django.conf import settings
 
+from clusters import metrics
 from clusters.calls import asking
 from clusters.calls.batching import RequestBatcher
 from clusters.calls.counted import call, remote
 from clusters.calls.transfer import Transfer
-from clusters.errors import Failed, Malformed, TooMuch
+from clusters.errors import ClusterError, Failed, Malformed, TooMuch
 from clusters.models import Cluster
 from clusters.remote import Request
 from clusters.slurm import listings, sbatch
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 
 TOGETHER = 32  # jobs in one request
+_POLL = "look"  # how metrics call a poll
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -223,8 +225,21 @@ def task_starts(cluster: Cluster, account: str, job: int, since: int, *, earlies
     return parse_starts(job, reply.sections, earliest)
 
 
+@dataclass(frozen=True)
+class HistoryAnswer:
+    """What is known of jobs that the controller no longer holds as active: accounting's records of them.
+
+    `exit_codes`: the wait statuses that the controller still has, by squeue's names; they stand also where accounting
+    has failed. `error`: why there are no records, where there should be.
+    """
+
+    listing: Listing = field(default_factory=lambda: Listing([]))
+    exit_codes: dict[str, int] = field(default_factory=dict)
+    error: ClusterError | None = None
+
+
 class PollSession:
-    """One look at a cluster: first the controller's answer, then what else is worth asking."""
+    """One poll of a cluster: first the controller's answer, then accounting's about what that no longer holds."""
 
     def __init__(self, cluster: Cluster, account: str, whose: str, limit: int) -> None:
         """`account` asks for the jobs of `whose`, or everybody's if that is empty; `limit`: bytes of an answer."""
@@ -232,7 +247,6 @@ class PollSession:
         self._account = account
         self._whose = whose
         self._limit = limit
-        self.wait_statuses: dict[str, int] = {}
 
     def queue(self) -> Listing:
         """Return what the controller holds, active and just ended.
@@ -243,17 +257,22 @@ class PollSession:
         rows, errors = self._whole(self._asked(Request("queue", (self._whose,))), "squeue").exactly(2)
         return listings.parse_queue(listings.checked([rows], "squeue", errors.output))
 
-    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> Listing:
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> HistoryAnswer:
         """Return what accounting holds of `jobs`, submitted at most `since` seconds ago, every record of an id.
 
-        Before it `wait_statuses` becomes what the controller still has of the jobs `ended`, by squeue's names: that
-        stands also where this raises, as `queue` does.
+        With it comes what the controller still has of the jobs `ended`. Raises nothing: what `queue` raises is in the
+        answer, and counted as a failure of the poll.
         """
-        asked = Request("history", (since,), text=f"{_joined(ended)}\n{_joined(jobs)}")
-        answer = self._asked(asked)
-        self.wait_statuses = listings.parse_exit_codes(answer.sections[:1])
-        _codes, rows, errors = self._whole(answer, "sacct").exactly(3)
-        return listings.parse_history(listings.checked([rows], "sacct", errors.output))
+        exit_codes: dict[str, int] = {}
+        try:
+            answer = self._asked(Request("history", (since,), text=f"{_joined(ended)}\n{_joined(jobs)}"))
+            exit_codes = listings.parse_exit_codes(answer.sections[:1])
+            _codes, rows, errors = self._whole(answer, "sacct").exactly(3)
+            listing = listings.parse_history(listings.checked([rows], "sacct", errors.output))
+        except ClusterError as exc:
+            metrics.count_failure(self._cluster.name, _POLL, exc)
+            return HistoryAnswer(exit_codes=exit_codes, error=exc)
+        return HistoryAnswer(listing, exit_codes)
 
     def _asked(self, request: Request) -> Reply:
         return asking.ask(self._cluster, self._account, request, limit=self._limit)
@@ -266,12 +285,12 @@ class PollSession:
 
 @contextmanager
 def poll_session(cluster: Cluster, account: str, *, everybody: bool) -> Iterator[PollSession]:
-    """Look at everybody's jobs as `account`, or at its own. Raises what `Look` raises.
+    """Ask about everybody's jobs as `account`, or about its own. Raises what PollSession raises.
 
     An account that speaks for itself alone gets little room: what it prints is its owner's choice.
     """
     limit = settings.POLL_ANSWER_LIMIT if everybody else settings.POLL_ANSWER_LIMIT_PER_ACCOUNT
-    with call(cluster, "look"):
+    with call(cluster, _POLL):
         yield PollSession(cluster, account, "" if everybody else account, limit)
 
 

@@ -34,6 +34,11 @@ WAITS = Histogram(
 )
 
 
+def count_failure(cluster: str, verb: str, error: ClusterError) -> None:
+    """Count a call of the cluster called `cluster` that has failed by `error`."""
+    _FAILURES.labels(cluster, verb, type(error).__name__).inc()
+
+
 @contextmanager
 def counted(cluster: str, verb: str) -> Iterator[None]:
     """Count one call of the cluster called `cluster`, for as long as the block takes."""
@@ -41,7 +46,7 @@ def counted(cluster: str, verb: str) -> Iterator[None]:
     try:
         yield
     except ClusterError as exc:
-        _FAILURES.labels(cluster, verb, type(exc).__name__).inc()
+        count_failure(cluster, verb, exc)
         raise
     finally:
         _CALLS.labels(cluster, verb).observe(time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""A poll: ask SLURM about all open jobs of a cluster or an account at once, and absorb its answers."""
+"""A poll: asks SLURM about all open jobs of a cluster or an account at once, and writes its answers."""
 
 import random
 import time
@@ -22,12 +22,12 @@ log = structlog.get_logger(__name__)
 
 # Ids in one question: sacct takes them as one argument, which Linux bounds to 128 KiB (execve(2)).
 _MOST_IDS = 5_000
-_MOST_FAILED = 500  # the controller finds jobs by id slowly; whoever is left out is told of by accounting
+_MOST_FAILED = 500  # the controller finds jobs by id slowly; accounting tells the codes of the others
 
 # How often squeue calls the controller: about everybody's jobs, about one user's, and about some jobs' exit codes. By
 # sdiag of SLURM 22.05 these are REQUEST_JOB_INFO, PARTITION_INFO, and FED_INFO where not everybody is asked about.
 _CALLS, _CALLS_OF_OWN, _CALLS_OF_CODES = 2, 3, 2
-_COMPLETED, _FAILED = "COMPLETED", "FAILED"  # the ends that a script comes to by itself: of others no code is told
+_COMPLETED, _FAILED = "COMPLETED", "FAILED"  # the ends that a script comes to by itself: other ends have no code
 
 _Key = tuple[int | None, str]  # a job's id and its user
 
@@ -104,11 +104,12 @@ def _rows(cluster: Cluster, account: str) -> list[Row]:
     return Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
 
 
-@dataclass
-class _Heard:
-    """What a look has heard up to now: of the controller, of accounting, and what went wrong.
+@dataclass(frozen=True)
+class PollAnswers:
+    """What SLURM has said in one poll: the controller (`queue`) and accounting (`history`).
 
-    `calls`: how often the controller was called, `running`: it holds a job of ours as running, that we know as such.
+    `calls`: how often the controller was called. `running`: it holds a job as running that the registry knows as such.
+    `answered`: the controller has listed its jobs. `error`: why one of the two has not answered.
     """
 
     queue: Listing = field(default_factory=lambda: Listing([]))
@@ -116,82 +117,82 @@ class _Heard:
     calls: int = 0
     running: bool = False
     answered: bool = False
-    failure: PollFailure | None = None
-    error: str = ""
+    error: ClusterError | None = None
 
 
 def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
     """Ask the controller and accounting about `rows`, and write what they say."""
     began = time.monotonic()
-    heard = _look(cluster, account, rows)
-    error = "; ".join(filter(None, (heard.error, heard.queue.complaint, heard.history.complaint)))
+    answers = _answers(cluster, account, rows)
+    failure = f"{type(answers.error).__name__}: {answers.error}" if answers.error else ""
+    error = "; ".join(filter(None, (failure, answers.queue.complaint, answers.history.complaint)))
     if error:
-        event = "poll-failed" if heard.failure else "poll-unclear"
+        event = "poll-failed" if failure else "poll-unclear"
         log.warning(event, cluster=cluster.name, account=account, error=error)
-    # What the controller said stands, also where accounting is away.
-    changed = apply_records(rows, heard.queue.records, heard.history.records)
+    # What the controller said stands, also where accounting has failed.
+    changed = apply_records(rows, answers.queue.records, answers.history.records)
     return schedule.Outcome(
         changed=changed,
         duration=time.monotonic() - began,
-        calls=heard.calls,
-        running=heard.running,
+        calls=answers.calls,
+        running=answers.running,
         error=error,
-        failure=heard.failure,
-        answered=heard.answered,
+        failure=PollFailure.of(answers.error) if answers.error else None,
+        answered=answers.answered,
     )
 
 
-def _look(cluster: Cluster, account: str, rows: list[Row]) -> _Heard:
+def _answers(cluster: Cluster, account: str, rows: list[Row]) -> PollAnswers:
     """Return what SLURM says of `rows`, as far as it answers."""
-    heard, everybody = _Heard(), account == cluster.poll_account
+    everybody = account == cluster.poll_account
     try:
-        with gateway.poll_session(cluster, account, everybody=everybody) as look:
-            heard.queue = look.queue()
-            heard.answered, heard.calls = True, _CALLS if everybody else _CALLS_OF_OWN
-            _ask_of_ended(look, rows, heard)
+        with gateway.poll_session(cluster, account, everybody=everybody) as session:
+            queue = session.queue()
+            return _with_history(session, rows, queue, _CALLS if everybody else _CALLS_OF_OWN)
     except ClusterError as exc:
-        heard.failure, heard.error = PollFailure.of(exc), f"{type(exc).__name__}: {exc}"
-    return heard
+        return PollAnswers(error=exc)
 
 
-def _ask_of_ended(look: gateway.PollSession, rows: list[Row], heard: _Heard) -> None:
-    """Have `heard` of what the controller no longer holds as active: of accounting, and of the exit codes."""
-    records = heard.queue.records
-    held: set[_Key] = {(record.job, record.user) for record in records if interpret.is_active(record)}
-    heard.running = any(row.status == Status.RUNNING and (row.slurm_id, row.account) in held for row in rows)
-    due = _due_in_accounting(rows, heard.queue, held)
-    failed = _just_failed(records, due)
-    heard.calls += _CALLS_OF_CODES if failed else 0
-    try:
-        heard.history = _history(look, due, failed)
-    finally:
-        statuses = _of_completed(records) | look.wait_statuses
-        heard.queue = replace(heard.queue, records=with_exit_codes(records, statuses))
+def _with_history(session: gateway.PollSession, rows: list[Row], queue: Listing, calls: int) -> PollAnswers:
+    """Add what accounting says of the jobs that the controller no longer holds as active, and their exit codes."""
+    held: set[_Key] = {(record.job, record.user) for record in queue.records if interpret.is_active(record)}
+    for_accounting = _for_accounting(rows, queue, held)
+    failed = _just_failed(queue.records, for_accounting)
+    answer = _history(session, for_accounting, failed)
+    exit_codes = _of_completed(queue.records) | answer.exit_codes
+    return PollAnswers(
+        queue=replace(queue, records=with_exit_codes(queue.records, exit_codes)),
+        history=answer.listing,
+        calls=calls + (_CALLS_OF_CODES if failed else 0),
+        running=any(row.status == Status.RUNNING and (row.slurm_id, row.account) in held for row in rows),
+        answered=True,
+        error=answer.error,
+    )
 
 
-def _due_in_accounting(rows: list[Row], queue: Listing, held: set[_Key]) -> list[Row]:
+def _for_accounting(rows: list[Row], queue: Listing, held: set[_Key]) -> list[Row]:
     """Return the jobs that the controller does not hold as active, and arrays: their tasks leave it.
 
     Where there are more than one question takes, these are some of them, others the next time.
     """
     arrays = {record.job for record in queue.records if record.task is not None}
-    due = [
+    chosen = [
         row for row in rows if row.slurm_id_reused or row.slurm_id in arrays or (row.slurm_id, row.account) not in held
     ]
-    return random.sample(due, _MOST_IDS) if len(due) > _MOST_IDS else due
+    return random.sample(chosen, _MOST_IDS) if len(chosen) > _MOST_IDS else chosen
 
 
-def _history(look: gateway.PollSession, due: list[Row], failed: list[int]) -> Listing:
-    """Ask accounting about the jobs that are `due`, and the controller for the exit codes of those that `failed`."""
-    if not due:
-        return Listing([])
-    ids = sorted({row.slurm_id for row in due if row.slurm_id})
-    return look.history(ids, search_window(min(row.created_at for row in due)), failed)
+def _history(session: gateway.PollSession, rows: list[Row], failed: list[int]) -> gateway.HistoryAnswer:
+    """Ask accounting about the jobs of `rows`, and the controller for the exit codes of those that `failed`."""
+    if not rows:
+        return gateway.HistoryAnswer()
+    ids = sorted({row.slurm_id for row in rows if row.slurm_id})
+    return session.history(ids, search_window(min(row.created_at for row in rows)), failed)
 
 
-def _just_failed(queue: Iterable[Record], due: list[Row]) -> list[int]:
-    """Return the ids of our jobs whose exit code is not known, and that the controller still tells the end of."""
-    ours = {(row.slurm_id, row.account) for row in due if row.signal is None}
+def _just_failed(queue: Iterable[Record], rows: list[Row]) -> list[int]:
+    """Return the ids of the jobs of `rows` that the controller lists as failed and whose exit code is not known."""
+    ours = {(row.slurm_id, row.account) for row in rows if row.signal is None}
     failed = {record.job for record in queue if record.state == _FAILED and (record.job, record.user) in ours}
     return sorted(failed)[:_MOST_FAILED]
 

@@ -15,7 +15,8 @@ import pytest
 from django.utils import timezone
 
 from clusters import gateway, submitting
-from clusters.gateway import Cancellation
+from clusters.errors import ClusterError
+from clusters.gateway import Cancellation, HistoryAnswer
 from clusters.models import Cluster
 from clusters.slurm.description import NewJob
 from clusters.slurm.records import Listing, Record
@@ -31,10 +32,8 @@ T = TypeVar("T")
 class Session(Protocol):
     """What asks a cluster about many jobs: `clusters.gateway.PollSession`."""
 
-    wait_statuses: dict[str, int]
-
     def queue(self) -> Listing: ...
-    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int], /) -> Listing: ...
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int], /) -> HistoryAnswer: ...
 
 
 class Jobs(Protocol):
@@ -86,15 +85,18 @@ class FakeSession:
 
     gateway: "FakeGateway"
     everybody: bool
-    wait_statuses: dict[str, int] = field(default_factory=dict)
 
     def queue(self) -> Listing:
         return self.gateway.answer(f"queue everybody={self.everybody}", Listing(self.gateway.queued))
 
-    def history(self, jobs: Sequence[int], _since: int, ended: Sequence[int]) -> Listing:
+    def history(self, jobs: Sequence[int], _since: int, ended: Sequence[int]) -> HistoryAnswer:
         records = [record for record in self.gateway.accounted if record.job in jobs]
-        self.wait_statuses = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
-        return self.gateway.answer("history", Listing(records, self.gateway.unread))
+        codes = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
+        try:
+            listing = self.gateway.answer("history", Listing(records, self.gateway.unread))
+        except ClusterError as exc:
+            return HistoryAnswer(exit_codes=codes, error=exc)
+        return HistoryAnswer(listing, codes)
 
 
 @dataclass

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from clusters import gateway, schedule
 from clusters.errors import Unreachable
+from clusters.gateway import HistoryAnswer
 from clusters.models import Cluster, Poll
-from clusters.slurm.records import Listing
 from jobs import tasks
 from jobs.models import Job
 from jobs.states import Status
@@ -33,7 +33,7 @@ class Look(FakeSession):
         super().__init__(grid.fake, everybody)
         self._codes = grid.codes
 
-    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int]) -> Listing:
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int]) -> HistoryAnswer:
         """Answer as the fake does."""
         self._codes += ended
         return super().history(jobs, since, ended)

@@ -27,7 +27,6 @@ class Replay:
 
     def __init__(self, lines: str) -> None:
         self._lines = lines
-        self.wait_statuses: dict[str, int] = {}
 
     def queue(self) -> Any:
         """Read the lines as those of a cluster."""

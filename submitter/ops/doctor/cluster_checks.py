@@ -61,6 +61,8 @@ def _ask(cluster: Cluster) -> str:
     """Ask the controller and accounting, as a poll does. Raises ClusterError."""
     with gateway.poll_session(cluster, cluster.poll_account, everybody=True) as asked:
         jobs = asked.queue()
-        asked.history([1], 60)
+        history = asked.history([1], 60)
+    if history.error:
+        raise history.error
     count = len(jobs.records)
     return f"squeue tells {cluster.poll_account} of {count} job{'s' * (count != 1)}, sacct answers"

@@ -274,7 +274,9 @@ def test_what_an_agent_says_of_a_submission_that_was_claimed_elsewhere_is_certai
 
 def history(prints: Answering) -> None:
     with answering(prints), gateway.poll_session(CLUSTER, "plgalice", everybody=False) as looking:
-        looking.history([12], 60, [12])
+        answer = looking.history([12], 60, [12])
+    if answer.error:
+        raise answer.error
 
 
 def test_what_the_controller_still_has_stands_where_accounting_prints_too_much() -> None:
@@ -283,9 +285,10 @@ def test_what_the_controller_still_has_stands_where_accounting_prints_too_much()
         override_settings(POLL_ANSWER_LIMIT_PER_ACCOUNT=MIB),
         gateway.poll_session(CLUSTER, "plgalice", everybody=False) as looking,
     ):
-        with pytest.raises(Malformed, match="sacct printed more than"):
-            looking.history([12], 60, [12])
-        assert looking.wait_statuses == {"12": 256}
+        answer = looking.history([12], 60, [12])
+    assert isinstance(answer.error, Malformed)
+    assert "sacct printed more than" in str(answer.error)
+    assert (answer.exit_codes, answer.listing.records) == ({"12": 256}, [])
 
 
 def within(verb: Callable[[], object]) -> Callable[[Answering], None]:
