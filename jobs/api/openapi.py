@@ -8,7 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from jobs.api.http_headers import KEY
-from jobs.api.query_params import LARGEST, Handler, takes
+from jobs.api.query_params import JOB_QUERY, LIST_QUERY, NO_QUERY, Handler, Query, takes
 from jobs.api.serializers import ActionSerializer, EventSerializer, JobSerializer, OrderSerializer, SubmissionSerializer
 
 
@@ -24,28 +24,21 @@ class ClosedScheme(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
         return {**schema, "additionalProperties": False}
 
 
-def _call(*, parameters: Sequence[OpenApiParameter], **options: Any) -> Callable[[Handler], Handler]:
-    """Describe what handles a call; of the query it takes what is described, and nothing else."""
-    asked = [parameter for parameter in parameters if parameter.location == OpenApiParameter.QUERY]
-    once = takes(
-        *(parameter.name for parameter in asked if not parameter.many),
-        repeatedly=[parameter.name for parameter in asked if parameter.many],
-    )
-    described = extend_schema(parameters=list(parameters), **options)
+def _call(
+    *, query: Query = NO_QUERY, parameters: Sequence[OpenApiParameter], **options: Any
+) -> Callable[[Handler], Handler]:
+    """Describe what handles a call: it takes `query`, and has `parameters` in its path and its headers."""
+    in_query = [type(query)] if query.fields else []
+    described = extend_schema(parameters=[*in_query, *parameters], **options)
 
     def marked(handler: Handler) -> Handler:
-        return described(once(handler))
+        return described(takes(query)(handler))
 
     return marked
 
 
 def _header(name: str, description: str, schema: Any = str, **options: Any) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description, **options)
-
-
-def _number(name: str, description: str, least: int) -> OpenApiParameter:
-    form = {"type": "integer", "minimum": least, "maximum": LARGEST}
-    return OpenApiParameter(name, form, description=description)
 
 
 _JOB_ID = OpenApiParameter("job_id", str, OpenApiParameter.PATH, description="as the job's own `job_id` says")
@@ -64,10 +57,8 @@ LIST = _call(
     summary="List your jobs",
     description="Your jobs, newest first: all of them, or a page by `limit` and `offset`. They come from the registry; "
     "no cluster is asked.",
+    query=LIST_QUERY,
     parameters=[
-        OpenApiParameter("tag", str, description="only jobs with exactly this tag"),
-        _number("limit", "at most so many, and 10,000 at most; without it and `offset`, all", 1),
-        _number("offset", "leave out so many of the newest", 0),
         _IF_NONE_MATCH,
         _ETAG,
         _header("X-Total-Count", "of a page: how many there are in all", int, response=[200]),
@@ -104,9 +95,9 @@ RETRIEVE = _call(
     summary="Get a job",
     description="One of your jobs, from the registry. No cluster is asked, unless by `refresh`; with `Prefer: wait=N` "
     "the answer comes when the job moves.",
+    query=JOB_QUERY,
     parameters=[
         _JOB_ID,
-        OpenApiParameter("refresh", bool, description="ask SLURM first, if the job is active"),
         _header("Prefer", "wait=N: answer when it moves, after N s (60 at most) at the latest"),
         _IF_NONE_MATCH,
         _ETAG,

@@ -1,11 +1,9 @@
 """Pages of a list, for those who ask: `limit` and `offset`, X-Total-Count, and Link (RFC 8288)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-from rest_framework.request import Request
-
-from jobs.api import query_params
 
 _LARGEST = 10_000
 
@@ -18,12 +16,11 @@ class Page:
     offset: int
 
     @classmethod
-    def asked_for(cls, request: Request) -> "Page":
-        """Read the query's `limit` (1 to 10,000, the default) and `offset`. Raises ValidationError."""
-        return cls(
-            limit=min(query_params.number(request, "limit", default=_LARGEST, least=1), _LARGEST),
-            offset=query_params.number(request, "offset", default=0, least=0),
-        )
+    def of(cls, query: Mapping[str, Any]) -> "Page | None":
+        """Return the page that a ListQuery asks for, of 10,000 at most; None if it asks for no page."""
+        if not {"limit", "offset"} & query.keys():
+            return None
+        return cls(limit=min(query.get("limit", _LARGEST), _LARGEST), offset=query.get("offset", 0))
 
     def headers(self, url: str, total: int) -> dict[str, str]:
         """Return the headers of this page of `total` entries that was asked for at `url`."""

@@ -20,7 +20,7 @@ from rest_framework.viewsets import ViewSet
 from clusters import submitting
 from clusters.database import release_connection
 from jobs import actions, hosts, submission
-from jobs.api import audit, client_socket, listing, openapi, output, queries, query_params
+from jobs.api import audit, client_socket, listing, openapi, output, queries
 from jobs.api.audit import AuditedCall, CallFailed, Target, about
 from jobs.api.http_headers import (
     digest,
@@ -33,7 +33,7 @@ from jobs.api.http_headers import (
 )
 from jobs.api.listing import Content, Wanted
 from jobs.api.pagination import Page
-from jobs.api.query_params import ClosedQuery
+from jobs.api.query_params import JOB_QUERY, LIST_QUERY, ClosedQuery
 from jobs.api.representation import Home, Row, written
 from jobs.api.serializers import ActionSerializer, EventSerializer, OrderSerializer, SubmissionSerializer
 from jobs.errors import ClusterClosed, JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
@@ -120,8 +120,9 @@ class JobViewSet(ClosedQuery, ViewSet):
     @openapi.LIST
     def list(self, request: Request) -> HttpResponse:
         """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
-        page = Page.asked_for(request) if {"limit", "offset"} & set(request.query_params) else None
-        wanted = Wanted(_caller(request).account, _tag(request), *((page.limit, page.offset) if page else ()))
+        query = LIST_QUERY.read(request)
+        page = Page.of(query)
+        wanted = Wanted(_caller(request).account, query.get("tag"), *((page.limit, page.offset) if page else ()))
         state, jobs_url = listing.state(wanted), _jobs_url(request)
         headers = page.headers(request.build_absolute_uri(), state.total) if page else {}
         if has_current(request, tag := state.etag(jobs_url)):
@@ -149,7 +150,7 @@ class JobViewSet(ClosedQuery, ViewSet):
     @openapi.RETRIEVE
     def retrieve(self, request: Request, job_id: str) -> HttpResponse:
         """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
-        refreshes = query_params.switch(request, "refresh")
+        refreshes = JOB_QUERY.read(request).get("refresh", False)
         row, home = self._shown(request, job_id)
         if refreshes and not row.is_final:
             refresh.refresh(self._job(request, job_id))
@@ -300,12 +301,6 @@ def _is_news(request: Request, row: Row, home: Home) -> bool:
         return True
     tag = etag(written(row, home, _jobs_url(request)))
     return "If-None-Match" in request.headers and not has_current(request, tag)
-
-
-def _tag(request: Request) -> str | None:
-    """Return the tag by which a list is asked for. PostgreSQL's texts hold no NUL, nor does any tag."""
-    tag = request.query_params.get("tag")
-    return None if tag is None else tag.replace("\0", "\ufffd")
 
 
 def _seconds_left(request: Request) -> float:
