@@ -1,17 +1,17 @@
-"""The audit log as a Django app: it hears of everything that Django's admin keeps in its own history."""
+"""The audit log as a Django app."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 
+from audit import privileges
+
 
 class AuditConfig(AppConfig):
-    """A bottom room: it knows no jobs, no clusters, no HTTP."""
+    """The lowest app: it knows no jobs, no clusters and no HTTP."""
 
     name = "audit"
     verbose_name = "Audit log"
 
     def ready(self) -> None:
-        """Listen to the admin's history, and to migrations."""
-        from audit import operators, privileges  # noqa: F401, PLC0415 - it needs the models, which are loaded by now
-
+        """Have the privileges on the table brought into order after each migration."""
         post_migrate.connect(privileges.narrow, sender=self)

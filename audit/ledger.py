@@ -1,76 +1,31 @@
-"""Writes lines of the audit log: at once, or behind the answer's back where a caller must not wait for it."""
+"""Lines of the audit log that are stored after the response: gathered for a moment, then written by one statement."""
 
 import atexit
 import os
 import queue
 import threading
-from collections.abc import Iterable
-from contextlib import nullcontext
-from typing import Any
 
 import structlog
-from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.forms import model_to_dict
+from django.db import connection
 
 from audit.models import Entry
+from audit.storage import log_instead, store
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 200
-_GATHERING = 0.05  # seconds: each statement costs more than its lines do, in this process and in PostgreSQL
+_GATHERING = 0.05  # seconds
 _MOST = 10_000  # lines of a process that wait for the database; each takes a few KB at most
 _PATIENCE = 5.0  # seconds that the end of a process waits for lines that are not stored yet
-_COLUMNS = (
-    "at", "account", "dn", "operator", "address", "action", "cluster", "submission", "subject", "outcome", "code",
-    "detail", "request_id",
-)  # fmt: skip
-# The ORM opens a transaction for it, which is two ways more to PostgreSQL and back, and takes 0.2 ms to write it.
-_STORE = """
-    INSERT INTO audit_entry (at, account, dn, operator, address, action, cluster, submission, subject, outcome, code,
-                             detail, request_id)
-    VALUES {rows} ON CONFLICT DO NOTHING
-"""
-_ROW = f"({', '.join(['%s'] * len(_COLUMNS))})"
-
-
-def entry(action: str, outcome: str, **fields: Any) -> Entry:
-    """Return a line about the request that is being answered; its id and address are those of the log's lines."""
-    bound = structlog.contextvars.get_contextvars()
-    fields.setdefault("request_id", str(bound.get("request_id", "")))
-    fields.setdefault("address", str(bound.get("client", "")))
-    return Entry(action=action, outcome=outcome, **fields)
-
-
-def store(lines: Iterable[Entry]) -> bool:
-    """Insert `lines`. Where the database is away each goes to the log in full, at level error, and False is returned.
-
-    What was done is done, and was answered: a missing line must not turn into a failure of the call. A line that the
-    database does not take goes to the log alone, and takes none of the others along.
-    """
-    lines = list(lines)
-    try:
-        with transaction.atomic() if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
-            values = [getattr(line, column) for line in lines for column in _COLUMNS]
-            cursor.execute(_STORE.format(rows=", ".join([_ROW] * len(lines))), values)
-    except (DatabaseError, ValueError) as exc:  # the latter for a NUL
-        if len(lines) > 1 and not isinstance(exc, OperationalError | InterfaceError):
-            stored = [store([line]) for line in lines]
-            return all(stored)
-        fault = str(exc).partition("\n")[0]
-    else:
-        return True
-    _log(lines, fault)
-    return False
-
-
-def _log(lines: Iterable[Entry], fault: str) -> None:
-    for line in lines:
-        log.error("audit-line-not-stored", error=fault, line=model_to_dict(line))
 
 
 class Ledger:
-    """The lines of this process that are not stored yet. One thread stores them, many at a time."""
+    """The lines of this process that are not stored yet. One thread of its own stores them, many at a time.
+
+    Storing a line by itself, once the response is sent, takes 0.16 ms of this process's processor time and a commit of
+    PostgreSQL: at a hundred submissions a second the threads that answer miss that time. A line that is stored together
+    with twenty others takes 0.03 ms, and they share one commit (measured on two processors, medians of 300).
+    """
 
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
@@ -80,20 +35,20 @@ class Ledger:
         self._empty = threading.Condition()
         self._hurried = threading.Event()
 
-    def later(self, line: Entry) -> None:
-        """Have `line` stored within moments; nobody waits for it. It goes to the log where too many lines wait."""
+    def later(self, entry: Entry) -> None:
+        """Have `entry` stored within moments, without waiting. It goes to the log where too many lines wait already."""
         with self._empty:
             has_room = self._left < _MOST
             self._left += has_room
         if not has_room:
-            _log([line], "too many lines wait for the database")
+            log_instead([entry], "too many lines wait for the database")
             return
-        self._waiting.put(line)
+        self._waiting.put(entry)
         if self._thread is None:
             self._start()
 
     def flush(self, timeout: float = _PATIENCE) -> bool:
-        """Wait until every line is stored, or `timeout` seconds; say whether every one is."""
+        """Wait until every line is stored, for `timeout` seconds at most; return whether every line is."""
         self._hurried.set()
         try:
             with self._empty:
@@ -109,34 +64,31 @@ class Ledger:
 
     def _work(self) -> None:
         while True:
-            lines = [self._waiting.get()]
+            entries = [self._waiting.get()]
             if self._waiting.qsize() < _BATCH:
                 self._hurried.wait(_GATHERING)
-            while len(lines) < _BATCH and not self._waiting.empty():
-                lines.append(self._waiting.get())
+            while len(entries) < _BATCH and not self._waiting.empty():
+                entries.append(self._waiting.get())
             try:
-                store(lines)
+                store(entries)
                 connection.close()  # others can use it
             except Exception:
                 log.exception("audit-ledger-stumbled")
             with self._empty:
-                self._left -= len(lines)
+                self._left -= len(entries)
                 self._empty.notify_all()
 
 
 _of_this_process = Ledger()
 
 
-def later(line: Entry) -> None:
-    """Store `line` behind the answer's back, or at once where the settings say so (AUDIT_AT_ONCE: tests)."""
-    if getattr(settings, "AUDIT_AT_ONCE", False):
-        store([line])
-    else:
-        _of_this_process.later(line)
+def later(entry: Entry) -> None:
+    """Have `entry` stored within moments by this process's ledger."""
+    _of_this_process.later(entry)
 
 
 def flush() -> bool:
-    """Wait until this process has stored its lines; say whether it has."""
+    """Wait until this process has stored its lines, for a few seconds at most; return whether it has."""
     return _of_this_process.flush()
 
 

@@ -2,78 +2,122 @@
 
 import getpass
 import os
-from typing import Any
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Field, Model
-from django.db.models.signals import post_save
-from django.dispatch import receiver
+from django.db import transaction
+from django.db.models import Model
 
-from audit import ledger
+from audit import context
 from audit.models import Entry
+from audit.storage import store
 
 _ACTIONS = {ADDITION: "add", CHANGE: "change", DELETION: "remove"}
-_LONGEST_WORDS = 1_000  # characters
-_HERE = "this machine"
+_LONGEST_MESSAGE = 1_000  # characters
+_THIS_MACHINE = "this machine"
 
 
-def record(user: Any, obj: Model | None, words: str, *, action: str, outcome: str = "done", **line: Any) -> LogEntry:
-    """Write down what the operator `user` did to `obj`: in the admin's own history, returned, and in the audit log.
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """What an operator did, or tried to do.
 
-    `action` and `outcome` are the line's words, `line` its other fields: `subject` (else the kind of `obj` and its
-    name), `account`, `cluster`, `submission`, and `address` where it is not the answered request's.
+    `action` and `outcome` are words that the audit log's page filters by; `message` is a sentence for people. `obj` is
+    the row that it was done to, on whose page the message is shown, and `subject` its name in the audit log: without
+    one it is the kind of `obj` and its text. `account`, `cluster` and `submission` are those of the job, where it was
+    about a job. `address` is the operator's: that of the request that is being answered unless it is given.
     """
-    entry = LogEntry(
-        user_id=user.pk,
-        content_type=ContentType.objects.get_for_model(obj) if obj else None,
-        object_id=str(obj.pk) if obj else None,
-        object_repr=_clean(str(obj or line.get("subject", "")))[:200],
-        action_flag=CHANGE,
-        change_message=_clean(words)[:_LONGEST_WORDS],
-    )
-    entry.told = {"action": action, "outcome": outcome, **line}  # type: ignore[attr-defined]  # for `note`, below
-    entry.save()
-    return entry
+
+    operator: User | AnonymousUser  # the type of `request.user`; nobody anonymous is an operator
+    action: str
+    message: str
+    outcome: str = "done"
+    obj: Model | None = None
+    subject: str = ""
+    account: str = ""
+    cluster: str = ""
+    submission: uuid.UUID | None = None
+    address: str | None = None
 
 
-def tell_command(name: str, words: str, *, outcome: str) -> None:
+def record(*acts: Act) -> None:
+    """Write `acts` into Django's history of the rows and into the audit log: of all of them both, or nothing.
+
+    Two statements, however many acts there are. Raises DatabaseError, for an act that cannot be told is not to be done:
+    call it in the transaction that holds the act, where there is one.
+    """
+    with transaction.atomic():
+        LogEntry.objects.bulk_create(_history(act) for act in acts)
+        Entry.objects.bulk_create(_entry(act) for act in acts)
+
+
+def record_changes(history: Iterable[LogEntry], *, action: str = "") -> None:
+    """Write the audit log's lines of rows that Django's admin has just added to its history (audit.admin_history).
+
+    `action` is the line's word, where it is not the one of Django's flag: add, change or remove.
+    """
+    Entry.objects.bulk_create(_entry(_change(entry, action)) for entry in history)
+
+
+def record_command(name: str, arguments: str, *, outcome: str) -> None:
     """Write down that somebody on this machine ran the command `name`, which may have changed something.
 
-    Who that was is what the machine says: `sudo` names its caller.
+    Who that was is what the machine says: `sudo` names its caller. Raises nothing.
     """
-    who = os.environ.get("SUDO_USER") or getpass.getuser()
-    line = ledger.entry(
-        "command", outcome, operator=_bounded("operator", who), subject=_bounded("subject", f"command {name}"),
-        address=_HERE, detail=_clean(words)[:_LONGEST_WORDS],
-    )  # fmt: skip
-    ledger.store([line])
+    entry = Entry(
+        operator=context.fitting("operator", os.environ.get("SUDO_USER") or getpass.getuser()),
+        address=_THIS_MACHINE,
+        action="command",
+        subject=context.fitting("subject", f"command {name}"),
+        outcome=outcome,
+        detail=_message(arguments),
+        request_id=context.request_id(),
+    )
+    store([entry])
 
 
-@receiver(post_save, sender=LogEntry)
-def note(instance: LogEntry, *, created: bool, **_: Any) -> None:
-    """Write the line of a history's entry, the admin's own ones included; in the same transaction."""
-    if not created:
-        return
-    kind = instance.content_type.model if instance.content_type else ""
-    told = {
-        "action": _ACTIONS.get(instance.action_flag, "change"),
-        "outcome": "done",
-        "subject": f"{kind} {instance.object_repr}".strip(),
-        "cluster": instance.object_repr if kind == "cluster" else "",
-        **getattr(instance, "told", {}),
-    }
-    fields = {name: _bounded(name, value) if isinstance(value, str) else value for name, value in told.items()}
-    line = ledger.entry(operator=instance.user.get_username(), detail=instance.get_change_message(), **fields)
-    line.save(force_insert=True)
+def _history(act: Act) -> LogEntry:
+    return LogEntry(
+        user_id=act.operator.pk,  # type: ignore[misc]  # who acts is logged in, so there is a key
+        content_type=ContentType.objects.get_for_model(act.obj) if act.obj else None,
+        object_id=str(act.obj.pk) if act.obj else None,
+        object_repr=context.printable(str(act.obj or act.subject))[:200],
+        action_flag=CHANGE,
+        change_message=_message(act.message),
+    )
 
 
-def _bounded(name: str, text: str) -> str:
-    """Return as much of `text` as the field has room for."""
-    field = Entry._meta.get_field(name)  # noqa: SLF001 - Django documents _meta
-    return _clean(text)[: field.max_length] if isinstance(field, Field) else text
+def _change(entry: LogEntry, action: str) -> Act:
+    """Return the act that Django's admin has told of by `entry`."""
+    kind = entry.content_type.model if entry.content_type else ""
+    return Act(
+        operator=entry.user,
+        action=action or _ACTIONS[entry.action_flag],
+        message=entry.get_change_message(),
+        subject=f"{kind} {entry.object_repr}".strip(),
+        cluster=entry.object_repr if kind == "cluster" else "",
+    )
 
 
-def _clean(text: str) -> str:
-    """Return `text` without what PostgreSQL takes in no text: NUL, and halves of surrogates."""
-    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+def _entry(act: Act) -> Entry:
+    kind = act.obj._meta.model_name if act.obj else ""  # noqa: SLF001 - Django documents _meta
+    subject = act.subject or f"{kind} {act.obj or ''}".strip()
+    return Entry(
+        operator=context.fitting("operator", act.operator.get_username()),
+        account=context.fitting("account", act.account),
+        address=context.fitting("address", context.client_address() if act.address is None else act.address),
+        action=context.fitting("action", act.action),
+        cluster=context.fitting("cluster", act.cluster),
+        submission=act.submission,
+        subject=context.fitting("subject", subject),
+        outcome=context.fitting("outcome", act.outcome),
+        detail=_message(act.message),
+        request_id=context.request_id(),
+    )
+
+
+def _message(text: str) -> str:
+    return context.printable(text)[:_LONGEST_MESSAGE]

@@ -147,10 +147,10 @@ def _write_down(item: BulkOperationItem, outcome: str) -> None:
     """Keep the outcome, and who had it done, in the job's own history and in the audit log."""
     item.save(update_fields=["state", "outcome"])
     operation, job = item.operation, item.job
-    operators.record(
-        operation.operator,
-        job,
-        f"{operation.verb} from {operation.address or 'an unknown address'}: {item.state}, {item.outcome}",
+    act = operators.Act(
+        operator=operation.operator,
+        obj=job,
+        message=f"{operation.verb} from {operation.address or 'an unknown address'}: {item.state}, {item.outcome}",
         action=str(operation.verb),
         outcome=outcome,
         subject=job.job_id,
@@ -159,6 +159,7 @@ def _write_down(item: BulkOperationItem, outcome: str) -> None:
         submission=job.pk,
         address=operation.address,
     )
+    operators.record(act)
     log.info(
         "operator-action",
         action=operation.verb,

@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> None:
         if apps.ready:
             from audit import operators  # noqa: PLC0415 - it needs the models, which are loaded by now
 
-            operators.tell_command(name, words, outcome=outcome)
+            operators.record_command(name, words, outcome=outcome)
 
 
 def _execute(arguments: Sequence[str]) -> None:

@@ -104,9 +104,11 @@ def note(
     request: HttpRequest, cluster: Cluster, *, action: str, words: str, outcome: str = "done", account: str = ""
 ) -> None:
     """Write down in the admin's history, the audit log and the log what an operator did to `cluster`."""
-    operators.record(
-        request.user, cluster, words, action=action, outcome=outcome, cluster=cluster.name, account=account
+    act = operators.Act(
+        operator=request.user, obj=cluster, action=action, outcome=outcome, message=words, cluster=cluster.name,
+        account=account,
     )  # fmt: skip
+    operators.record(act)
     log.info(
         "operator-action",
         action=action,

@@ -100,9 +100,9 @@ class JobAdmin(ReadOnly, BulkOperationsAdmin, JobColumns):
         jobs: QuerySet[Job] = listed.get_queryset(request)
         query = request.GET.urlencode()
         log.info("operator-action", action="export", operator=request.user.get_username(), query=query)
-        operators.record(
-            request.user, None, f"Exported as CSV: {query or 'all'}", action="export", subject="list of jobs"
-        )
+        message = f"Exported as CSV: {query or 'all'}"
+        act = operators.Act(operator=request.user, action="export", message=message, subject="list of jobs")
+        operators.record(act)
         return export.answer(jobs.order_by(*self.ordering))
 
     def change_view(

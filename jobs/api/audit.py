@@ -9,19 +9,23 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 
-from audit import ledger
+from audit import callers
+from audit.models import Entry
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut, TooMuch, Unreachable
 from jobs import after_response
 from jobs.errors import OutcomeUnknown, SubmissionRefused
 from jobs.metrics import SUBMISSIONS
-from jobs.models import Job
+from jobs.models import Job, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -45,18 +49,9 @@ _MEANINGS: dict[type[BaseException], str] = {
 }
 _LONGEST_SEARCHED = 8_192  # characters of what sbatch said
 
-_COMPLETE = """
-    INSERT INTO audit_entry (at, account, dn, operator, address, action, cluster, submission, subject, outcome, detail,
-                             request_id)
-    SELECT j.created_at, j.account, j.owner_dn, '', '', 'submit', c.name, j.id, j.job_id,
-           CASE j.submission_status WHEN 'SUBMITTED' THEN 'done' WHEN 'FAILED' THEN 'refused' ELSE 'unknown' END,
-           'told from the registry: the process that answered died'
-               || coalesce('; ' || left(j.failure->>'message', 300), ''), ''
-    FROM jobs_job j JOIN clusters_cluster c ON c.id = j.cluster_id
-    WHERE j.created_at BETWEEN now() - interval '1 day' AND now() - interval '5 minutes'
-      AND NOT EXISTS (SELECT FROM audit_entry a WHERE a.submission = j.id AND a.action = 'submit')
-    ON CONFLICT DO NOTHING
-"""
+_SEARCHED = timedelta(days=1)
+_GRACE = timedelta(minutes=5)  # a call that is being answered will leave its line itself
+_REGISTERED: dict[str, str] = {SubmissionStatus.SUBMITTED: "done", SubmissionStatus.FAILED: "refused"}
 
 
 @dataclass(frozen=True)
@@ -112,9 +107,9 @@ def record(call: AuditedCall) -> None:
     """Write down `call`; not one that came too fast: those are counted."""
     if call.status_code == _TOO_MANY:
         return
-    line = ledger.entry(
-        call.action,
-        _outcome(call.status_code),
+    line = callers.Call(
+        action=call.action,
+        outcome=_outcome(call.status_code),
         account=call.account,
         dn=call.dn,
         cluster=call.target.cluster,
@@ -125,9 +120,9 @@ def record(call: AuditedCall) -> None:
     )
     if call.action in {"submit", "submit-again"}:
         SUBMISSIONS.labels(call.target.cluster, line.outcome).inc()
-        after_response.run_after_response(partial(ledger.later, line))
+        after_response.run_after_response(partial(callers.record_later, line))
     else:
-        ledger.store([line])
+        callers.record(line)
 
 
 def _reason(call: AuditedCall) -> str:
@@ -178,12 +173,31 @@ def _faults(detail: Any, name: str = "") -> list[str]:
 
 def complete() -> int:
     """Write the missing lines of the last day's submissions from their rows; return how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COMPLETE)
-        found = int(cursor.rowcount)
-    if found:
-        log.warning("audit-lines-completed", count=found)
-    return found
+    now = timezone.now()
+    line = Entry.objects.filter(submission=OuterRef("pk"), action="submit")
+    jobs = Job.objects.filter(created_at__range=(now - _SEARCHED, now - _GRACE)).exclude(Exists(line))
+    count = callers.record_missing(_from_registry(job) for job in jobs.select_related("cluster").iterator())
+    if count:
+        log.warning("audit-lines-completed", count=count)
+    return count
+
+
+def _from_registry(job: Job) -> callers.Call:
+    """Return the call that began the submission of `job`; nothing is known of its address and of its id."""
+    why = str((job.failure or {}).get("message") or "")[:_LONGEST_REASON]
+    return callers.Call(
+        answered_at=job.created_at,
+        action="submit",
+        outcome=_REGISTERED.get(job.submission_status, "unknown"),
+        account=job.account,
+        dn=job.owner_dn,
+        cluster=job.cluster.name,
+        submission=job.pk,
+        subject=job.job_id,
+        detail="; ".join(filter(None, ["written from the registry: the process that answered died", why])),
+        address="",
+        request_id="",
+    )
 
 
 def _outcome(code: int) -> str:

@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from adminkit.readonly import ReadOnly
-from audit import operators
+from audit.admin_history import AuditedAdmin
 
 LAST = "This is the last superuser who can log in: make another one first."
 
@@ -78,7 +78,7 @@ class PasswordForm(AdminPasswordChangeForm):
         return values
 
 
-class OperatorAdmin(UserAdmin):
+class OperatorAdmin(AuditedAdmin, UserAdmin):
     """Accounts. Who is no superuser manages those that may do no more than they may themselves."""
 
     form = AccountForm
@@ -117,11 +117,19 @@ class OperatorAdmin(UserAdmin):
         with transaction.atomic():
             return super().user_change_password(request, id, form_url)
 
+    def history_action(self, request: HttpRequest) -> str:
+        """Return a word of its own for the page that sets a password."""
+        return "password" if _is_password_page(request) else super().history_action(request)
+
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
-        """Tell the page of a password apart from other changes. Django says what it did by the form's fields."""
-        if request.resolver_match and request.resolver_match.url_name == "auth_user_password_change":
-            return operators.record(request.user, obj, "Set the account's password", action="password")
-        return super().log_change(request, obj, message)
+        """Tell of a change; of a password in a sentence, where Django would list the form's fields."""
+        told = "Set the account's password" if _is_password_page(request) else message
+        return super().log_change(request, obj, told)
+
+
+def _is_password_page(request: HttpRequest) -> bool:
+    match = request.resolver_match
+    return match is not None and match.url_name == "auth_user_password_change"
 
 
 class OperatorGroupAdmin(GroupAdmin):

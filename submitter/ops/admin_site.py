@@ -34,15 +34,17 @@ class OperatorSite(admin.AdminSite):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Django keeps the history of many deletions at once by a way of its own, on which the audit log hears nothing.
+        # It deletes rows without `delete_model`, in which a page may refuse (the last superuser is not deleted).
         self.disable_action("delete_selected")
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register as Django does; every list says which filters in its address it does not understand."""
+        """Register as Django does. Every page's changes are in the audit log, and its list tells of unknown filters."""
         from adminkit.known_filters import Understood  # noqa: PLC0415 - it needs the apps; this module is theirs
+        from audit.admin_history import AuditedAdmin  # noqa: PLC0415 - the same
 
         page = admin_class or admin.ModelAdmin
-        super().register(model_or_iterable, type(page.__name__, (Understood, page), {}), **options)
+        bases = (page,) if issubclass(page, AuditedAdmin) else (AuditedAdmin, page)
+        super().register(model_or_iterable, type(page.__name__, (Understood, *bases), {}), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """List the pages by names that need no knowledge of the programs behind them."""
@@ -66,7 +68,11 @@ class OperatorSite(admin.AdminSite):
         """Let operators set their own password. Django keeps no history of that; the audit log does."""
         answer = super().password_change(request, extra_context)
         if request.method == "POST" and isinstance(answer, HttpResponseRedirect):
-            from audit import operators  # noqa: PLC0415 - it needs the models; this site is made before they are loaded
-
-            operators.record(request.user, request.user, "Changed their own password", action="password")  # type: ignore[arg-type]  # nobody anonymous comes this far
+            _record_own_password(request.user)
         return answer
+
+
+def _record_own_password(user: Any) -> None:
+    from audit import operators  # noqa: PLC0415 - it needs the models; the site is made before they are loaded
+
+    operators.record(operators.Act(operator=user, obj=user, action="password", message="Changed their own password"))

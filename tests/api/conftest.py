@@ -12,6 +12,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from audit import ledger
+from audit.storage import store
 from clusters.models import Cluster
 from jobs import locks
 from jobs.shares import Shares
@@ -89,9 +91,15 @@ def tables_can_be_emptied(django_db_setup: None, django_db_blocker: Any) -> None
 
 
 @pytest.fixture(autouse=True)
-def audit_lines_are_stored_at_once(settings: Any) -> None:
-    """A test's transaction is seen by its own thread alone."""
-    settings.AUDIT_AT_ONCE = True
+def audit_lines_are_stored_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's transaction is seen by its own thread alone: `audit_lines_are_stored_by_a_thread` is for others."""
+    if "audit_lines_are_stored_by_a_thread" not in request.fixturenames:
+        monkeypatch.setattr(ledger, "later", lambda entry: store([entry]))
+
+
+@pytest.fixture
+def audit_lines_are_stored_by_a_thread() -> None:
+    """Leave the ledger as it is; for tests that commit."""
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.forms import model_to_dict
@@ -19,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from audit import ledger
+from audit import callers, ledger, operators, storage
 from audit.models import Entry
 from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
@@ -187,7 +186,7 @@ def test_the_line_has_the_requests_id_and_the_clients_address(cast: Cast, fake: 
     ["UPDATE audit_entry SET outcome = 'refused'", "DELETE FROM audit_entry", "TRUNCATE audit_entry"],
 )
 def test_the_database_refuses_to_change_a_line(statement: str) -> None:
-    ledger.store([ledger.entry("submit", "done", account="plgalice")])
+    callers.record(callers.Call(action="submit", outcome="done", account="plgalice"))
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER audit_log_stays")
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
@@ -195,12 +194,13 @@ def test_the_database_refuses_to_change_a_line(statement: str) -> None:
     assert [(action, outcome) for action, outcome, *_ in told()] == [("submit", "done")]
 
 
-def test_what_an_operator_does_in_the_admin_is_told_with_the_name() -> None:
+def test_what_an_operator_does_in_the_admin_is_told_with_the_name(zeus: Cluster) -> None:
     user = User.objects.create(username="op")
     with bound_contextvars(request_id="r-12345678", client="192.0.2.9"):
-        LogEntry.objects.create(user=user, object_repr="zeus", action_flag=CHANGE, change_message="Disabled")
+        operators.record(operators.Act(operator=user, action="disable", message="Disabled", obj=zeus))
     entry = Entry.objects.get()
-    assert (entry.operator, entry.action, entry.subject, entry.detail) == ("op", "change", "zeus", "Disabled")
+    assert (entry.operator, entry.action, entry.detail) == ("op", "disable", "Disabled")
+    assert entry.subject == "cluster zeus.cyfronet.pl"
     assert (entry.request_id, entry.address) == ("r-12345678", "192.0.2.9")
 
 
@@ -209,7 +209,7 @@ def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: C
     Job.objects.create(**old, submission_status=SubmissionStatus.SUBMITTED, slurm_id=8, job_id="8.x")
     told_before = Job.objects.create(**old, submission_status=SubmissionStatus.FAILED)
     Job.objects.create(**old, submission_status=SubmissionStatus.FAILED, failure={"message": "no such directory"})
-    ledger.store([ledger.entry("submit", "refused", submission=told_before.pk)])
+    callers.record(callers.Call(action="submit", outcome="refused", submission=told_before.pk))
     Job.objects.create(**(old | {"created_at": timezone.now()}))
     assert audit.complete() == 2
     assert audit.complete() == 0
@@ -220,7 +220,7 @@ def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: C
 def test_a_line_that_cannot_be_stored_goes_to_the_log_and_changes_no_answer(
     cast: Cast, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(ledger, "_STORE", "SELECT 'no space left'::int -- {rows}")
+    monkeypatch.setattr(storage, "_STORE", "SELECT 'no space left'::int -- {rows}")
     assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
     assert fake.calls
     assert "audit-line-not-stored" in caplog.text
@@ -231,8 +231,8 @@ def test_a_line_that_cannot_be_stored_goes_to_the_log_and_changes_no_answer(
 def test_a_line_that_the_database_does_not_take_takes_no_other_along(
     bad: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines = [ledger.entry("submit", "done", subject=f"{n}.x", **(bad if n == 2 else {})) for n in (1, 2, 3)]
-    assert ledger.store(lines) is False
+    lines = [Entry(action="submit", outcome="done", subject=f"{n}.x", **(bad if n == 2 else {})) for n in (1, 2, 3)]
+    assert storage.store(lines) is False
     assert set(Entry.objects.values_list("subject", flat=True)) == {"1.x", "3.x"}
     assert [line.message.count("2.x") for line in caplog.records if "audit-line-not-stored" in line.message] == [1]
 
@@ -250,7 +250,7 @@ def test_no_more_lines_wait_for_the_database_than_there_is_room_for(
     monkeypatch.setattr(ledger, "_MOST", 5)
     waiting = ledger.Ledger()
     for number in range(8):
-        waiting.later(ledger.entry("submit", "refused", subject=f"{number}.x"))
+        waiting.later(Entry(action="submit", outcome="refused", subject=f"{number}.x"))
     there.set()
     assert waiting.flush(30)
     assert stored == [f"{number}.x" for number in range(5)]
@@ -264,24 +264,24 @@ def test_lines_that_come_one_after_another_are_one_statement(monkeypatch: pytest
     monkeypatch.setattr(ledger, "_GATHERING", 30, raising=False)
     waiting = ledger.Ledger()
     for number in range(3):
-        waiting.later(ledger.entry("submit", "done", subject=f"{number}.x"))
+        waiting.later(Entry(action="submit", outcome="done", subject=f"{number}.x"))
         time.sleep(0.2)
     assert waiting.flush(20)
     assert stored == [["0.x", "1.x", "2.x"]]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_lines_are_stored_behind_the_answers_back_in_another_thread(settings: Any) -> None:
-    settings.AUDIT_AT_ONCE = False
+@pytest.mark.usefixtures("audit_lines_are_stored_by_a_thread")
+def test_lines_are_stored_behind_the_answers_back_in_another_thread() -> None:
     keys = [uuid.uuid4() for _ in range(300)]
     for key in keys:
-        ledger.later(ledger.entry("submit", "done", submission=key))
+        callers.record_later(callers.Call(action="submit", outcome="done", submission=key))
     assert ledger.flush()
     assert set(Entry.objects.values_list("submission", flat=True)) == set(keys)
 
 
 def test_nobody_changes_a_line_in_the_admin(admin_client: Any) -> None:
-    ledger.store([ledger.entry("submit", "done", account="plgalice", subject="1.x")])
+    callers.record(callers.Call(action="submit", outcome="done", account="plgalice", subject="1.x"))
     entry = Entry.objects.get()
     assert "plgalice" in admin_client.get("/admin/audit/entry/?q=plgalice").content.decode()
     assert admin_client.get(f"/admin/audit/entry/{entry.pk}/change/").status_code == 200
@@ -292,11 +292,10 @@ def test_nobody_changes_a_line_in_the_admin(admin_client: Any) -> None:
 
 
 def test_the_callers_thread_asks_nothing_of_the_audit_log_for_a_submission(
-    cast: Cast, fake: FakeGateway, settings: Any, monkeypatch: pytest.MonkeyPatch
+    cast: Cast, fake: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.AUDIT_AT_ONCE = False
     waiting: list[Entry] = []
-    monkeypatch.setattr(ledger._of_this_process, "later", waiting.append)
+    monkeypatch.setattr(ledger, "later", waiting.append)
     with CaptureQueriesContext(connection) as asked:
         assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
     assert fake.calls

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from adminkit import pagination
-from audit import ledger
+from audit import callers
 from clusters.models import Cluster, Poll
 from jobs.models import Event, Job, Source, SubmissionStatus
 from jobs.states import Status
@@ -153,7 +153,7 @@ def test_a_list_says_that_there_is_more_only_where_there_is(
     monkeypatch.setattr(pagination, "BOUND", 7)
     for number in range(rows):
         registered(zeus, number + 1)
-        ledger.store([ledger.entry("submit", "done", account="plgalice")])
+        callers.record(callers.Call(action="submit", outcome="done", account="plgalice"))
     for page in (browser.get(LIST).text, browser.get("/admin/audit/entry/").text):
         assert ("There are more than 7: these are the newest." in page) is is_cut
         assert "Show all" not in page
