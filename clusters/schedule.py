@@ -78,7 +78,7 @@ class Outcome:
 
 def _next_tick() -> datetime:
     """Return until when accounts that become due are ordered now: an order says from when on it may be carried out."""
-    return timezone.now() + timedelta(seconds=settings.TICK)
+    return timezone.now() + timedelta(seconds=settings.DISPATCH_INTERVAL)
 
 
 def due_soon(clusters: QuerySet[Cluster]) -> QuerySet[Cluster]:

@@ -63,7 +63,7 @@ class ProxyAuthenticator:
         self._clock = clock
         self._trust = store.follow(configuration.trust_dir)
         self._gridmap = follow_gridmap(configuration.gridmap)
-        self._memory = VerdictCache(configuration.memory_seconds)
+        self._memory = VerdictCache(configuration.cache_ttl)
 
     def recall(self, header: str) -> Verdict | None:
         """Return the verdict on the Base64 of a proxy if it is remembered."""

@@ -22,7 +22,7 @@ class Conf:
     gridmap: Path
     policy: Policy
     dn_pattern: Pattern | None
-    memory_seconds: float
+    cache_ttl: float
 
 
 # Every setting but the two paths, with its default; submitter.settings takes them from the environment.
@@ -36,9 +36,9 @@ DEFAULTS: dict[str, Any] = {
     "PROXY_CRL": "if-present",
     "PROXY_SIGNING_POLICY": "require",
     "PROXY_DN_PATTERN": "",
-    "PROXY_MEMORY_SECONDS": 60.0,
+    "PROXY_CACHE_TTL": 60.0,
 }
-MAX_MEMORY_SECONDS = 60.0
+MAX_CACHE_TTL = 60.0
 
 
 def read() -> Conf:
@@ -48,7 +48,7 @@ def read() -> Conf:
         gridmap=Path(settings.GRIDMAP),
         policy=_policy(),
         dn_pattern=_checked("PROXY_DN_PATTERN", _pattern),
-        memory_seconds=_checked("PROXY_MEMORY_SECONDS", _seconds),
+        cache_ttl=_checked("PROXY_CACHE_TTL", _seconds),
     )
 
 
@@ -94,7 +94,7 @@ def _bits(value: int) -> int:
 
 
 def _seconds(value: float) -> float:
-    if not 0 <= value <= MAX_MEMORY_SECONDS:
+    if not 0 <= value <= MAX_CACHE_TTL:
         raise ValueError("0 to 60")
     return float(value)
 

@@ -10,7 +10,7 @@ from sandbox.programs import Program
 
 _SITE = Path("deploy") / "nginx" / "job-submitter.conf"
 SOCKET = "unix"
-"""What the service calls a front server that comes over a Unix socket, in FRONT_SERVERS."""
+"""What the service calls a front server that comes over a Unix socket, in REVERSE_PROXIES."""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 

@@ -118,11 +118,9 @@ def manage(layout: Layout, ports: dict[str, int], code: Path, *words: str, **mor
 def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]:
     """Return the web server, the worker and the beat; each restarts when the code or the Python packages changed."""
     version = digest([layout.checkout / "requirements.txt", *_sources(layout.checkout)])
-    # Not in `environment`: whoever else starts a web server of the service must not count into these files.
-    metrics = {"METRICS_DIR": str(own(layout.data / "metrics", SERVICE, 0o700))}
-    front = {"FRONT_SERVERS": frontserver.SOCKET} if is_in_a_container() else {}
+    front = {"REVERSE_PROXIES": frontserver.SOCKET} if is_in_a_container() else {}
     python_settings = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-    settings = environment(layout, ports) | metrics | front | python_settings
+    settings = environment(layout, ports) | front | python_settings
     python = layout.venv / "bin"
     celery = (str(python / "celery"), "-A", "submitter", "--quiet")
     schedule = own(layout.data / "beat", SERVICE, 0o700) / "schedule"
@@ -138,10 +136,24 @@ def programs(layout: Layout, ports: dict[str, int], code: Path) -> list[Program]
         "beat": lambda: True,
     }
     own_programs = [
-        Program(name, command, SERVICE, ready[name], settings, code, version=version)
+        Program(
+            name, _from_an_empty_directory(command), SERVICE, ready[name], settings | _metrics(layout, name), code,
+            version=version,
+        )
         for name, command in commands.items()
-    ]
+    ]  # fmt: skip
     return [*own_programs, *_front_servers(layout, ports)]
+
+
+def _metrics(layout: Layout, name: str) -> dict[str, str]:
+    """Return where the program counts for /metrics. Not in `environment`: who else starts a web server counts apart."""
+    own(layout.data / "metrics", SERVICE, 0o700)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(own(layout.data / "metrics" / name, SERVICE, 0o700))}
+
+
+def _from_an_empty_directory(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `command` with the files of earlier processes removed first, as RuntimeDirectory= does for the units."""
+    return ("/bin/sh", "-c", 'rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db; exec "$@"', "sh", *command)
 
 
 def _where(layout: Layout, ports: dict[str, int]) -> tuple[str, ...]:

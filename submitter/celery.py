@@ -14,12 +14,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
 
 class Loader(AppLoader):
-    """Celery's own, which has the workers count together, and with the web server's processes."""
+    """Celery's own, which leaves the log of a worker as Django has set it up."""
 
     def init_worker(self) -> None:
-        """Join them before the tasks are imported, and with them the metrics."""
+        """Take the log over before the tasks are imported."""
         if not self.worker_initialized:
-            metrics_dir.set_up("worker")
             celery_logs.connect()
         super().init_worker()
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
+from submitter.environment import FORMER_NAMES_IN_USE
 from submitter.http.forwarded import with_reverse_proxies
 
 
@@ -23,21 +24,30 @@ def check_account(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 
 
 @register(Tags.security)
-def check_front_servers(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
-    """A front server that cannot be read would stop every process at its start."""
+def check_reverse_proxies(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
+    """An address of a reverse proxy that cannot be read would stop every process at its start."""
     try:
-        with_reverse_proxies(lambda _environ, _start: [], settings.FRONT_SERVERS)
+        with_reverse_proxies(lambda _environ, _start: [], settings.REVERSE_PROXIES)
     except ValueError as exc:
-        return [Error(f"FRONT_SERVERS: {exc}", id="submitter.E001")]
+        return [Error(f"REVERSE_PROXIES: {exc}", id="submitter.E001")]
     return []
+
+
+@register()
+def check_former_names(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
+    """A setting whose name has changed is read under its former name for one release only."""
+    return [
+        CheckWarning(f"{former} is called {name} now", hint="the next release reads no other", id="submitter.W002")
+        for former, name in FORMER_NAMES_IN_USE.items()
+    ]
 
 
 @register(Tags.security)
 def check_metrics(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
     """Who may read /metrics has to be readable itself."""
     try:
-        for network in settings.METRICS_ALLOWED:
+        for network in settings.METRICS_ALLOWED_IPS:
             ip_network(network)
     except ValueError as exc:
-        return [Error(f"METRICS_ALLOWED: {exc}", id="submitter.E002")]
+        return [Error(f"METRICS_ALLOWED_IPS: {exc}", id="submitter.E002")]
     return []

@@ -6,7 +6,12 @@ Each variable is described where it is read; `manage.py makereference` writes th
 
 import builtins
 import math
+import os
+import sys
+from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import environ
@@ -33,6 +38,14 @@ class Setting:
     meaning: str
 
 
+@dataclass(frozen=True)
+class FormerName:
+    """What a variable was called until the last release, and how its value then reads now."""
+
+    name: str
+    convert: Callable[[str], str] = str
+
+
 SETTINGS: dict[str, Setting] = {}
 """Every variable that was read until now, by its name, in the order of reading."""
 
@@ -41,6 +54,37 @@ def declare(setting: Setting) -> None:
     """Add the setting to SETTINGS. Where a variable is read twice, one of the two readers describes it."""
     if setting.meaning or setting.name not in SETTINGS:
         SETTINGS[setting.name] = setting
+
+
+def adopt_former_names(environment: MutableMapping[str, str], former_names: dict[str, FormerName]) -> dict[str, str]:
+    """Set each variable that is missing in `environment` from its former name; return what is still in use.
+
+    The result maps former names to the present ones: `manage.py check` warns of each. Both names may be set, and the
+    present one counts then: a program that this one starts has both.
+    """
+    in_use = {}
+    for name, former in former_names.items():
+        if former.name in environment:
+            in_use[former.name] = name
+            environment.setdefault(name, former.convert(environment[former.name]))
+    return in_use
+
+
+def _format_of_lines(readable: str) -> str:
+    """Return what LOG_FORMAT says in the place of LOG_READABLE; text that is neither true nor false stays."""
+    try:
+        return "text" if _switch(readable) else "json"
+    except ValueError:
+        return readable
+
+
+def _directory_of_kind(shared: str) -> str:
+    """Return the directory in METRICS_DIR that a process of the web server, or a worker, had for its own metrics."""
+    is_web_server = any("gunicorn" in word for word in sys.argv[:2])  # the first two: deploy/start.py is told a program
+    directory = Path(shared, "web" if is_web_server else "worker")
+    with suppress(OSError):  # prometheus_client says what is wrong
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(directory)
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
@@ -63,7 +107,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
             return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
         except (ValueError, TypeError, LookupError, ArithmeticError):
             form = _KINDS.get(cast, "as the reference of settings says")
-            raise ImproperlyConfigured(f"{var} has to be {form}") from None
+            raise ImproperlyConfigured(f"{_as_set(var)} has to be {form}") from None
         except ImproperlyConfigured:
             if var in self.ENVIRON:  # a leading $ names another variable: the rest of a secret would be told
                 raise ImproperlyConfigured(f"{var} begins with $, and there is no variable of that name") from None
@@ -100,6 +144,14 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
         self.describe(var, "list, separated by commas", default, **description)
         return list(super().list(var, default=default))
 
+    def choice(self, var: str, choices: tuple[str, ...], default: str, **description: str) -> str:
+        """Return one of `choices`; raises ImproperlyConfigured."""
+        self.describe(var, " or ".join(f"`{choice}`" for choice in choices), default, **description)
+        value = str(super().str(var, default=default))
+        if value not in choices:
+            raise ImproperlyConfigured(f"{_as_set(var)} has to be {' or '.join(choices)}")
+        return value
+
     def text(self, var: str, default: Any = _NOTSET, **description: str) -> str:
         """Return the text itself."""
         self.describe(var, "text", default, **description)
@@ -127,7 +179,26 @@ def _switch(text: str) -> bool:
     return word in _TRUE
 
 
+def _as_set(var: str) -> str:
+    """Return the name under which the variable is set, and its present one where that is another."""
+    former = next((old for old, new in FORMER_NAMES_IN_USE.items() if new == var), "")
+    return f"{var} (set as {former})" if former else var
+
+
 def _bounded(var: str, value: float, least: float) -> float:
     if not (math.isfinite(value) and least <= value <= _LARGEST):
-        raise ImproperlyConfigured(f"{var} has to be a number from {least} to {_LARGEST}")
+        raise ImproperlyConfigured(f"{_as_set(var)} has to be a number from {least} to {_LARGEST}")
     return value
+
+
+FORMER_NAMES = {
+    "LOG_FORMAT": FormerName("LOG_READABLE", _format_of_lines),
+    "METRICS_ALLOWED_IPS": FormerName("METRICS_ALLOWED"),
+    "PROMETHEUS_MULTIPROC_DIR": FormerName("METRICS_DIR", _directory_of_kind),
+    "PROXY_CACHE_TTL": FormerName("PROXY_MEMORY_SECONDS"),
+    "REVERSE_PROXIES": FormerName("FRONT_SERVERS"),
+}
+"""The variables that version 0.2.0 has renamed; the former names are read until the next release."""
+
+FORMER_NAMES_IN_USE = adopt_former_names(os.environ, FORMER_NAMES)
+"""Adopted when this module is imported, which is before prometheus_client is: that one reads its variable then."""

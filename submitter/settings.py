@@ -226,15 +226,15 @@ SILENCED_SYSTEM_CHECKS = ["security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": csp.PAGES}
 
-FRONT_SERVERS = env.list(
-    "FRONT_SERVERS",
+REVERSE_PROXIES = env.list(
+    "REVERSE_PROXIES",
     default=[],
     form="list of addresses, networks, or `unix` for a Unix socket",
     meaning="The front servers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
 )
 
-METRICS_ALLOWED = env.list(
-    "METRICS_ALLOWED",
+METRICS_ALLOWED_IPS = env.list(
+    "METRICS_ALLOWED_IPS",
     default=["127.0.0.0/8", "::1"],
     form="list of addresses and networks",
     meaning="Who may read `/metrics`, and the reasons in `/readyz`.",
@@ -381,7 +381,7 @@ POLL_ANSWER_LIMIT_PER_ACCOUNT = 1024**2 * _clusters.int(
     least=1,
     meaning="MiB that are read of the answer to a poll as an owner's own account.",
 )
-TICK = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due by the next time
+DISPATCH_INTERVAL = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due by the next time
 
 CELERY_BROKER_URL = broker(
     secret(
@@ -437,7 +437,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "poll-clusters": {
         "task": "jobs.tasks.poll_clusters",
-        "schedule": TICK,
-        "options": {"expires": TICK},  # a worker that was away finds one order, not a pile
+        "schedule": DISPATCH_INTERVAL,
+        "options": {"expires": DISPATCH_INTERVAL},  # a worker that was away finds one order, not a pile
     },
 }

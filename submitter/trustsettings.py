@@ -86,8 +86,8 @@ PROXY_DN_PATTERN = env.text(
     form="a regular expression that RE2 takes, with a group `(?P<account>...)`",
     meaning="Where the grid-mapfile names nobody, the account is taken from the DN by this pattern.",
 )
-PROXY_MEMORY_SECONDS = env.float(
-    "PROXY_MEMORY_SECONDS",
+PROXY_CACHE_TTL = env.float(
+    "PROXY_CACHE_TTL",
     default=60.0,
     form="number from 0 to 60",
     meaning="Seconds for which the verdict on a header is kept for further requests with the same header.",

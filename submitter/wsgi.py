@@ -13,4 +13,4 @@ from submitter.http.request_id import with_request_id
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "submitter.settings")
 
 application = with_faults_answered(with_readable_content_type(get_wsgi_application()))
-application = with_reverse_proxies(with_request_id(application), settings.FRONT_SERVERS)
+application = with_reverse_proxies(with_request_id(application), settings.REVERSE_PROXIES)

@@ -10,10 +10,13 @@ from submitter.ops import gauges
 
 _HEAD = ["Metric", "Kind", "Labels", "Meaning"]
 _INTRODUCTION = (
-    "`GET /metrics` answers in Prometheus's text format, to the addresses that `METRICS_ALLOWED` names. "
+    "`GET /metrics` answers in Prometheus's text format, to the addresses that `METRICS_ALLOWED_IPS` names. "
     "No label holds what a caller has sent."
 )
-_COUNTED = "Added up over all processes that share `METRICS_DIR`, from their start on. Times are in seconds."
+_COUNTED = (
+    "Added up over the web server and the workers, from their start on (`PROMETHEUS_MULTIPROC_DIR`). Times are in "
+    "seconds."
+)
 _ASKED = (
     "Read from the database and from Redis at the moment of the scrape. What cannot be asked is left out, and "
     "`submitter_database_up` or `submitter_broker_up` is 0."

@@ -72,19 +72,15 @@ errorlog = "-"
 logger_class = "submitter.gunicorn.log.Logger"
 
 
-def on_starting(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Have the workers count together; they import the application, and with it the metrics, after this."""
-    metrics_dir.set_up("web")
+def on_starting(server: Any) -> None:
+    """Say so if each worker counts by itself: a scrape would show the counts of whichever answers it."""
+    if workers > 1 and not os.environ.get(metrics_dir.VARIABLE):
+        server.log.warning("%s is not set: /metrics tells of one worker at a time", metrics_dir.VARIABLE)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Forget what a dead worker had open."""
+    """Remove from /metrics what counted only while the worker lived."""
     metrics_dir.mark_dead(worker.pid)
-
-
-def on_exit(server: Any) -> None:  # noqa: ARG001 - gunicorn's signature
-    """Leave no files behind."""
-    metrics_dir.clean_up()
 
 
 def post_worker_init(worker: Any) -> None:

@@ -47,14 +47,16 @@ def _render(_logger: object, _method: str, event: structlog.typing.EventDict) ->
 
 
 def is_readable() -> bool:
-    """Say whether lines are for people, not for programs: LOG_READABLE, else DEBUG."""
+    """Return whether lines are written for people, not for programs; raises ImproperlyConfigured."""
     env = Environment("The service")
-    return env.bool(
-        "LOG_READABLE",
-        default=env.bool("DEBUG", default=False),
-        shown="the value of `DEBUG`",
-        meaning="Writes log lines for people instead of JSON.",
+    line_format = env.choice(
+        "LOG_FORMAT",
+        ("json", "text"),
+        default="text" if env.bool("DEBUG", default=False) else "json",
+        shown="`json`; `text` where `DEBUG` is on",
+        meaning="How log lines are written: one object of JSON each, or text for people.",
     )
+    return line_format == "text"
 
 
 def configure() -> dict[str, Any]:

@@ -13,7 +13,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     Those who may read /metrics get the reason, or `warnings`: what operators should mend before users notice (CRLs,
     CAs, the grid-mapfile). They name users, files and addresses.
     """
-    trusted = may_read(request, settings.METRICS_ALLOWED)
+    trusted = may_read(request, settings.METRICS_ALLOWED_IPS)
     database = readiness.database()
     if not database.ok:
         reason = {"database": database.reason} if trusted else {}
@@ -30,7 +30,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     parts = readiness.checks()
     stopped = any(part.vital and not part.ok for part in parts)
     status = "error" if stopped else "ok" if all(part.ok for part in parts) else "degraded"
-    trusted = may_read(request, settings.METRICS_ALLOWED)
+    trusted = may_read(request, settings.METRICS_ALLOWED_IPS)
     told = {
         part.name: {"ok": part.ok, "vital": part.vital} | ({"reason": part.reason} if trusted else {}) for part in parts
     }

@@ -67,9 +67,9 @@ def _counted(attempts: int = 5) -> Iterable[Metric]:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer those whom METRICS_ALLOWED names; 403 to everybody else."""
-    if not may_read(request, settings.METRICS_ALLOWED):
-        return HttpResponse("METRICS_ALLOWED does not name your address\n", status=403, content_type="text/plain")
+    """Answer those whom METRICS_ALLOWED_IPS names; 403 to everybody else."""
+    if not may_read(request, settings.METRICS_ALLOWED_IPS):
+        return HttpResponse("METRICS_ALLOWED_IPS does not name your address\n", status=403, content_type="text/plain")
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return HttpResponse(encode(ServiceCollector()), content_type=content_type)
 
@@ -77,9 +77,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
 def may_read(request: HttpRequest, allowed: Sequence[str]) -> bool:
     """Whether the request comes from one of the networks `allowed`.
 
-    One that was forwarded by a front server which is not named in FRONT_SERVERS has that one's address: it may not.
+    One that was forwarded by a front server which is not named in REVERSE_PROXIES has that one's address: it may not.
     """
-    if "X-Forwarded-For" in request.headers and not settings.FRONT_SERVERS:
+    if "X-Forwarded-For" in request.headers and not settings.REVERSE_PROXIES:
         return False
     try:
         address = ip_address(request.META.get("REMOTE_ADDR", ""))

@@ -55,7 +55,7 @@ def static(cast: Cast, settings: Any, tmp_path: Path) -> Path:
     ("setting", "value", "name"),
     [
         ("SESSION_COOKIE_SECURE", False, "settings (security.W012)"),
-        ("METRICS_ALLOWED", ["nowhere"], "settings (submitter.E002)"),
+        ("METRICS_ALLOWED_IPS", ["nowhere"], "settings (submitter.E002)"),
         ("PROXY_CRL", "maybe", "settings (proxyauth.E001)"),
         ("SSH_CA_KEY", "/nonexistent", "ssh-ca-key"),
         ("TRUST_DIR", "/nonexistent", "trust-directory"),

@@ -76,10 +76,10 @@ def test_a_deployment_is_checked_and_clean(settings: Any, monkeypatch: pytest.Mo
 
 
 def test_a_front_server_that_is_no_network_is_named(settings: Any) -> None:
-    settings.FRONT_SERVERS = ["unix", "10.0.0.0/8"]
-    assert checks.check_front_servers(None) == []
-    settings.FRONT_SERVERS = ["front.example.org"]
-    assert [message.id for message in checks.check_front_servers(None)] == ["submitter.E001"]
+    settings.REVERSE_PROXIES = ["unix", "10.0.0.0/8"]
+    assert checks.check_reverse_proxies(None) == []
+    settings.REVERSE_PROXIES = ["front.example.org"]
+    assert [message.id for message in checks.check_reverse_proxies(None)] == ["submitter.E001"]
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "REDIS_URL"])

@@ -86,7 +86,7 @@ class Grid:
 
 @pytest.fixture
 def grid(fake: FakeGateway, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Grid:
-    settings.POLL_INTERVAL = settings.TICK = 1.0
+    settings.POLL_INTERVAL = settings.DISPATCH_INTERVAL = 1.0
     grid = Grid(fake)
     monkeypatch.setattr(timezone, "now", lambda: grid.now)
     monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=grid.monotonic))

@@ -232,10 +232,10 @@ def test_only_those_who_are_allowed_read_them(address: str, headers: dict[str, s
 
 
 def test_a_network_can_be_allowed(settings: Any) -> None:
-    settings.METRICS_ALLOWED = ["192.0.2.0/24"]
+    settings.METRICS_ALLOWED_IPS = ["192.0.2.0/24"]
     assert Client().get("/metrics", REMOTE_ADDR="192.0.2.77").status_code == 200
     assert Client().get("/metrics", REMOTE_ADDR="127.0.0.1").status_code == 403
-    settings.METRICS_ALLOWED = ["192.0.2.0/33"]
+    settings.METRICS_ALLOWED_IPS = ["192.0.2.0/33"]
     with pytest.raises(CommandError, match=r"submitter\.E002"):
         call_command("check", "--tag", "security")
 
@@ -262,8 +262,7 @@ def processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The directory in which a process of the web server counts."""
     own = tmp_path / "web"
     own.mkdir()
-    monkeypatch.setenv(metrics_dir.VARIABLE, str(tmp_path))
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(own))
+    monkeypatch.setenv(metrics_dir.VARIABLE, str(own))
     return own
 
 

@@ -33,7 +33,7 @@ def owners(zeus: Cluster) -> Cluster:
 
 @pytest.fixture(autouse=True)
 def interval(settings: Any) -> None:
-    settings.POLL_INTERVAL = settings.TICK = 1.0
+    settings.POLL_INTERVAL = settings.DISPATCH_INTERVAL = 1.0
 
 
 def wait() -> dt.timedelta:

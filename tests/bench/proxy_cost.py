@@ -128,18 +128,18 @@ class _Bench:
 
     def first_time(self, data: bytes, change: Callable[[bytes], bytes] = bytes) -> Call:
         """Judge at each call."""
-        return self._call(change(data), memory_seconds=0)
+        return self._call(change(data), cache_ttl=0)
 
     def remembered(self, data: bytes) -> Call:
         """Judge now, and recall at each call."""
-        call = self._call(data, memory_seconds=60)
+        call = self._call(data, cache_ttl=60)
         if isinstance(verdict := call(), Refusal):
             raise ValueError(f"the proxy to remember was refused: {verdict.rule}")  # noqa: TRY004 - no matter of types
         return call
 
-    def _call(self, data: bytes, memory_seconds: float) -> Call:
+    def _call(self, data: bytes, cache_ttl: float) -> Call:
         site = self._directory
-        gate = ProxyAuthenticator(Conf(site / "trust", site / "grid-mapfile", Policy(), None, memory_seconds))
+        gate = ProxyAuthenticator(Conf(site / "trust", site / "grid-mapfile", Policy(), None, cache_ttl))
         header = base64.b64encode(data).decode()
         return lambda: gate.admit(header)
 

@@ -86,7 +86,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     https, http = free_ports()
     nginx = installed(folder, https, http)
     gunicorn = [sys.executable, "-m", "gunicorn", "--config", "python:submitter.gunicorn.conf", "submitter.wsgi"]
-    environment = os.environ | {"FRONT_SERVERS": "unix", "WEB_WORKERS": "1", "ALLOWED_HOSTS": "127.0.0.1,localhost"}
+    environment = os.environ | {"REVERSE_PROXIES": "unix", "WEB_WORKERS": "1", "ALLOWED_HOSTS": "127.0.0.1,localhost"}
     with (folder / "web.log").open("wb") as log:
         web = subprocess.Popen(
             [*gunicorn, "--bind", f"unix:{folder}/web.sock"], cwd=ROOT, env=environment, stdout=log, stderr=log

@@ -36,7 +36,7 @@ def test_nginx_passes_calls_on_to_the_web_server_and_says_whose_they_are(place: 
     port = free_port()
     url = f"https://127.0.0.1:{port}"
     program = frontserver.program(place, "127.0.0.1", port, lambda: True)
-    application, trust = "tests.server.application:behind_front_servers", {"FRONT_SERVERS": frontserver.SOCKET}
+    application, trust = "tests.server.application:behind_front_servers", {"REVERSE_PROXIES": frontserver.SOCKET}
     kind = f"unix:{frontserver.socket(place)}"
     with (
         running(tmp_path, kind=kind, application=application, environment=trust),

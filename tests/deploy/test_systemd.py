@@ -95,11 +95,13 @@ def test_the_target_starts_every_service_and_ends_it(units: Path) -> None:
     assert {directives(units, service)["PartOf"] for service in SERVICES} == {"job-submitter.target"}
 
 
-def test_workers_share_a_directory_that_none_of_them_takes_away(units: Path) -> None:
-    for worker in WORKERS:
-        found = directives(units, worker)
-        assert found["Environment"] == "METRICS_DIR=/run/job-submitter"
-        assert (found["RuntimeDirectory"], found["RuntimeDirectoryPreserve"]) == ("job-submitter/worker", "yes")
+def test_each_unit_that_counts_has_a_directory_that_is_made_anew_beside_the_others(units: Path) -> None:
+    counting = ["job-submitter-web.service", *WORKERS]
+    for unit in counting:
+        found = directives(units, unit)
+        assert found["Environment"] == f"PROMETHEUS_MULTIPROC_DIR=/run/{found['RuntimeDirectory']}"
+        assert found["RuntimeDirectory"] == ("job-submitter/worker-%i" if unit in WORKERS else "job-submitter/web")
+        assert "RuntimeDirectoryPreserve" not in found
 
 
 @pytest.mark.parametrize("heading", ["Upgrade", "Backup and restore"])

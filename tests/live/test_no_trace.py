@@ -119,7 +119,8 @@ def own_instance(folder: Path, *, debug: bool) -> Iterator[str]:
         f"127.0.0.1:{port}",
     ]
     environment = os.environ | {
-        "DEBUG": str(debug), "WEB_WORKERS": "1", "LOG_READABLE": str(debug), "SECURE_SSL_REDIRECT": "false",
+        "DEBUG": str(debug), "WEB_WORKERS": "1", "LOG_FORMAT": "text" if debug else "json",
+        "SECURE_SSL_REDIRECT": "false",
     }  # fmt: skip
     server = subprocess.Popen(
         [*command, "tests.live.crashing:application"], env=environment, stdout=output, stderr=output

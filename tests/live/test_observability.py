@@ -48,18 +48,20 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     url = f"http://127.0.0.1:{port}"
     broker = variable("REDIS_URL").rpartition("/")[0] + "/13"
     environment = {
-        "REDIS_URL": broker, "METRICS_DIR": str(folder / "metrics"), "PYTHONDONTWRITEBYTECODE": "1",
+        "REDIS_URL": broker, "PYTHONDONTWRITEBYTECODE": "1",
         "SECURE_SSL_REDIRECT": "false",  # its callers speak plain HTTP
     }  # fmt: skip
     web = Daemon(
         [sys.executable, "-m", "gunicorn", "--config", "python:submitter.gunicorn.conf", "--bind", f"127.0.0.1:{port}",
          "submitter.wsgi"],
-        folder / "web.log", environment | {"WEB_WORKERS": "2", "WEB_THREADS": "4"}, lambda: _answers(url),
+        folder / "web.log", environment | _counting(folder, "web") | {"WEB_WORKERS": "2", "WEB_THREADS": "4"},
+        lambda: _answers(url),
     )  # fmt: skip
     worker = Daemon(
         [sys.executable, "-m", "celery", "-A", "submitter", "worker", "--loglevel", "INFO",
          "--hostname", f"{uuid.uuid4().hex}@%h"],
-        folder / "worker.log", environment, lambda: " ready." in (folder / "worker.log").read_text(),
+        folder / "worker.log", environment | _counting(folder, "worker"),
+        lambda: " ready." in (folder / "worker.log").read_text(),
     )  # fmt: skip
     try:
         web.start(wait=False)
@@ -69,6 +71,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     finally:
         web.stop()
         worker.stop()
+
+
+def _counting(folder: Path, name: str) -> dict[str, str]:
+    directory = folder / "metrics" / name
+    directory.mkdir(parents=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(directory)}
 
 
 def _answers(url: str) -> bool:

@@ -29,8 +29,8 @@ def _echo(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byte
 
 
 def behind_front_servers(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Do the same, where the environment's FRONT_SERVERS are believed."""
-    return with_reverse_proxies(application, os.environ["FRONT_SERVERS"].split())(environ, start_response)
+    """Do the same, where the environment's REVERSE_PROXIES are believed."""
+    return with_reverse_proxies(application, os.environ["REVERSE_PROXIES"].split())(environ, start_response)
 
 
 def _json(start_response: Callable[..., Any], answer: object) -> Iterable[bytes]:

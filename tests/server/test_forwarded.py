@@ -29,7 +29,7 @@ OWN = {
 @pytest.fixture(scope="module", params=["tcp", "unix"])
 def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One without a front server."""
-    nobody = {"FRONT_SERVERS": "", "FORWARDED_ALLOW_IPS": "*"}  # the latter is gunicorn's own, and counts no more
+    nobody = {"REVERSE_PROXIES": "", "FORWARDED_ALLOW_IPS": "*"}  # the latter is gunicorn's own, and counts no more
     folder = tmp_path_factory.mktemp("alone")
     with running(folder, kind=request.param, application=APPLICATION, environment=nobody) as server:
         yield server
@@ -38,7 +38,7 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="module", params=["tcp", "unix"])
 def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One that believes whoever these tests are."""
-    us = {"FRONT_SERVERS": "unix" if request.param == "unix" else "127.0.0.1"}
+    us = {"REVERSE_PROXIES": "unix" if request.param == "unix" else "127.0.0.1"}
     folder = tmp_path_factory.mktemp("behind")
     with running(folder, kind=request.param, application=APPLICATION, environment=us) as server:
         yield server

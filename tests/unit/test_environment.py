@@ -1,5 +1,6 @@
 """What cannot be read of the environment stops the start-up by the variable's name, and no value is repeated."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -12,8 +13,8 @@ NEEDED = {"SECRET_KEY": "x", "DATABASE_URL": "postgres://localhost/x", "REDIS_UR
 WRONG = [
     ("WORKER_THREADS", "hush-abc"), ("WORKER_THREADS", "0"), ("WORKER_THREADS", "-77123"), ("WORKER_THREADS", ""),
     ("POLL_INTERVAL", "-77123"), ("POLL_INTERVAL", "hush5"), ("POLL_INTERVAL", "nan"), ("POLL_INTERVAL", "0"),
-    ("SECURE_SSL_REDIRECT", "hush-maybe"), ("PROXY_ALLOW_LIMITED", "2"), ("DEBUG", "hush"), ("LOG_READABLE", "hush"),
-    ("LOGIN_LOCKOUT_MINUTES", "9" * 30), ("PROXY_MAX_DELEGATIONS", "hush"), ("PROXY_MEMORY_SECONDS", "inf"),
+    ("SECURE_SSL_REDIRECT", "hush-maybe"), ("PROXY_ALLOW_LIMITED", "2"), ("DEBUG", "hush"), ("LOG_FORMAT", "hush"),
+    ("LOGIN_LOCKOUT_MINUTES", "9" * 30), ("PROXY_MAX_DELEGATIONS", "hush"), ("PROXY_CACHE_TTL", "inf"),
     ("SECURE_HSTS_SECONDS", "-77123"), ("ACCOUNT_UIDS", "hush"), ("SECRET_KEY", "$hush"), ("DATABASE_URL", "hush://x"),
     ("REDIS_URL", "hush"), ("REDIS_URL", "redis://:hush@x:hush"),
 ]  # fmt: skip
@@ -80,3 +81,50 @@ def test_command_says_it_in_one_line(name: str) -> None:
 )
 def test_what_can_be_read_is_taken(name: str, value: str) -> None:
     assert load(**{name: value}) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("former", "expression", "present"),
+    [
+        ({"FRONT_SERVERS": "unix"}, "settings.REVERSE_PROXIES", ["unix"]),
+        ({"METRICS_ALLOWED": "192.0.2.0/24"}, "settings.METRICS_ALLOWED_IPS", ["192.0.2.0/24"]),
+        ({"PROXY_MEMORY_SECONDS": "5"}, "settings.PROXY_CACHE_TTL", 5.0),
+        ({"LOG_READABLE": "true"}, "config.is_readable()", True),
+        ({"LOG_READABLE": "false", "DEBUG": "true"}, "config.is_readable()", False),
+        ({"PROXY_MEMORY_SECONDS": "5", "PROXY_CACHE_TTL": "7"}, "settings.PROXY_CACHE_TTL", 7.0),
+    ],
+)
+def test_former_name_is_read_and_check_names_the_present_one(
+    former: dict[str, str], expression: str, present: object
+) -> None:
+    program = (
+        "import django; django.setup(); from submitter import settings; from submitter.logs import config;"
+        f"from submitter.checks import check_former_names as c; print([{expression}, [w.msg for w in c(None)]])"
+    )
+    done = subprocess.run(  # noqa: S603 - the words above
+        [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "submitter.settings", **NEEDED, **former},
+    )  # fmt: skip
+    assert done.stderr == ""
+    value, [warning] = ast.literal_eval(done.stdout)
+    assert value == present
+    assert warning.startswith(f"{next(iter(former))} is called ")
+
+
+def test_former_name_is_in_the_message_where_its_value_is_refused() -> None:
+    code, printed = load(LOG_READABLE="hush")
+    assert (code, "LOG_FORMAT (set as LOG_READABLE) has to be json or text" in printed) == (1, True)
+    assert "hush" not in printed
+
+
+@pytest.mark.parametrize(("program", "kind"), [("gunicorn", "web"), ("celery", "worker")])
+def test_former_directory_for_metrics_is_parted_by_kind(tmp_path: Path, program: str, kind: str) -> None:
+    """The web server and the workers counted in directories of their own within METRICS_DIR."""
+    script = tmp_path / program
+    script.write_text("import submitter.environment, os; print(os.environ['PROMETHEUS_MULTIPROC_DIR'])")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "METRICS_DIR": str(tmp_path / "metrics")}
+    done = subprocess.run(  # noqa: S603 - the words above
+        [sys.executable, script], env=env, cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert (done.stderr, done.stdout.strip()) == ("", str(tmp_path / "metrics" / kind))
+    assert (tmp_path / "metrics" / kind).is_dir()

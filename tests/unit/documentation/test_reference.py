@@ -15,9 +15,9 @@ from submitter.documentation.management.commands import makereference
 from submitter.documentation.pages import PAGES
 from submitter.environment import SETTINGS, Setting
 
-READERS = {"bool", "float", "int", "list", "path", "str", "text"}
-# Which are set by the service itself, or are sudo's and Django's own.
-NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PROMETHEUS_MULTIPROC_DIR", "SUDO_USER"}
+READERS = {"bool", "choice", "float", "int", "list", "path", "str", "text"}
+# Which are sudo's and Django's own.
+NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "SUDO_USER"}
 
 
 @pytest.fixture(scope="module")

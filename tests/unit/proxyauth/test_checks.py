@@ -20,7 +20,7 @@ def test_the_defaults_are_those_of_the_policy(site: Site) -> None:
     found = conf.read()
     assert found.policy == Policy()
     assert (found.trust_dir, found.gridmap, found.dn_pattern) == (site.trust_dir, site.gridmap, None)
-    assert found.memory_seconds == 60
+    assert found.cache_ttl == 60
 
 
 def test_every_setting_has_its_effect(site: Site, settings: Settings) -> None:
@@ -31,7 +31,7 @@ def test_every_setting_has_its_effect(site: Site, settings: Settings) -> None:
     settings.PROXY_WEAK_HASHES = ["sha1"]
     settings.PROXY_CRL, settings.PROXY_SIGNING_POLICY = "require", "if-present"
     settings.PROXY_DN_PATTERN = "/CN=(?P<account>plg.*)"
-    settings.PROXY_MEMORY_SECONDS = 5
+    settings.PROXY_CACHE_TTL = 5
     found = conf.read()
     assert found.policy == Policy(
         kinds=frozenset({Kind.RFC, Kind.DRAFT}),
@@ -47,7 +47,7 @@ def test_every_setting_has_its_effect(site: Site, settings: Settings) -> None:
     assert (match := found.dn_pattern.fullmatch("/CN=plgalice")) is not None
     assert match["account"] == "plgalice"
     assert found.dn_pattern.fullmatch("/CN=alice") is None
-    assert found.memory_seconds == 5
+    assert found.cache_ttl == 5
     assert site.gridmap.exists()
 
 
@@ -67,9 +67,9 @@ def test_every_setting_has_its_effect(site: Site, settings: Settings) -> None:
         ("PROXY_DN_PATTERN", "/CN=(.*)"),
         ("PROXY_DN_PATTERN", r"/O=(.*)/CN=(?P<account>\1)"),
         ("PROXY_DN_PATTERN", "(?=/CN=)(?P<account>.*)"),
-        ("PROXY_MEMORY_SECONDS", -1),
-        ("PROXY_MEMORY_SECONDS", 61),
-        ("PROXY_MEMORY_SECONDS", None),
+        ("PROXY_CACHE_TTL", -1),
+        ("PROXY_CACHE_TTL", 61),
+        ("PROXY_CACHE_TTL", None),
     ],
 )
 def test_a_wrong_setting_is_named(site: Site, settings: Settings, name: str, value: Any) -> None:

@@ -289,7 +289,7 @@ def test_a_verdict_that_came_late_is_not_kept_for_other_files(site: Site) -> Non
 
 
 def test_a_verdict_for_no_time_is_not_kept(tmp_path: Path, site: Site, settings: Settings) -> None:
-    settings.PROXY_MEMORY_SECONDS = 0
+    settings.PROXY_CACHE_TTL = 0
     door, header = ProxyAuthenticator(conf.read()), site.header()
     assert _rule(door, header) == "plgalice"
     assert door._memory.recall(door._memory.digest(header), object(), site.now) is None
