@@ -1,4 +1,4 @@
-"""The middleware's verdict in the words of Django REST framework: refusals take the API's one path for errors."""
+"""The middleware's verdict, and the limit of requests, in the terms of Django REST framework."""
 
 from typing import Any
 
@@ -6,8 +6,10 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
 from proxyauth.identity import Identity, Refusal
+from proxyauth.ratelimit.limiter import request_limit
 from proxyauth.remedies import told
 
 
@@ -35,6 +37,18 @@ def _error(refusal: Refusal) -> AuthenticationFailed | PermissionDenied | Thrott
     if refusal.is_forbidden:
         return PermissionDenied(message, code=refusal.rule)
     return AuthenticationFailed(message, code=refusal.rule)
+
+
+class RequestThrottle(BaseThrottle):
+    """Limits the requests of whoever was authenticated; DRF calls it before each view."""
+
+    def allow_request(self, request: Request, view: object) -> bool:  # noqa: ARG002 - DRF's signature
+        """Return True, or raise Throttled, which is a 429 with `Retry-After`."""
+        account = getattr(request.user, "account", "")
+        kind, seconds = request_limit().acquire(account=account, address=request.META.get("REMOTE_ADDR", ""))
+        if kind:
+            raise Throttled(seconds, f"too many requests of this {kind} in a minute")
+        return True
 
 
 class ProxyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # spectacular is untyped

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponseBase
 from proxyauth import audit_log
 from proxyauth.authenticator import authenticator
 from proxyauth.identity import Identity, Refusal
-from proxyauth.ratelimit.refusals import throttle
+from proxyauth.ratelimit.limiter import refusal_limit
 from proxyauth.verdict_cache import Verdict
 
 # The seed's header, and its alias for sites whose front server drops `Proxy:` because of CVE-2016-5385 (httpoxy).
@@ -45,10 +45,10 @@ def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
     path = request.path_info
     if not f"{path}/".startswith(_GUARDED) or path.removesuffix("/") in OPEN:
         return None
-    address = request.META.get("REMOTE_ADDR", "")
+    address = request.META.get("REMOTE_ADDR") or "unknown"  # as on a Unix socket: they count together
     verdict = _verdict(headers, address)
     if isinstance(verdict, Refusal) and not verdict.is_forbidden and not verdict.retry_after:
-        throttle().count(address)
+        refusal_limit().count(address=address)
     audit_log.record(request, verdict)
     return verdict
 
@@ -57,7 +57,7 @@ def _verdict(headers: list[str], address: str) -> Verdict:
     """Judge the one header there should be; an address that is refused too often is heard only where it is known."""
     if len(headers) == 1 and isinstance(known := authenticator().recall(headers[0]), Identity):
         return known
-    if seconds := throttle().seconds_to_wait(address):
+    if seconds := refusal_limit().look(address=address).seconds:
         return Refusal("too-many-refusals", "too many refused proxies from this address", retry_after=seconds)
     if not headers:
         return Refusal("header-missing", "a proxy certificate is needed in the PROXY header")

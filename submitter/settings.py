@@ -288,7 +288,7 @@ LARGE_BODIES_PER_ACCOUNT = _limits.int(
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["proxyauth.drf.ProxyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.ratelimit.requests.RequestThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["proxyauth.drf.RequestThrottle"],
     "DEFAULT_PARSER_CLASSES": ["submitter.http.json_body.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.http.negotiation.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
@@ -343,7 +343,8 @@ SPECTACULAR_SETTINGS = {
 PROXY_REFUSALS_PER_MINUTE = _limits.int(
     "PROXY_REFUSALS_PER_MINUTE",
     default=600,
-    meaning="Refused proxies from one address in a minute; then it gets 429 until the minute is over.",
+    meaning="Refused proxies from one address in a minute; then 429 with `Retry-After`. An IPv6 address counts as its "
+    "/64 network. 0 is no limit.",
 )
 DEFAULT_EXCEPTION_REPORTER_FILTER = "proxyauth.error_reporting.ProxyReporterFilter"
 

@@ -10,8 +10,7 @@ from django.test import Client
 from django.urls import get_resolver
 
 from proxyauth.middleware import OPEN
-from proxyauth.ratelimit.refusals import Throttle
-from proxyauth.ratelimit.requests import RequestLimit
+from proxyauth.ratelimit.limiter import RateLimiter
 from tests.api.conftest import Cast
 
 
@@ -20,28 +19,33 @@ def network() -> str:
     return str(IPv6Address(0x20010DB8 << 96 | secrets.randbits(32) << 64)).removesuffix("::")
 
 
+def _refusals(in_a_minute: int) -> RateLimiter:
+    return RateLimiter(configured.CELERY_BROKER_URL, "refusals", per_address=in_a_minute)
+
+
 def test_refusals_of_an_ipv6_network_are_counted_together() -> None:
-    throttle, ours, others = Throttle(configured.CELERY_BROKER_URL, most=3), network(), network()
+    limiter, ours, others = _refusals(3), network(), network()
     for host in range(3):
-        assert throttle.seconds_to_wait(f"{ours}::{host}") == 0
-        throttle.count(f"{ours}::{host}")
-    assert throttle.seconds_to_wait(f"{ours}:ffff::9") > 0
-    assert throttle.seconds_to_wait(f"{others}::1") == 0
+        assert limiter.look(address=f"{ours}::{host}").seconds == 0
+        limiter.count(address=f"{ours}::{host}")
+    assert limiter.look(address=f"{ours}:ffff::9").seconds > 0
+    assert limiter.look(address=f"{others}::1").seconds == 0
 
 
 def test_requests_of_an_ipv6_network_are_counted_together() -> None:
-    pace, ours, others = RequestLimit(configured.CELERY_BROKER_URL, per_account=0, per_address=3), network(), network()
-    assert [pace.seconds_to_wait(address=f"{ours}::{host}")[0] for host in range(4)] == ["", "", "", "address"]
-    assert pace.seconds_to_wait(address=f"{others}::1") == ("", 0)
+    limiter = RateLimiter(configured.CELERY_BROKER_URL, "requests", per_address=3)
+    ours, others = network(), network()
+    assert [limiter.acquire(address=f"{ours}::{host}")[0] for host in range(4)] == ["", "", "", "address"]
+    assert limiter.acquire(address=f"{others}::1") == ("", 0)
 
 
 def test_an_ipv4_address_counts_once_in_both_families() -> None:
-    throttle = Throttle(configured.CELERY_BROKER_URL, most=2)
+    limiter = _refusals(2)
     address = f"198.51.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
-    throttle.count(f"::ffff:{address}")
-    throttle.count(address)
-    assert throttle.seconds_to_wait(address) > 0
-    assert throttle.seconds_to_wait(f"::ffff:{address}") > 0
+    limiter.count(address=f"::ffff:{address}")
+    limiter.count(address=address)
+    assert limiter.look(address=address).seconds > 0
+    assert limiter.look(address=f"::ffff:{address}").seconds > 0
 
 
 PAGES = ["/api/docs", "/api/docs/", "/api/docs?script=", "/api/schema", "/api/schema/"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from proxyauth.ratelimit.refusals import WINDOW, Throttle
+from proxyauth.ratelimit.limiter import RateLimiter
 
 ADDRESS = "192.0.2.7"  # RFC 5737: an address of nobody
 
@@ -15,49 +15,51 @@ ADDRESS = "192.0.2.7"  # RFC 5737: an address of nobody
 @pytest.fixture
 def client() -> Iterator[redis.Redis]:
     client = redis.Redis.from_url(os.environ["REDIS_URL"])
-    client.delete(f"proxyauth:refused:{ADDRESS}")
+    client.delete(f"proxyauth:refusals:address:{ADDRESS}")
     yield client
-    client.delete(f"proxyauth:refused:{ADDRESS}")
+    client.delete(f"proxyauth:refusals:address:{ADDRESS}")
     client.close()
 
 
 def test_an_address_waits_once_it_was_refused_too_often(client: redis.Redis) -> None:
-    throttle = Throttle(os.environ["REDIS_URL"], most=3)
+    limiter = RateLimiter(os.environ["REDIS_URL"], "refusals", per_address=3)
     waits = []
     for _ in range(4):
-        waits.append(throttle.seconds_to_wait(ADDRESS))
-        throttle.count(ADDRESS)
-    assert waits == [0, 0, 0, WINDOW]
-    assert 0 < client.ttl(f"proxyauth:refused:{ADDRESS}") <= WINDOW
+        waits.append(limiter.look(address=ADDRESS).seconds)
+        limiter.count(address=ADDRESS)
+    assert waits == [0, 0, 0, 20]  # three in a minute: the next one in twenty seconds
+    assert 0 < client.ttl(f"proxyauth:refusals:address:{ADDRESS}") <= 60
 
 
 @pytest.mark.usefixtures("client")
 def test_processes_count_together_and_addresses_apart() -> None:
-    one, other = (Throttle(os.environ["REDIS_URL"], most=2) for _ in range(2))
-    one.count(ADDRESS)
-    other.count(ADDRESS)
-    assert one.seconds_to_wait(ADDRESS) > 0
-    assert one.seconds_to_wait("192.0.2.8") == 0
+    one, other = (RateLimiter(os.environ["REDIS_URL"], "refusals", per_address=2) for _ in range(2))
+    one.count(address=ADDRESS)
+    other.count(address=ADDRESS)
+    assert one.look(address=ADDRESS).seconds > 0
+    assert one.look(address="192.0.2.8").seconds == 0
 
 
-def test_the_window_ends_whatever_comes_in_it(client: redis.Redis) -> None:
-    throttle = Throttle(os.environ["REDIS_URL"], most=1)
-    throttle.count(ADDRESS)
-    client.expire(f"proxyauth:refused:{ADDRESS}", 1)
-    throttle.count(ADDRESS)
-    assert throttle.seconds_to_wait(ADDRESS) > 0
+def test_the_wait_ends_whatever_is_refused_in_it(client: redis.Redis) -> None:
+    limiter = RateLimiter(os.environ["REDIS_URL"], "refusals", per_address=60)
+    for _ in range(200):
+        limiter.count(address=ADDRESS)
+    assert limiter.look(address=ADDRESS).seconds == 1
+    key = f"proxyauth:refusals:address:{ADDRESS}"
+    client.set(key, int(client.get(key) or 0) - 500_000, px=60_000)  # as if half a second had passed
+    assert limiter.look(address=ADDRESS).seconds > 0
     deadline = time.monotonic() + 10
-    while throttle.seconds_to_wait(ADDRESS) and time.monotonic() < deadline:
+    while limiter.look(address=ADDRESS).seconds and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert throttle.seconds_to_wait(ADDRESS) == 0
+    assert limiter.look(address=ADDRESS).seconds == 0
 
 
 def test_without_redis_everybody_is_heard_and_redis_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    throttle = Throttle("redis://127.0.0.1:1/0", most=0)
-    assert throttle.seconds_to_wait(ADDRESS) == 0
-    monkeypatch.setattr(throttle._counters, "_redis", None)  # would fail if it were asked now
-    throttle.count(ADDRESS)
-    assert throttle.seconds_to_wait(ADDRESS) == 0
+    limiter = RateLimiter("redis://127.0.0.1:1/0", "refusals", per_address=1)
+    assert limiter.look(address=ADDRESS).seconds == 0
+    monkeypatch.setattr(limiter, "_script", None)  # would fail if it were asked now
+    limiter.count(address=ADDRESS)
+    assert limiter.look(address=ADDRESS).seconds == 0
     monkeypatch.setattr(time, "monotonic", lambda: 1e12)
-    with pytest.raises(AttributeError):
-        throttle.count(ADDRESS)
+    with pytest.raises(TypeError):
+        limiter.count(address=ADDRESS)
