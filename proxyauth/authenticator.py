@@ -7,8 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
-from django.core.signals import setting_changed
-from django.dispatch import receiver
 
 from proxyauth import conf, credential
 from proxyauth.conf import Conf
@@ -126,10 +124,3 @@ def authenticator() -> ProxyAuthenticator:
 def problems() -> list[str]:
     """What is wrong with the files that decide who gets in, a sentence each; for /healthz."""
     return authenticator().problems()
-
-
-@receiver(setting_changed)
-def _forget(*, setting: str, **_: object) -> None:
-    """Tests change settings while the process runs."""
-    if setting in conf.DEFAULTS or setting in {"TRUST_DIR", "GRIDMAP"}:
-        authenticator.cache_clear()

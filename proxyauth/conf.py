@@ -1,4 +1,7 @@
-"""Django's settings, read into the values that the rest of this room works with."""
+"""Django's settings, read into the values that the rest of this package works with.
+
+Every setting has to be there: submitter.trustsettings takes them from the environment, with Policy's defaults.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Conf:
-    """Where the files are, what the site allows, and for how many seconds a verdict is remembered."""
+    """Where the files are, what the site allows, and for how many seconds a verdict is kept (`cache_ttl`)."""
 
     trust_dir: Path
     gridmap: Path
@@ -25,24 +28,11 @@ class Conf:
     cache_ttl: float
 
 
-# Every setting but the two paths, with its default; submitter.settings takes them from the environment.
-DEFAULTS: dict[str, Any] = {
-    "PROXY_TYPES": ["rfc", "draft", "legacy"],
-    "PROXY_ALLOW_LIMITED": False,
-    "PROXY_ALLOW_END_ENTITY": False,
-    "PROXY_MAX_DELEGATIONS": 8,
-    "PROXY_MIN_RSA_BITS": 2048,
-    "PROXY_WEAK_HASHES": [],
-    "PROXY_CRL": "if-present",
-    "PROXY_SIGNING_POLICY": "require",
-    "PROXY_DN_PATTERN": "",
-    "PROXY_CACHE_TTL": 60.0,
-}
-MAX_CACHE_TTL = 60.0
+MAX_CACHE_TTL = 60.0  # seconds for which one that is no longer let in still is, at most
 
 
 def read() -> Conf:
-    """The settings as they are now; raises ValueError."""
+    """Return the settings as they are now. Raises ValueError, which names the first one that makes no sense."""
     return Conf(
         trust_dir=Path(settings.TRUST_DIR),
         gridmap=Path(settings.GRIDMAP),
@@ -66,7 +56,7 @@ def _policy() -> Policy:
 
 
 def _checked(name: str, convert: Callable[[Any], T]) -> T:
-    value = getattr(settings, name, DEFAULTS[name])
+    value = getattr(settings, name)
     try:
         return convert(value)
     except (ValueError, TypeError) as exc:

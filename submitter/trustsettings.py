@@ -5,10 +5,12 @@ So a proxy can be judged wherever the trust directory is: there is no secret, no
 
 from django.core.exceptions import ImproperlyConfigured
 
+from proxyauth.policy import Policy
 from submitter.environment import Environment
 from submitter.logs import config
 
 env = Environment("Who may call, and as which account")
+_POLICY = Policy()  # the defaults, as proxyauth has them
 
 
 def ranges(name: str, default: str, meaning: str) -> list[tuple[int, int]]:
@@ -44,39 +46,43 @@ GRIDMAP = env.text(
 
 PROXY_TYPES = env.list(
     "PROXY_TYPES",
-    default=["rfc", "draft", "legacy"],
+    default=[kind for kind in ("rfc", "draft", "legacy") if kind in _POLICY.kinds],
     form="list of `rfc`, `draft`, `legacy`",
     meaning="The types of proxy that are let in: those of RFC 3820, those of its drafts, and those of Globus 2.",
 )
-PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=False, meaning="Lets limited proxies in.")
+PROXY_ALLOW_LIMITED = env.bool("PROXY_ALLOW_LIMITED", default=_POLICY.allow_limited, meaning="Lets limited proxies in.")
 PROXY_ALLOW_END_ENTITY = env.bool(
-    "PROXY_ALLOW_END_ENTITY", default=False, meaning="Lets users' own certificates in, without a proxy."
+    "PROXY_ALLOW_END_ENTITY",
+    default=_POLICY.allow_end_entity,
+    meaning="Lets users' own certificates in, without a proxy.",
 )
 PROXY_MAX_DELEGATIONS = env.int(
-    "PROXY_MAX_DELEGATIONS", default=8, meaning="Proxies that a chain may have, one delegated from the other."
+    "PROXY_MAX_DELEGATIONS",
+    default=_POLICY.max_proxies,
+    meaning="Proxies that a chain may have, one delegated from the other.",
 )
 PROXY_MIN_RSA_BITS = env.int(
     "PROXY_MIN_RSA_BITS",
-    default=2048,
+    default=_POLICY.min_rsa_bits,
     least=1,
     form="whole number from 1024 to 8192",
     meaning="The least size of an RSA key in a chain, in bits.",
 )
 PROXY_WEAK_HASHES = env.list(
     "PROXY_WEAK_HASHES",
-    default=[],
+    default=sorted(_POLICY.weak_hashes),
     form="list of `sha1`, `md5`",
     meaning="Weak digests that are accepted nevertheless, in the signatures of certificates and revocation lists.",
 )
 PROXY_CRL = env.text(
     "PROXY_CRL",
-    default="if-present",
+    default=_POLICY.crl.value,
     form="`if-present`, `require` or `ignore`",
     meaning="Whether each CA needs a revocation list. One that is out of date always refuses, unless all are ignored.",
 )
 PROXY_SIGNING_POLICY = env.text(
     "PROXY_SIGNING_POLICY",
-    default="require",
+    default=_POLICY.signing_policy.value,
     form="`if-present`, `require` or `ignore`",
     meaning="Whether each CA needs a signing policy, which says what names it may certify.",
 )

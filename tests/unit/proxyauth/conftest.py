@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from proxyauth.authenticator import authenticator
 from tests.pki import grid, keys
 from tests.pki.mint import DAY, HOUR, Form, Minted, crl
 
@@ -46,6 +45,5 @@ def site(tmp_path: Path, settings: Settings) -> Site:
     (tmp_path / "trust/0123abcd.r0").write_bytes(crl(ca, start=now - HOUR, end=now + DAY))
     (tmp_path / "gridmap").write_text(f'"{grid.ALICE}" plgalice\n')
     settings.TRUST_DIR, settings.GRIDMAP = str(tmp_path / "trust"), str(tmp_path / "gridmap")
-    authenticator.cache_clear()
     alice = grid.user(ca, form=Form(now - DAY, now + DAY))
     return Site(tmp_path / "trust", tmp_path / "gridmap", ca, alice, now)

@@ -13,6 +13,7 @@ from proxyauth.authenticator import authenticator
 from proxyauth.checks import check_proxyauth
 from proxyauth.credential import decode_header
 from proxyauth.policy import Kind, Need, Policy
+from submitter import trustsettings
 from tests.unit.proxyauth.conftest import Site
 
 
@@ -83,8 +84,8 @@ def test_a_wrong_setting_is_named(site: Site, settings: Settings, name: str, val
 
 
 def test_every_default_is_possible(site: Site, settings: Settings) -> None:
-    for name, value in conf.DEFAULTS.items():
-        setattr(settings, name, value)
+    for name in (name for name in dir(trustsettings) if name.startswith("PROXY_")):
+        setattr(settings, name, getattr(trustsettings, name))
     assert conf.read().policy == Policy()
     assert site.gridmap.exists()
 
