@@ -1,11 +1,13 @@
 """docs/reference/: each page is what the code says now, and nothing that the code has is missing."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from proxyauth.validation.algorithms import KEY_RULES
@@ -129,3 +131,10 @@ def test_table_is_not_broken_by_a_cell() -> None:
 )
 def test_sentence_begins_and_ends_as_one(text: str, written: str) -> None:
     assert markdown.sentence(text) == written
+
+
+def test_variables_of_the_example_are_described() -> None:
+    example = (Path(settings.BASE_DIR) / "deploy" / "environment.example").read_text()
+    names = {line.lstrip("# ").partition("=")[0] for line in example.splitlines() if re.match(r"(# )?[A-Z_]+=", line)}
+    assert "DOCTOR_ACCEPTS" in names
+    assert names <= SETTINGS.keys()
