@@ -18,6 +18,7 @@ from submitter.documentation.pages import PAGES
 from submitter.environment import SETTINGS, Setting
 
 READERS = {"bool", "choice", "float", "int", "list", "path", "str", "text"}
+RULES = list(dict.fromkeys([*PATH_RULES, *KEY_RULES, *(rule for rules in LINK_RULES.values() for rule in rules)]))
 # Which are sudo's and Django's own.
 NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "SUDO_USER"}
 
@@ -116,7 +117,7 @@ def test_fields_of_an_event_are_those_of_its_own_branch() -> None:
     assert "`account`" not in refused
 
 
-@pytest.mark.parametrize("rule", {*PATH_RULES, *KEY_RULES, *(rule for rules in LINK_RULES.values() for rule in rules)})
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_rule_names_its_source(rule: Any) -> None:
     assert rule.source.startswith(("RFC 3820, ", "RFC 5280, ", "FIPS 186-4, ", "Globus", "this service"))
 
