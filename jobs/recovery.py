@@ -37,6 +37,8 @@ _FIRST_PAUSE, _GROWTH, _LONGEST_PAUSE = 15.0, 1.5, 300.0  # seconds between atte
 # Jobs whose output files are not known: the process that took the submission died before it had asked.
 _UNDESCRIBED = Q(submission_status=SubmissionStatus.SUBMITTED, stdout="", status__in=sorted(ACTIVE), deleted_at=None)
 
+# The ORM has no INSERT that updates on a condition and returns the rows that it has written: whichever process asks
+# first gets the order.
 _ORDER = """
     INSERT INTO jobs_recoveryattempt AS attempt (cluster_id, account, failures, due_at)
     SELECT cluster, account, 0, %(until)s

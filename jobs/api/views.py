@@ -1,60 +1,40 @@
 """The REST calls on /api/jobs, for the authenticated caller's own jobs."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils import timezone
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.viewsets import ViewSet
 
 from clusters import submitting
-from clusters.database import release_connection
 from jobs import actions, hosts, submission
-from jobs.api import audit, client_socket, listing, openapi, output, queries
+from jobs.api import audit, listing, openapi, output, queries
 from jobs.api.audit import AuditedCall, CallFailed, Target, about
-from jobs.api.http_headers import (
-    digest,
-    etag,
-    has_current,
-    idempotency_key,
-    json_response,
-    not_modified,
-    preferred_wait,
-)
+from jobs.api.following import wait_for_change
+from jobs.api.http_headers import etag, has_current, json_response, not_modified, preferred_wait
 from jobs.api.listing import Content, Wanted
 from jobs.api.pagination import Page
 from jobs.api.query_params import JOB_QUERY, LIST_QUERY, ClosedQuery
 from jobs.api.representation import Home, Row, written
+from jobs.api.requests import caller_of, jobs_url, order_of, release_body, seconds_left, sent_tag
 from jobs.api.serializers import ActionSerializer, EventSerializer, OrderSerializer, SubmissionSerializer
-from jobs.errors import ClusterClosed, JobNotFound, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
+from jobs.errors import ClusterClosed, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
 from jobs.models import Event, Job, Source
 from jobs.states import Status
-from jobs.submission import Order
-from jobs.sync import notifications, refresh
+from jobs.sync import refresh
 
 # REST framework copies each field when a form is made, which took as long as all of the checks. These two are made
 # once; they keep nothing of what they check.
 _ORDER, _ACTION = OrderSerializer(), ActionSerializer()
 
 _AUDITED = {"create": "submit", "update": "abort", "destroy": "delete"}  # by what a ViewSet calls its actions
-
-
-class Caller(Protocol):
-    """What authentication says of who is calling."""
-
-    account: str
-    dn: str
-    expires: datetime
 
 
 class LengthRequired(APIException):
@@ -79,7 +59,7 @@ class JobViewSet(ClosedQuery, ViewSet):
 
     def get_exception_handler_context(self) -> dict[str, Any]:
         """Add the tag that the caller sent: the body of an error repeats it."""
-        return {**super().get_exception_handler_context(), "tag": _sent_tag(self.request)}
+        return {**super().get_exception_handler_context(), "tag": sent_tag(self.request)}
 
     def handle_exception(self, exc: Exception) -> Response:
         """Answer what has gone wrong. Every answer to a POST that began a submission names it."""
@@ -98,7 +78,7 @@ class JobViewSet(ClosedQuery, ViewSet):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Release the body once the call is answered."""
         response = super().finalize_response(request, response, *args, **kwargs)
-        _forget(request)
+        release_body(request)
         return response
 
     def _record(
@@ -113,7 +93,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Write the call into the audit log, if its caller is known and it asked for a change."""
         action = _AUDITED.get(self.action)
         if action and self.request.user:
-            caller = _caller(self.request)
+            caller = caller_of(self.request)
             action = "submit-again" if again else action
             audit.record(AuditedCall(action, caller.account, caller.dn, target, status_code, fault, message))
 
@@ -122,17 +102,17 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
         query = LIST_QUERY.read(request)
         page = Page.of(query)
-        wanted = Wanted(_caller(request).account, query.get("tag"), *((page.limit, page.offset) if page else ()))
-        state, jobs_url = listing.state(wanted), _jobs_url(request)
+        wanted = Wanted(caller_of(request).account, query.get("tag"), *((page.limit, page.offset) if page else ()))
+        state, url = listing.state(wanted), jobs_url(request)
         headers = page.headers(request.build_absolute_uri(), state.total) if page else {}
-        if has_current(request, tag := state.etag(jobs_url)):
+        if has_current(request, tag := state.etag(url)):
             return not_modified(tag, headers)
         rows = listing.rows(wanted)
         if not state.has_homes_of(rows):  # a cluster was registered between the two statements
             return self.list(request)
         # The rows are read after the state: the answer has a tag of its own.
-        tag = state.etag(jobs_url, Content.of(rows))
-        return json_response([written(row, state.homes[row.cluster_id], jobs_url) for row in rows], tag, headers)
+        tag = state.etag(url, Content.of(rows))
+        return json_response([written(row, state.homes[row.cluster_id], url) for row in rows], tag, headers)
 
     @openapi.CREATE
     def create(self, request: Request) -> Response:
@@ -140,8 +120,8 @@ class JobViewSet(ClosedQuery, ViewSet):
         job, replayed = self._submitted(request)
         with about(Target.of(job)):
             shown = Row.of(submission.as_submitted(job) if replayed else job)
-            answer = submission.first_answer(job, written(shown, Home.of(job.cluster), _jobs_url(request)))
-        headers = {"Location": f"{_jobs_url(request)}/{job.job_id}", "Submission-Id": str(job.id)}
+            answer = submission.first_answer(job, written(shown, Home.of(job.cluster), jobs_url(request)))
+        headers = {"Location": f"{jobs_url(request)}/{job.job_id}", "Submission-Id": str(job.id)}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
         self._record(Target.of(job), status.HTTP_201_CREATED, again=replayed)
@@ -151,14 +131,15 @@ class JobViewSet(ClosedQuery, ViewSet):
     def retrieve(self, request: Request, job_id: str) -> HttpResponse:
         """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
         refreshes = JOB_QUERY.read(request).get("refresh", False)
-        row, home = self._shown(request, job_id)
+        account = caller_of(request).account
+        row, home = queries.get_row(account, job_id)
         if refreshes and not row.is_final:
-            refresh.refresh(self._job(request, job_id))
-            row, home = self._shown(request, job_id)
-        seconds = min(preferred_wait(request), int(_seconds_left(request)))
+            refresh.refresh(queries.get_job(account, job_id))
+            row, home = queries.get_row(account, job_id)
+        seconds = min(preferred_wait(request), int(seconds_left(request)))
         if seconds:
-            row, home = self._waited_for(request, row, home, seconds)
-        answer = written(row, home, _jobs_url(request))
+            row, home = wait_for_change(request, row, home, seconds)
+        answer = written(row, home, jobs_url(request))
         headers = {"Preference-Applied": f"wait={seconds}"} if seconds else {}
         tag = etag(answer)
         return not_modified(tag, headers) if has_current(request, tag) else json_response(answer, tag, headers)
@@ -167,7 +148,7 @@ class JobViewSet(ClosedQuery, ViewSet):
     @action(detail=True)
     def events(self, request: Request, job_id: str) -> Response:
         """Return the job's history: its submission, then one entry for each change of its state, oldest first."""
-        job = self._job(request, job_id)
+        job = queries.get_job(caller_of(request).account, job_id)
         begun = Event(job=job, at=job.created_at, source=Source.SUBMISSION, status=Status.QUEUED)
         written = EventSerializer()
         return Response([written.to_representation(event) for event in (begun, *job.events.all())])
@@ -187,19 +168,19 @@ class JobViewSet(ClosedQuery, ViewSet):
     @action(detail=True)
     def stdout(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard output."""
-        job = self._job(request, job_id)
-        return output.stream(request, job, job.stdout, _caller(request).expires)
+        job = queries.get_job(caller_of(request).account, job_id)
+        return output.stream(request, job, job.stdout, caller_of(request).expires)
 
     @openapi.STDERR
     @action(detail=True)
     def stderr(self, request: Request, job_id: str) -> StreamingHttpResponse:
         """Return what the job has written to its standard error."""
-        job = self._job(request, job_id)
-        return output.stream(request, job, job.stderr, _caller(request).expires)
+        job = queries.get_job(caller_of(request).account, job_id)
+        return output.stream(request, job, job.stderr, caller_of(request).expires)
 
     def _changed(self, request: Request, job_id: str, change: Callable[[Job], None]) -> Response:
         """Answer a call that asks for `change` of one of the caller's jobs."""
-        job = self._job(request, job_id)
+        job = queries.get_job(caller_of(request).account, job_id)
         with about(Target.of(job)):
             change(job)
         self._record(Target.of(job), status.HTTP_204_NO_CONTENT)
@@ -214,8 +195,8 @@ class JobViewSet(ClosedQuery, ViewSet):
                 continue
 
     def _submitted_once(self, request: Request) -> tuple[Job, bool]:
-        values, caller = _ORDER.run_validation(request.data), _caller(request)
-        host, order = values["host"], _order(request, values)
+        values, caller = _ORDER.run_validation(request.data), caller_of(request)
+        host, order = values["host"], order_of(request, values)
         if not host.cluster.enabled:
             raise ClusterClosed(host.cluster.name, host.cluster.disabled_message)
         place = submitting.acquire_slot(host.cluster, caller.account)
@@ -231,40 +212,6 @@ class JobViewSet(ClosedQuery, ViewSet):
         except Exception as exc:
             raise CallFailed(target, exc) from exc
 
-    def _waited_for(self, request: Request, row: Row, home: Home, seconds: int) -> tuple[Row, Home]:
-        """Return the job as soon as it has moved, or after `seconds`; at once if it moves no more.
-
-        Raises OwnShareTaken or AllTaken where too many wait already.
-        """
-        if _is_news(request, row, home):
-            return row, home
-        with notifications.changes.subscribe(uuid.UUID(row.id), _caller(request).account) as moved:
-            now, now_home = self._shown(request, row.job_id)  # it may have moved before it was watched
-            if moved is None or now.status != row.status or _is_news(request, now, now_home):
-                return now, now_home
-            release_connection()
-            has_left = partial(client_socket.has_left, request.META)
-            notifications.wait(moved, seconds, has_left, lambda: self._has_moved(request, row))
-        return self._shown(request, row.job_id)
-
-    def _has_moved(self, request: Request, row: Row) -> bool:
-        now, home = self._shown(request, row.job_id)
-        moved = now.status != row.status or _is_news(request, now, home)
-        release_connection()
-        return moved
-
-    def _shown(self, request: Request, job_id: str) -> tuple[Row, Home]:
-        row = queries.get_row(_caller(request).account, job_id)
-        if row is None:
-            raise JobNotFound(job_id)
-        return row
-
-    def _job(self, request: Request, job_id: str) -> Job:
-        job = queries.get_job(_caller(request).account, job_id)
-        if job is None:
-            raise JobNotFound(job_id)
-        return job
-
 
 class SubmissionViewSet(ClosedQuery, ViewSet):
     """What became of a POST whose answer was lost."""
@@ -276,64 +223,7 @@ class SubmissionViewSet(ClosedQuery, ViewSet):
     def retrieve(self, request: Request, submission_id: str) -> Response:
         """Return one of the caller's submissions: pending, submitted (with its job_id), or failed (with the reason)."""
         try:
-            job = Job.objects.get(pk=uuid.UUID(submission_id), account=_caller(request).account)
+            job = Job.objects.get(pk=uuid.UUID(submission_id), account=caller_of(request).account)
         except (ValueError, Job.DoesNotExist) as exc:
             raise SubmissionNotFound(submission_id) from exc
         return Response(SubmissionSerializer(job).data)
-
-
-def _order(request: Request, values: dict[str, Any]) -> Order:
-    """Return what the caller wants to run, and empty `values`, which hold it: as in `_forget`."""
-    order = Order(
-        values["script"],
-        values.get("working_directory", ""),
-        values["tag"],
-        idempotency_key(request),
-        digest(cast("dict[str, Any]", request.data)),
-    )
-    values.clear()
-    return order
-
-
-def _is_news(request: Request, row: Row, home: Home) -> bool:
-    """Say whether the caller has not seen the job as it is, or it changes no more."""
-    if row.is_final:
-        return True
-    tag = etag(written(row, home, _jobs_url(request)))
-    return "If-None-Match" in request.headers and not has_current(request, tag)
-
-
-def _seconds_left(request: Request) -> float:
-    """Return for how many seconds the caller's proxy is still valid."""
-    return max(0.0, (_caller(request).expires - timezone.now()).total_seconds())
-
-
-def _forget(request: Request) -> None:
-    """Release the parsed body, up to 96 MiB.
-
-    REST framework's requests and forms are cycles of references: they stay in memory until Python's garbage collector
-    runs, and dozens of them may wait for that.
-    """
-    payload = _payload(request)
-    if type(payload) is dict:  # a body that could not be read is an empty QueryDict, which nobody may change
-        payload.clear()
-
-
-def _payload(request: Request) -> object:
-    """Return what the body says, if it was read: `data` would read a body that nobody has read."""
-    return getattr(request, "_full_data", None)
-
-
-def _sent_tag(request: Request) -> str | None:
-    """Return the tag that the caller sent, in the body or in the query."""
-    source = _payload(request) if request.method in {"POST", "PUT"} else request.query_params
-    tag = source.get("tag") if isinstance(source, Mapping) else None
-    return tag if isinstance(tag, str) else None
-
-
-def _caller(request: Request) -> Caller:
-    return cast("Caller", request.user)
-
-
-def _jobs_url(request: Request) -> str:
-    return reverse("job-list", request=request)

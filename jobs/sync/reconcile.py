@@ -49,7 +49,7 @@ _COLUMNS = list(_TYPES)
 _BY_STATUS = _COLUMNS[5:]
 
 # One batch: the rows that no other worker has moved meanwhile, the events of those that move, and notifications for
-# requests that wait for them. By the ORM these were three statements for each row.
+# requests that wait for them. The ORM updates many rows at once only without a condition on what each was before.
 _WRITE = f"""
     WITH state AS (
         SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::boolean[],
