@@ -104,8 +104,8 @@ def _inspect(jobs: Sequence[Job]) -> _Outcomes:
     first = jobs[0]
     try:
         if len(jobs) > 1:
-            asked = [_known_to_slurm(job) for job in jobs]
-            answers = gateway.inspect_together(first.cluster, first.account, asked)
+            subjects = [_known_to_slurm(job) for job in jobs]
+            answers = gateway.inspect_together(first.cluster, first.account, subjects)
         else:
             answers = [gateway.inspect(first.cluster, first.account, *_known_to_slurm(first))]
     except ClusterError as exc:

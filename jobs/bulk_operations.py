@@ -1,4 +1,4 @@
-"""What operators order for many jobs at once: kept as rows, worked off in slices, so that it survives every restart."""
+"""Bulk operations: what operators do to many jobs at once. They are rows, done in slices, and survive each restart."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -41,7 +41,7 @@ class Progress:
 
 @transaction.atomic
 def create(verb: BulkAction, jobs: Iterable[Job], operator: User, address: str) -> BulkOperation:
-    """Write down what is to be done to `jobs`; nothing is done yet."""
+    """Store what is to be done to `jobs`; nothing is done yet."""
     operation = BulkOperation.objects.create(verb=verb, operator=operator, address=address)
     BulkOperationItem.objects.bulk_create(
         [BulkOperationItem(operation=operation, job=job) for job in jobs], batch_size=500
@@ -73,7 +73,7 @@ def purge() -> None:
 
 
 def run_slice(pk: UUID, seconds: float = SLICE) -> bool:
-    """Do a slice of the bulk operation `pk`; say whether jobs are left for which nobody else is working."""
+    """Do a slice of the bulk operation `pk`; return whether jobs are left and no other worker is doing them."""
     with locks.try_lock(locks.Subject.BULK_OPERATION, str(pk)) as free:
         if not free:
             return False

@@ -1,4 +1,4 @@
-"""What the registry refuses, in the words that callers get."""
+"""What the registry refuses, with the messages that callers get."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,7 +47,7 @@ class SubmissionRefused(Exception):
 
 
 class RefusedBefore(SubmissionRefused):
-    """The first request with this Idempotency-Key, submission `first`, was refused; this repeats what it was told."""
+    """The first request with this Idempotency-Key, submission `first`, was refused; this repeats its answer."""
 
     def __init__(self, first: UUID, failure: Mapping[str, Any]) -> None:
         """`failure` is what was stored of the first refusal; a row may have any part of it."""

@@ -1,8 +1,8 @@
-"""Locks that fall with the process that holds them, and keep no request or task from the database.
+"""Locks that are released when the process that holds them ends, and that occupy no connection of the pool.
 
-They are advisory locks of PostgreSQL, all taken over one session of their own: whoever holds one may wait for a cluster
-for as long as it takes, and no connection of the pool waits with it. Where that session is lost (PostgreSQL was
-restarted), another process may take the same lock: what they guard may be done twice, at worst, and never half.
+They are advisory locks of PostgreSQL, all taken over one session of their own: the holder of a lock may wait for a
+cluster for as long as it takes. Where that session is lost (PostgreSQL was restarted), another process may take the
+same lock: at worst what it guards is done twice, and never half.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""That this process is about to stop. The web server tells it; whoever waits for nothing but time lets go at once."""
+"""Tells the parts of this process that it is about to stop: what only waits for time to pass then ends at once."""
 
 from collections.abc import Callable
 from threading import Event, Lock

@@ -94,7 +94,7 @@ def run_bulk_operation(pk: str) -> None:
 
 @shared_task(expires=60)
 def resume_bulk_operations() -> None:
-    """Take up the bulk operations on which nobody is working: an order to Celery may be lost, its rows are not."""
+    """Continue the bulk operations that no worker is doing: a message to Celery may be lost, the rows are not."""
     bulk_operations.purge()
     for pk in bulk_operations.unfinished():
         run_bulk_operation.delay(str(pk))

@@ -1,4 +1,4 @@
-"""The list of jobs and the page of one: rows say what SLURM said, so nobody edits them."""
+"""The list of jobs and the page of one. Rows hold what SLURM has said, so they are not edited."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Searching a million jobs: what was typed is found whole, by an index, never by looking through the table."""
+"""Searches a million jobs by indexes: what is typed has to be a whole id, account, tag or DN."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""How a job is written for operators: each value in words and forms that need no knowledge of the table."""
+"""How operators see a job: each value in a form that needs no knowledge of the table."""
 
 from datetime import datetime, timedelta
 
@@ -41,18 +41,18 @@ class JobColumns(admin.ModelAdmin):
     @admin.display(description="status")
     def state(self, job: Job) -> SafeString:
         """Return the status, or how far the submission is where SLURM has no job; then what SLURM calls it or said."""
-        word = (
+        label = (
             job.status
             if job.submission_status == SubmissionStatus.SUBMITTED
             else _OUTCOMES[SubmissionStatus(job.submission_status)]
         )
-        word = "unknown" if job.is_given_up else word
+        label = "unknown" if job.is_given_up else label
         deleted = mark_safe(' <span class="badge deleted">deleted</span>') if job.deleted_at else ""
         note = (
             Truncator(refusal(job)).chars(90) if job.submission_status == SubmissionStatus.FAILED else _slurms_word(job)
         )
         quiet = format_html('<div class="quiet small">{}</div>', note) if note else ""
-        return format_html('<span class="badge {}">{}</span>{}{}', word.replace(" ", "-"), word, deleted, quiet)
+        return format_html('<span class="badge {}">{}</span>{}{}', label.replace(" ", "-"), label, deleted, quiet)
 
     @admin.display(description="tag")
     def short_tag(self, job: Job) -> str:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from jobs.api.representation import COLUMNS, FORM, HOME, Home, Row, reads_quickly
+from jobs.api.representation import CLUSTER_COLUMNS, FORMAT, JOB_COLUMNS, ClusterRow, Row, read_as_text
 
 
-class Wanted(NamedTuple):
+class Selection(NamedTuple):
     """Which jobs: of `account`, with `tag` if there is one, newest first; `limit` of them after `offset`, or all."""
 
     account: str
@@ -36,42 +36,42 @@ class Content(NamedTuple):
 
 
 class State(NamedTuple):
-    """A list as it is: of `total` jobs it has `content`. `homes` are all clusters, by their keys."""
+    """A list as it is: of `total` jobs it has `content`. `clusters` are all of them, by their keys."""
 
     total: int
     content: Content
-    homes: dict[int, Home]
+    clusters: dict[int, ClusterRow]
 
     def etag(self, jobs_url: str, content: Content | None = None) -> str:
         """Return a weak tag of the list, or of `content` in its place, as it is shown at `jobs_url`.
 
         When clusters were last asked is left out: that SLURM was asked again makes no other answer.
         """
-        shown = [home[:-1] for home in self.homes.values()]
-        state = repr((FORM, jobs_url, shown, tuple(content or self.content)))
+        shown = [cluster[:-1] for cluster in self.clusters.values()]
+        state = repr((FORMAT, jobs_url, shown, tuple(content or self.content)))
         return f'W/"{sha256(state.encode()).hexdigest()[:32]}"'
 
-    def has_homes_of(self, rows: list[Row]) -> bool:
+    def has_clusters_of(self, rows: list[Row]) -> bool:
         """Say whether the cluster of each row was there when this was read."""
-        return {row.cluster_id for row in rows} <= self.homes.keys()
+        return {row.cluster_id for row in rows} <= self.clusters.keys()
 
 
-def state(wanted: Wanted) -> State:
+def state(selection: Selection) -> State:
     """Return what the list is now, in one statement."""
     with connection.cursor() as cursor:
-        reads_quickly(cursor)
-        cursor.execute(_state(wanted.tag is not None, wanted.limit is not None), wanted._asdict())
-        clusters = cursor.fetchall()
-    total, number, revisions = clusters[0][:3]
-    homes = {key: Home(key, *shown) for _total, _number, _revisions, key, *shown in clusters if key is not None}
-    return State(total, Content(number, int(revisions or 0)), homes)
+        read_as_text(cursor)
+        cursor.execute(_state(selection.tag is not None, selection.limit is not None), selection._asdict())
+        lines = cursor.fetchall()
+    total, number, revisions = lines[0][:3]
+    clusters = {key: ClusterRow(key, *shown) for _total, _number, _revisions, key, *shown in lines if key is not None}
+    return State(total, Content(number, int(revisions or 0)), clusters)
 
 
-def rows(wanted: Wanted) -> list[Row]:
+def rows(selection: Selection) -> list[Row]:
     """Return the jobs, in one statement."""
     with connection.cursor() as cursor:
-        reads_quickly(cursor)
-        cursor.execute(_rows(wanted.tag is not None), wanted._asdict())
+        read_as_text(cursor)
+        cursor.execute(_rows(selection.tag is not None), selection._asdict())
         return list(map(Row._make, cursor.fetchall()))
 
 
@@ -91,7 +91,7 @@ def _state(tagged: bool, paged: bool) -> str:
     total = f"(SELECT count(*) FROM {jobs})" if paged else "count(*)"  # noqa: S608 - made of the constants above
     shown = f"(SELECT revision FROM {jobs} {_NEWEST_FIRST}) AS page" if paged else jobs  # noqa: S608
     return f"""
-        SELECT list.total, list.number, list.revisions, {HOME}
+        SELECT list.total, list.number, list.revisions, {CLUSTER_COLUMNS}
         FROM (SELECT {total} AS total, count(*) AS number, sum(revision) AS revisions FROM {shown}) AS list
         LEFT JOIN clusters_cluster AS c ON true
         LEFT JOIN clusters_poll AS p
@@ -103,4 +103,4 @@ def _state(tagged: bool, paged: bool) -> str:
 @cache
 def _rows(tagged: bool) -> str:
     listed = _listed(tagged=tagged)
-    return f"SELECT {', '.join(COLUMNS)} FROM jobs_job WHERE {listed} {_NEWEST_FIRST}"  # noqa: S608
+    return f"SELECT {', '.join(JOB_COLUMNS)} FROM jobs_job WHERE {listed} {_NEWEST_FIRST}"  # noqa: S608

@@ -11,14 +11,14 @@ from django.db import connection
 
 from clusters.models import Cluster
 from jobs import statements
-from jobs.api.representation import COLUMNS, HOME, Home, Row, reads_quickly
+from jobs.api.representation import CLUSTER_COLUMNS, JOB_COLUMNS, ClusterRow, Row, read_as_text
 from jobs.errors import JobNotFound
 from jobs.models import Job
 
 # With the cluster's last poll in the same exchange, and without the columns that nobody is shown: instances, and a
 # statement of its own for the poll, took 0.9 ms, this 0.4.
 _SHOWN = f"""
-    SELECT {", ".join(f"j.{name}" for name in COLUMNS)}, {HOME}
+    SELECT {", ".join(f"j.{name}" for name in JOB_COLUMNS)}, {CLUSTER_COLUMNS}
     FROM jobs_job AS j JOIN clusters_cluster AS c ON c.id = j.cluster_id
     LEFT JOIN clusters_poll AS p ON p.cluster_id = c.id AND p.account = coalesce(nullif(c.poll_account, ''), j.account)
     WHERE j.account = %s AND j.job_id = %s
@@ -49,17 +49,17 @@ def get_job(account: str, job_id: str) -> Job:
     return job
 
 
-def get_row(account: str, job_id: str) -> tuple[Row, Home]:
+def get_row(account: str, job_id: str) -> tuple[Row, ClusterRow]:
     """Return what answers show of the job `job_id` that `account` has, in one query. Raises JobNotFound."""
     if "\0" in job_id:
         raise JobNotFound(job_id)
     with connection.cursor() as cursor:
-        reads_quickly(cursor)
+        read_as_text(cursor)
         cursor.execute(_SHOWN, [account, job_id])
         columns = cursor.fetchone()
     if columns is None:
         raise JobNotFound(job_id)
-    return Row(*columns[: len(COLUMNS)]), Home(*columns[len(COLUMNS) :])
+    return Row(*columns[: len(JOB_COLUMNS)]), ClusterRow(*columns[len(JOB_COLUMNS) :])
 
 
 @cache

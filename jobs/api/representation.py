@@ -61,7 +61,7 @@ class Row(NamedTuple):
     @classmethod
     def of(cls, job: Job) -> "Row":
         """Return the Row of an instance, which may not be in the database: the revision is left out."""
-        return cls(*map(_as_read, (getattr(job, name) for name in COLUMNS[:-1])))
+        return cls(*map(_as_read, (getattr(job, name) for name in JOB_COLUMNS[:-1])))
 
     @property
     def is_final(self) -> bool:
@@ -74,7 +74,7 @@ class Row(NamedTuple):
         return bool(self.slurm_state) and not (self.is_final and self.accounting_confirmed)
 
 
-class Home(NamedTuple):
+class ClusterRow(NamedTuple):
     """What answers show of a job's cluster (`key`), and when it was last polled with success for this owner."""
 
     key: int
@@ -84,68 +84,68 @@ class Home(NamedTuple):
     polled_at: str | None = None
 
     @classmethod
-    def of(cls, cluster: Cluster) -> "Home":
-        """Return the Home of an instance, for a job that no poll has found yet."""
+    def of(cls, cluster: Cluster) -> "ClusterRow":
+        """Return the ClusterRow of an instance, for a job that no poll has found yet."""
         return cls(cluster.pk, cluster.name, cluster.time_zone, cluster.download_url)
 
 
-COLUMNS = Row._fields
-HOME = "c.id, c.name, c.time_zone, c.download_url, p.succeeded_at"
-"""The columns of a Home, where `c` is a cluster and `p` its poll."""
+JOB_COLUMNS = Row._fields
+CLUSTER_COLUMNS = "c.id, c.name, c.time_zone, c.download_url, p.succeeded_at"
+"""The columns of a ClusterRow, where `c` is a cluster and `p` its poll."""
 
 
-def _digest_of_form() -> str:
+def _digest_of_format() -> str:
     """Return what tells lists of this version of the service from those of another: a digest of what writes them."""
     here = Path(__file__)
     files = [Path(str(module.__file__)) for module in (filenames, serializers, states)]
     return sha256(b"".join(file.read_bytes() for file in (*files, here, here.with_name("listing.py")))).hexdigest()
 
 
-FORM = _digest_of_form()
+FORMAT = _digest_of_format()
 """A part of each list's ETag: an upgrade makes new tags. A change of the time zones' rules does not."""
 
 
-def reads_quickly(cursor: CursorWrapper) -> None:
-    """Have `cursor` read times and keys as texts, and JSON: 1,000 rows take 3 ms, and 9 by Django's loaders."""
+def read_as_text(cursor: CursorWrapper) -> None:
+    """Have `cursor` return times and keys as texts: 1,000 rows take 3 ms, by Django's loaders 9."""
     for kind, loader in (("timestamptz", TextLoader), ("uuid", TextLoader), ("jsonb", JsonbLoader)):
         cursor.cursor.adapters.register_loader(kind, loader)
 
 
 def _as_read(value: Any) -> Any:
-    """Return `value` of an instance as `reads_quickly` has it."""
+    """Return `value` of an instance as `read_as_text` has it."""
     if isinstance(value, datetime):
         return str(value.astimezone(UTC))
     return str(value) if isinstance(value, UUID) else value
 
 
-def written(row: Row, home: Home, jobs_url: str) -> dict[str, Any]:
+def job_fields(row: Row, cluster: ClusterRow, jobs_url: str) -> dict[str, Any]:
     """Return the job's fields in the contract's forms; runtime fields are absent until they are known.
 
     `jobs_url` is the absolute URL of the collection.
     """
     return {
         "job_id": row.job_id,
-        "stdout_path": _output_url(row, home, row.stdout, f"{jobs_url}/{row.job_id}/stdout"),
-        "stderr_path": _output_url(row, home, row.stderr, f"{jobs_url}/{row.job_id}/stderr"),
+        "stdout_path": _output_url(row, cluster, row.stdout, f"{jobs_url}/{row.job_id}/stdout"),
+        "stderr_path": _output_url(row, cluster, row.stderr, f"{jobs_url}/{row.job_id}/stderr"),
         "status": row.status,
         "tag": row.tag,
-        **_runtime(row, home.time_zone),
-        "host": home.name,
+        **_runtime(row, cluster.time_zone),
+        "host": cluster.name,
         "slurm_state": row.slurm_state or None,
         "reason": row.reason or None,
         "exit_code": row.exit_code,
         "signal": row.signal or None,
         **({"tasks": row.tasks} if row.tasks else {}),
-        "checked_at": _checked_at(row, home),
+        "checked_at": _checked_at(row, cluster),
     }
 
 
-def _output_url(row: Row, home: Home, path: str, own: str) -> str:
+def _output_url(row: Row, cluster: ClusterRow, path: str, own: str) -> str:
     """Return where the file `path` is: in the site's own download service, if it has one, else `own`."""
-    if not (home.download_url and path):
+    if not (cluster.download_url and path):
         return own
     path = Pattern.of(path).of_array(row.slurm_id or 0)
-    return home.download_url.format(path=quote(path), account=row.account, job_id=row.job_id)
+    return cluster.download_url.format(path=quote(path), account=row.account, job_id=row.job_id)
 
 
 def _runtime(row: Row, time_zone: str) -> dict[str, str]:
@@ -182,9 +182,9 @@ def _between(begin: str, end: str) -> str:
     return duration(datetime.fromisoformat(end) - datetime.fromisoformat(begin))
 
 
-def _checked_at(row: Row, home: Home) -> str | None:
+def _checked_at(row: Row, cluster: ClusterRow) -> str | None:
     """Return when SLURM was last asked about this job with success: at its last change, or since then if it is open."""
     checked = row.checked_at
-    if home.polled_at and row.is_polled and (checked is None or checked[:19] < home.polled_at[:19]):
-        checked = home.polled_at
+    if cluster.polled_at and row.is_polled and (checked is None or checked[:19] < cluster.polled_at[:19]):
+        checked = cluster.polled_at
     return _utc(checked) if checked else None

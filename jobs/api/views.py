@@ -19,10 +19,10 @@ from jobs.api import audit, listing, openapi, output, queries
 from jobs.api.audit import AuditedCall, CallFailed, Target, about
 from jobs.api.following import wait_for_change
 from jobs.api.http_headers import etag, has_current, json_response, not_modified, preferred_wait
-from jobs.api.listing import Content, Wanted
+from jobs.api.listing import Content, Selection
 from jobs.api.pagination import Page
 from jobs.api.query_params import JOB_QUERY, LIST_QUERY, ClosedQuery
-from jobs.api.representation import Home, Row, written
+from jobs.api.representation import ClusterRow, Row, job_fields
 from jobs.api.requests import caller_of, jobs_url, order_of, release_body, seconds_left, sent_tag
 from jobs.api.serializers import ActionSerializer, EventSerializer, OrderSerializer, SubmissionSerializer
 from jobs.errors import ClusterClosed, KeyReused, RefusedBefore, StillInFlight, SubmissionNotFound
@@ -102,17 +102,18 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Return the caller's jobs, newest first, all or a page. They come from the registry: no cluster is asked."""
         query = LIST_QUERY.read(request)
         page = Page.of(query)
-        wanted = Wanted(caller_of(request).account, query.get("tag"), *((page.limit, page.offset) if page else ()))
-        state, url = listing.state(wanted), jobs_url(request)
+        bounds = (page.limit, page.offset) if page else ()
+        selection = Selection(caller_of(request).account, query.get("tag"), *bounds)
+        state, url = listing.state(selection), jobs_url(request)
         headers = page.headers(request.build_absolute_uri(), state.total) if page else {}
         if has_current(request, tag := state.etag(url)):
             return not_modified(tag, headers)
-        rows = listing.rows(wanted)
-        if not state.has_homes_of(rows):  # a cluster was registered between the two statements
+        rows = listing.rows(selection)
+        if not state.has_clusters_of(rows):  # a cluster was registered between the two statements
             return self.list(request)
         # The rows are read after the state: the answer has a tag of its own.
         tag = state.etag(url, Content.of(rows))
-        return json_response([written(row, state.homes[row.cluster_id], url) for row in rows], tag, headers)
+        return json_response([job_fields(row, state.clusters[row.cluster_id], url) for row in rows], tag, headers)
 
     @openapi.CREATE
     def create(self, request: Request) -> Response:
@@ -120,7 +121,7 @@ class JobViewSet(ClosedQuery, ViewSet):
         job, replayed = self._submitted(request)
         with about(Target.of(job)):
             shown = Row.of(submission.as_submitted(job) if replayed else job)
-            answer = submission.first_answer(job, written(shown, Home.of(job.cluster), jobs_url(request)))
+            answer = submission.first_answer(job, job_fields(shown, ClusterRow.of(job.cluster), jobs_url(request)))
         headers = {"Location": f"{jobs_url(request)}/{job.job_id}", "Submission-Id": str(job.id)}
         if replayed:
             headers["Idempotency-Replayed"] = "true"
@@ -132,14 +133,14 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Return one of the caller's jobs from the registry; no cluster is asked, unless by `refresh`."""
         refreshes = JOB_QUERY.read(request).get("refresh", False)
         account = caller_of(request).account
-        row, home = queries.get_row(account, job_id)
+        row, cluster = queries.get_row(account, job_id)
         if refreshes and not row.is_final:
             refresh.refresh(queries.get_job(account, job_id))
-            row, home = queries.get_row(account, job_id)
+            row, cluster = queries.get_row(account, job_id)
         seconds = min(preferred_wait(request), int(seconds_left(request)))
         if seconds:
-            row, home = wait_for_change(request, row, home, seconds)
-        answer = written(row, home, jobs_url(request))
+            row, cluster = wait_for_change(request, row, cluster, seconds)
+        answer = job_fields(row, cluster, jobs_url(request))
         headers = {"Preference-Applied": f"wait={seconds}"} if seconds else {}
         tag = etag(answer)
         return not_modified(tag, headers) if has_current(request, tag) else json_response(answer, tag, headers)
@@ -150,8 +151,8 @@ class JobViewSet(ClosedQuery, ViewSet):
         """Return the job's history: its submission, then one entry for each change of its state, oldest first."""
         job = queries.get_job(caller_of(request).account, job_id)
         begun = Event(job=job, at=job.created_at, source=Source.SUBMISSION, status=Status.QUEUED)
-        written = EventSerializer()
-        return Response([written.to_representation(event) for event in (begun, *job.events.all())])
+        form = EventSerializer()
+        return Response([form.to_representation(event) for event in (begun, *job.events.all())])
 
     @openapi.UPDATE
     def update(self, request: Request, job_id: str) -> Response:

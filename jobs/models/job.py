@@ -24,7 +24,7 @@ class SubmissionStatus(models.TextChoices):
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    """The questions that are asked of the registry."""
+    """The queries on the registry."""
 
     def listed(self) -> Self:
         """Jobs that SLURM has accepted and their owners have not deleted: what users see."""
@@ -46,13 +46,13 @@ class JobQuerySet(models.QuerySet["Job"]):
 # For how long SLURM is asked about a job that its owner has deleted.
 FOLLOWED_FOR = timedelta(days=7)
 
-# PostgreSQL's notification channel on which the key of each job that has moved is told.
+# PostgreSQL's notification channel, to which the key of each job that has changed is sent.
 CHANNEL = "jobs_moved"
 
 # The row, its event and the notification are one statement. With the ORM they were three, in a transaction of two more:
 # 1.42 ms of Python's processor time instead of 0.31, and five exchanges with PostgreSQL. `columns` are what changes.
 _MOVE = """
-    WITH moved AS (UPDATE jobs_job SET {columns} WHERE id = %s AND status = %s RETURNING id), told AS (
+    WITH moved AS (UPDATE jobs_job SET {columns} WHERE id = %s AND status = %s RETURNING id), events AS (
         INSERT INTO jobs_event (job_id, at, source, status, slurm_state, by)
         SELECT id, %s::timestamptz, %s::text, %s::text, %s::text, %s::text FROM moved
     )
@@ -119,7 +119,7 @@ class Job(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="by its owner, who no longer sees it")
 
-    # A hash of the row itself, which PostgreSQL keeps: it is that of what is there, whoever wrote it.
+    # A hash of the row itself. PostgreSQL computes it with each write, whatever has written.
     revision = models.GeneratedField(
         expression=revision(),
         output_field=models.BigIntegerField(),
@@ -191,7 +191,7 @@ class Job(models.Model):
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nobody will know how it ended: its owner has deleted it, and SLURM never said."""
+        """Whether its end will never be known: its owner has deleted it, and SLURM has not said how it ended."""
         return bool(self.deleted_at and self.status in ACTIVE and self.deleted_at < timezone.now() - FOLLOWED_FOR)
 
     def move_to(self, new: Status, source: "Source", *, by: str = "", **changes: Any) -> bool:
@@ -202,10 +202,10 @@ class Job(models.Model):
         values = {"status": new, **changes}
         fields = {name: cast("models.Field[Any, Any]", self._meta.get_field(name)) for name in values}
         statement = _MOVE.format(columns=", ".join(f'"{field.column}" = %s' for field in fields.values()))
-        written = [fields[name].get_db_prep_save(value, connection) for name, value in values.items()]
+        values_written = [fields[name].get_db_prep_save(value, connection) for name, value in values.items()]
         event = [timezone.now(), source, new, changes.get("slurm_state", self.slurm_state), by]
         with statements.prepared() as cursor:
-            cursor.execute(statement, [*written, self.pk, self.status, *event, CHANNEL])
+            cursor.execute(statement, [*values_written, self.pk, self.status, *event, CHANNEL])
             has_moved = bool(cursor.rowcount == 1)
         if has_moved:
             for name, value in values.items():
@@ -214,7 +214,7 @@ class Job(models.Model):
 
 
 class Source(models.TextChoices):
-    """Who told of a change."""
+    """Where a change came from."""
 
     SUBMISSION = "submission"
     POLL = "poll"

@@ -1,1 +1,1 @@
-"""The registry follows SLURM: polls, their records, and who is told when a job moves."""
+"""The registry follows SLURM: polls, what their records change, and notifications of changed jobs."""

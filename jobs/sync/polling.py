@@ -39,7 +39,7 @@ def clusters_to_poll(*, due: bool = False) -> list[Cluster]:
 
 
 def accounts(cluster: Cluster) -> list[str]:
-    """Return as whom the cluster is asked: its poll account, or each owner of an open job."""
+    """Return the accounts as which the cluster is polled: its poll account, or each account that has an open job."""
     if cluster.poll_account:
         return [cluster.poll_account]
     return list(
@@ -62,10 +62,10 @@ def poll(cluster: Cluster, *, due: bool = False) -> int:
 
     One account after the other, for commands and tests; workers poll accounts side by side.
     """
-    everybody = accounts(cluster)
-    asked = schedule.due(cluster, everybody) if due else everybody
+    polled = accounts(cluster)
+    polled = schedule.due(cluster, polled) if due else polled
     changed = 0
-    for account in asked:
+    for account in polled:
         outcome = poll_as(cluster, account)
         changed += outcome.changed
         if outcome.failure is PollFailure.UNREACHABLE:
@@ -100,8 +100,8 @@ def poll_as(cluster: Cluster, account: str, *, due: bool = False) -> schedule.Ou
 
 
 def _rows(cluster: Cluster, account: str) -> list[Row]:
-    everybody = account == cluster.poll_account
-    return Row.of(Job.objects.open().filter(cluster=cluster, **({} if everybody else {"account": account})))
+    all_users = account == cluster.poll_account
+    return Row.of(Job.objects.open().filter(cluster=cluster, **({} if all_users else {"account": account})))
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,11 @@ def _ask(cluster: Cluster, account: str, rows: list[Row]) -> schedule.Outcome:
 
 def _answers(cluster: Cluster, account: str, rows: list[Row]) -> PollAnswers:
     """Return what SLURM says of `rows`, as far as it answers."""
-    everybody = account == cluster.poll_account
+    all_users = account == cluster.poll_account
     try:
-        with gateway.poll_session(cluster, account, everybody=everybody) as session:
+        with gateway.poll_session(cluster, account, everybody=all_users) as session:
             queue = session.queue()
-            return _with_history(session, rows, queue, _CALLS if everybody else _CALLS_OF_OWN)
+            return _with_history(session, rows, queue, _CALLS if all_users else _CALLS_OF_OWN)
     except ClusterError as exc:
         return PollAnswers(error=exc)
 

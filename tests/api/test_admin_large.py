@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from clusters.models import Cluster
 from jobs.api import listing
-from jobs.api.listing import Wanted
+from jobs.api.listing import Selection
 from submitter.ops import dashboard
 
 ROWS = 250_000
@@ -110,15 +110,17 @@ def test_the_dashboard_never_reads_the_whole_table(large: Cluster, browser: Clie
 
 
 @pytest.mark.parametrize(
-    "wanted", [Wanted("plg7"), Wanted("plg7", "tag507"), Wanted("plg7", "tag507", 50, 10)], ids=str
+    "selection", [Selection("plg7"), Selection("plg7", "tag507"), Selection("plg7", "tag507", 50, 10)], ids=str
 )
-def test_whether_a_list_has_changed_is_told_by_an_index_alone(large: Cluster, db: None, wanted: Wanted) -> None:  # noqa: ARG001
-    [(sql, plan)] = plans(lambda: listing.state(wanted))
+def test_whether_a_list_has_changed_is_told_by_an_index_alone(large: Cluster, db: None, selection: Selection) -> None:  # noqa: ARG001
+    [(sql, plan)] = plans(lambda: listing.state(selection))
     print(f"\n{sql}\n{plan}")
     assert "Index Only Scan using listed_jobs_of_account on jobs_job" in plan
     assert not re.search(r"^(?!.*Index Only Scan using listed_jobs_of_account).*Scan.* on jobs_job", plan, re.MULTILINE)
 
 
-@pytest.mark.parametrize("wanted", [Wanted("plg7", None, 50, 10), Wanted("plg7"), Wanted("plg7", "tag507")], ids=str)
-def test_a_list_reads_its_own_account_s_jobs(large: Cluster, db: None, wanted: Wanted) -> None:  # noqa: ARG001
-    assert_no_scan(plans(lambda: (listing.state(wanted), listing.rows(wanted))))
+@pytest.mark.parametrize(
+    "selection", [Selection("plg7", None, 50, 10), Selection("plg7"), Selection("plg7", "tag507")], ids=str
+)
+def test_a_list_reads_its_own_account_s_jobs(large: Cluster, db: None, selection: Selection) -> None:  # noqa: ARG001
+    assert_no_scan(plans(lambda: (listing.state(selection), listing.rows(selection))))

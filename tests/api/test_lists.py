@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from clusters.models import Cluster, Poll
 from jobs.api import listing
-from jobs.api.listing import Wanted
+from jobs.api.listing import Selection
 from jobs.api.representation import Row
 from jobs.models import Job
 from tests.api.conftest import Cast
@@ -259,10 +259,10 @@ def between(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]],
     def arrange(act: Callable[[], object]) -> None:
         pending = [act]
 
-        def rows(wanted: Wanted) -> list[Row]:
+        def rows(selection: Selection) -> list[Row]:
             while pending:
                 pending.pop()()
-            return read(wanted)
+            return read(selection)
 
         monkeypatch.setattr(listing, "rows", rows)
 
@@ -292,7 +292,7 @@ def test_a_cluster_that_is_registered_meanwhile_is_looked_up(cast: Cast, between
 @pytest.mark.usefixtures("job")
 def test_another_version_of_this_service_knows_no_list_of_this_one(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = cast.alice("GET", LIST)
-    monkeypatch.setattr(listing, "FORM", "of another version")
+    monkeypatch.setattr(listing, "FORMAT", "of another version")
     assert again(cast, seen).status_code == 200
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from jobs.models import FOLLOWED_FOR, Job
 from jobs.states import ACTIVE
 
-_BATCH = 1_000  # rows a statement, so that nobody waits for long
+_BATCH = 1_000  # rows a statement, so that no other statement waits for long
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 

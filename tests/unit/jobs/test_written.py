@@ -1,4 +1,4 @@
-"""A job as it is written out: what becomes of times as PostgreSQL tells them."""
+"""A job as it is job_fields out: what becomes of times as PostgreSQL tells them."""
 
 import datetime as dt
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.api.representation import Home, Row, written
+from jobs.api.representation import ClusterRow, Row, job_fields
 
 ZONES = ["UTC", "Europe/Warsaw", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia"]
 
@@ -28,7 +28,7 @@ def row(**values: Any) -> Row:
 
 
 def answer(job: Row, time_zone: str = "UTC", polled_at: str | None = None) -> dict[str, Any]:
-    return written(job, Home(1, "zeus", time_zone, "", polled_at), "https://s/api/jobs")
+    return job_fields(job, ClusterRow(1, "zeus", time_zone, "", polled_at), "https://s/api/jobs")
 
 
 times = st.datetimes(dt.datetime(1973, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC))  # noqa: DTZ001
