@@ -1,7 +1,7 @@
 """Bulk operations: what operators do to many jobs at once. They are rows, done in slices, and survive each restart."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from audit import operators
 from clusters import gateway
-from clusters.errors import ClusterError, Failed, Refused, TimedOut
+from clusters.errors import Failed, Refused, TimedOut
 from jobs import actions, locks
 from jobs.models import BulkAction, BulkOperation, BulkOperationItem, Job, Source
 from jobs.sync import refresh
@@ -91,23 +91,25 @@ def run_slice(pk: UUID, seconds: float = SLICE) -> bool:
 
 
 def _done_together(first: BulkOperationItem, items: QuerySet[BulkOperationItem]) -> list[BulkOperationItem]:
-    """Return `first`, and of `items` those that one request can do with it: aborts of jobs of its account."""
-    if first.operation.verb != BulkAction.ABORT:
-        return [first]
+    """Return `first` and those of `items` that one request can do with it: its account's jobs on its cluster."""
     job = first.job
     return list(items.filter(job__account=job.account, job__cluster=job.cluster_id)[: gateway.TOGETHER])
 
 
 def _do(items: Sequence[BulkOperationItem]) -> bool:
     """Do `items` and write them down; return False where the account's login did not answer."""
-    failures = _abort(items) if items[0].operation.verb == BulkAction.ABORT else _refresh(items[0])
+    jobs, operation = [item.job for item in items], items[0].operation
+    if operation.verb == BulkAction.ABORT:
+        failures = actions.abort_together(jobs, Source.OPERATOR, by=operation.operator.get_username())
+    else:
+        failures = refresh.refresh_together(jobs)
     for item in items:
         failure = failures[item.job.pk]
         if failure is None:
             item.state, item.outcome = BulkOperationItem.State.DONE, item.job.status
         else:
             item.state, item.outcome = BulkOperationItem.State.FAILED, f"{type(failure).__name__}: {failure}"
-        _write_down(item, _outcome(failure))
+    _write_down(items, failures)
     return all(failure is None or isinstance(failure, ValueError | Failed) for failure in failures.values())
 
 
@@ -124,48 +126,34 @@ def _outcome(fault: Exception | None) -> str:
             return "failed"
 
 
-def _abort(items: Sequence[BulkOperationItem]) -> dict[UUID, Exception | None]:
-    operator = items[0].operation.operator.get_username()
-    return actions.abort_together([item.job for item in items], Source.OPERATOR, by=operator)
+def _write_down(items: Sequence[BulkOperationItem], failures: Mapping[UUID, Exception | None]) -> None:
+    """Store what came of `items`, in the jobs' histories and in the audit log as well; all of it or nothing."""
+    with transaction.atomic():
+        BulkOperationItem.objects.bulk_update(items, ["state", "outcome"])
+        operators.record(*(_act(item, failures[item.job.pk]) for item in items))
+    for item in items:
+        log.info(
+            "operator-action",
+            action=item.operation.verb,
+            operator=item.operation.operator.get_username(),
+            address=item.operation.address,
+            job_id=item.job.job_id,
+            outcome=item.state,
+            detail=item.outcome,
+        )
 
 
-def _refresh(item: BulkOperationItem) -> dict[UUID, Exception | None]:
-    """Ask SLURM. Where no answer came, `refresh` itself leaves that to `checked_at`."""
-    job, before = item.job, timezone.now()
-    try:
-        refresh.refresh(job)
-    except ValueError as exc:
-        return {job.pk: exc}
-    job.refresh_from_db()
-    if job.checked_at is None or job.checked_at < before:
-        return {job.pk: ClusterError("the cluster did not answer")}
-    return {job.pk: None}
-
-
-@transaction.atomic
-def _write_down(item: BulkOperationItem, outcome: str) -> None:
-    """Keep the outcome, and who had it done, in the job's own history and in the audit log."""
-    item.save(update_fields=["state", "outcome"])
+def _act(item: BulkOperationItem, failure: Exception | None) -> operators.Act:
     operation, job = item.operation, item.job
-    act = operators.Act(
+    return operators.Act(
         operator=operation.operator,
         obj=job,
         message=f"{operation.verb} from {operation.address or 'an unknown address'}: {item.state}, {item.outcome}",
         action=str(operation.verb),
-        outcome=outcome,
+        outcome=_outcome(failure),
         subject=job.job_id,
         account=job.account,
         cluster=job.cluster.name,
         submission=job.pk,
         address=operation.address,
-    )
-    operators.record(act)
-    log.info(
-        "operator-action",
-        action=operation.verb,
-        operator=operation.operator.get_username(),
-        address=operation.address,
-        job_id=job.job_id,
-        outcome=item.state,
-        detail=item.outcome,
     )

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -10,6 +11,7 @@ from django.utils import timezone
 from clusters import gateway
 from clusters.database import release_connection
 from clusters.errors import ClusterError
+from clusters.slurm.records import Record
 from jobs import locks
 from jobs.models import Job
 from jobs.sync import interpret
@@ -43,6 +45,39 @@ def refresh(job: Job) -> None:
         with _lock:
             del _asking[job.pk]
         mine.set()
+
+
+def refresh_together(jobs: Sequence[Job]) -> dict[UUID, Exception | None]:
+    """Write what SLURM says now of `jobs`, at most gateway.TOGETHER, of one account on one cluster; in one request.
+
+    Returns by primary key why a job could not be asked about, None where it was; `status` of those is current.
+    """
+    failures: dict[UUID, Exception | None] = {job.pk: None for job in jobs}
+    failures |= {job.pk: ValueError(f"{job} has no SLURM id") for job in jobs if job.slurm_id is None}
+    subjects = [(job, job.slurm_id) for job in jobs if job.slurm_id is not None]
+    answers = _inspect(jobs[0], subjects) if subjects else []
+    records: list[Record] = []
+    for (job, _slurm_id), answer in zip(subjects, answers, strict=True):
+        if isinstance(answer, Exception):
+            failures[job.pk] = answer
+        else:
+            records += answer
+    answered = Job.objects.filter(pk__in=[pk for pk, failure in failures.items() if failure is None])
+    apply_records(Row.of(answered), *interpret.by_source(records))
+    answered.update(checked_at=timezone.now())
+    statuses = dict(answered.order_by().values_list("pk", "status"))
+    for job in jobs:
+        job.status = statuses.get(job.pk, job.status)
+    return failures
+
+
+def _inspect(first: Job, subjects: Sequence[tuple[Job, int]]) -> Sequence[list[Record] | Exception]:
+    """Ask about `subjects`, jobs of the account of `first` with their SLURM ids."""
+    asked = [(slurm_id, search_window(job.created_at)) for job, slurm_id in subjects]
+    try:
+        return gateway.inspect_together(first.cluster, first.account, asked)
+    except ClusterError as exc:
+        return [exc] * len(subjects)
 
 
 def _ask_once(job: Job) -> None:

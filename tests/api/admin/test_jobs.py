@@ -88,7 +88,7 @@ def test_a_cluster_that_does_not_answer_fails_its_step_and_no_other(
     fake.outcome = Unreachable("down")
     tasks.run_bulk_operation(no_celery[0])
     assert browser.get(page.headers["Location"] + "progress/").json()["failed"] == 1
-    assert "the cluster did not answer" in browser.get(page.headers["Location"]).text
+    assert "Unreachable: down" in browser.get(page.headers["Location"]).text
 
 
 def test_bulk_operation_goes_on_after_its_slice_and_after_its_worker_has_died(
@@ -146,6 +146,16 @@ def test_an_abort_of_a_job_that_goes_on_fails_its_step_and_keeps_the_order(
     assert "Failed: SLURM did not cancel 100.x, which is still RUNNING" in operation.items.earliest("id").outcome
     jobs[0].refresh_from_db()
     assert (jobs[0].status, jobs[0].abort_requested_at) == ("QUEUED", None)
+
+
+def test_bulk_refresh_of_many_jobs_is_one_exchange_for_each_32_of_an_account(fake: FakeGateway, zeus: Cluster) -> None:
+    jobs = [registered(zeus, 1_000 + number) for number in range(70)]
+    fake.queued = [record("RUNNING", job=job.slurm_id, ended_at=None) for job in jobs]
+    operation = bulk_operations.create(BulkAction.REFRESH, jobs, User.objects.create_user("op"), "")
+    assert bulk_operations.run_slice(operation.pk) is False
+    assert fake.calls == ["inspect"] * 3
+    assert set(Job.objects.values_list("status", flat=True)) == {Status.RUNNING}
+    assert set(operation.items.values_list("state", "outcome")) == {("done", "RUNNING")}
 
 
 def test_bulk_abort_leaves_alone_a_job_whose_number_is_a_later_jobs_by_now(fake: FakeGateway, zeus: Cluster) -> None:
