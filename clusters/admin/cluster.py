@@ -5,12 +5,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from django.urls import URLPattern, path
 from django.utils.html import format_html
 
 from adminkit.readonly import ReadOnly
 from clusters.admin.forms import ClusterForm
-from clusters.admin.operate import Operations
+from clusters.admin.operate import OperateAdmin
 from clusters.health import health_of
 from clusters.models import Cluster, Poll
 
@@ -66,7 +65,7 @@ def _time(moment: datetime | None, none: str) -> str:
 
 
 @admin.register(Cluster)
-class ClusterAdmin(Operations, admin.ModelAdmin):
+class ClusterAdmin(OperateAdmin):
     """Clusters to add, change, try, enable and disable."""
 
     form = ClusterForm
@@ -104,8 +103,3 @@ class ClusterAdmin(Operations, admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read the polls with the clusters."""
         return super().get_queryset(request).prefetch_related("polls")
-
-    def get_urls(self) -> list[URLPattern]:
-        """Add the page on which one is operated."""
-        page = path("<int:pk>/operate/", self.admin_site.admin_view(self.operate), name="clusters_cluster_operate")
-        return [page, *super().get_urls()]

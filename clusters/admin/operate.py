@@ -1,36 +1,33 @@
 """What is done to one cluster on a page of its own: try it, compare its host keys, enable or disable it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
-from django import forms
 from django.contrib import admin, messages
-from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 
 from audit import operators
 from clusters import host_keys
+from clusters.admin.operations import FORMS, OperationForm, PingForm, PinKeysForm, SwitchForm
 from clusters.connectivity import ping
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 
 log = structlog.get_logger(__name__)
 
-NEEDS = {
-    "ping": "clusters.ping_cluster",
-    "switch": "clusters.switch_cluster",
-    "fetch": "clusters.change_cluster",
-    "pin": "clusters.change_cluster",
-}
-
 
 @dataclass
 class Findings:
-    """What the page shows beside the cluster itself."""
+    """What the page shows beside the cluster itself.
+
+    `output`: what the connection test has printed, as `account`; `failed`: it did. `shown`: host keys, each with its
+    type, its fingerprint, and whether it is pinned, and `sealed` the same for the form that pins them. `fault`: why
+    nothing was done.
+    """
 
     output: str = ""
     failed: bool = False
@@ -40,64 +37,97 @@ class Findings:
     fault: str = ""
 
 
-class Operations:
-    """The page, as a part of a ModelAdmin."""
+class OperateAdmin(admin.ModelAdmin):
+    """The page, as the part of the clusters' admin that it is."""
 
-    admin_site: admin.AdminSite
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page."""
+        page = path("<int:pk>/operate/", self.admin_site.admin_view(self.operate), name="clusters_cluster_operate")
+        return [page, *super().get_urls()]
 
-    def operate(self: Any, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show the page; do what was asked for, if the operator may."""
-        cluster = Cluster.objects.filter(pk=pk).first()
-        if cluster is None:
-            raise Http404("no such cluster")
+    def operate(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the page; first do what was asked for, if the operator may."""
+        cluster = get_object_or_404(Cluster, pk=pk)
         if not self.has_view_permission(request, cluster):
             raise PermissionDenied
-        findings = Findings()
-        if request.method == "POST":
-            findings_or_response = _do(request, cluster)
-            if isinstance(findings_or_response, HttpResponse):
-                return findings_or_response
-            findings = findings_or_response
-        pinned = [(key.split()[0], host_keys.fingerprint(key)) for key in cluster.host_keys]
+        done = self._handle(request, cluster) if request.method == "POST" else Findings()
+        return done if isinstance(done, HttpResponse) else self._page(request, cluster, done)
+
+    def _page(self, request: HttpRequest, cluster: Cluster, findings: Findings) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": f"Operate {cluster.name}",
-            "opts": Cluster._meta,  # noqa: SLF001 - Django documents _meta
+            "opts": self.opts,
             "cluster": cluster,
-            "pinned": pinned,
+            "pinned": [(key.split()[0], host_keys.fingerprint(key)) for key in cluster.host_keys],
             "findings": findings,
         }
         return TemplateResponse(request, "admin/clusters/cluster/operate.html", context)
 
+    def _handle(self, request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
+        """Do what the form asks for; what is not done is recorded as well. Raises PermissionDenied."""
+        form_class = FORMS.get(request.POST.get("do", ""))
+        if form_class is None:
+            raise PermissionDenied
+        form = form_class(cluster, request.POST)
+        if not request.user.has_perm(form.permission):
+            words = "The operator has no permission for it"
+            note(request, cluster, action=form.action, outcome="refused", words=words)
+            raise PermissionDenied
+        if not form.is_valid():
+            return self._not_done(request, form, "refused", form.fault)
+        match form:
+            case PingForm():
+                return self._ping(request, form)
+            case SwitchForm():
+                return self._switch(request, form)
+            case PinKeysForm():
+                return self._pin_keys(request, form)
+        return self._fetch_keys(request, form)
 
-def _do(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
-    """Do what was asked for; what was not done for want of something is told as well, and why."""
-    asked = request.POST.get("do", "")
-    if asked not in NEEDS:
-        raise PermissionDenied
-    if not request.user.has_perm(NEEDS[asked]):
-        note(
-            request, cluster, action=_action(request), outcome="refused", words="The operator has no permission for it"
-        )
-        raise PermissionDenied
-    verbs = {"ping": _ping, "switch": _switch, "fetch": _fetch, "pin": _pin}
-    done = verbs[asked](request, cluster)
-    if isinstance(done, Findings) and done.fault:
-        _not_done(request, cluster, "failed" if asked == "fetch" else "refused", done.fault)
-    return done
+    def _not_done(self, request: HttpRequest, form: OperationForm, outcome: str, fault: str) -> Findings:
+        words = f"Not done ({form.action}): {fault}"
+        note(request, form.cluster, action=form.action, outcome=outcome, words=words)
+        return Findings(fault=fault)
 
+    def _ping(self, request: HttpRequest, form: PingForm) -> Findings:
+        cluster, account = form.cluster, form.cleaned_data["account"]
+        try:
+            findings = Findings(output=f"{cluster}: {ping(cluster, account)}", account=account)
+        except ClusterError as exc:
+            findings = Findings(output=f"{cluster}: {type(exc).__name__}: {exc}", failed=True, account=account)
+        words = f"Connection test{f' as {account}' if account else ''}: {findings.output}"
+        outcome = "failed" if findings.failed else "done"
+        note(request, cluster, action=form.action, words=words, outcome=outcome, account=account)
+        return findings
 
-def _not_done(request: HttpRequest, cluster: Cluster, outcome: str, why: str) -> None:
-    action = _action(request)
-    note(request, cluster, action=action, outcome=outcome, words=f"Not done ({action}): {why}")
+    def _switch(self, request: HttpRequest, form: SwitchForm) -> HttpResponse:
+        enabled, message = form.cleaned_data["enabled"], form.cleaned_data["message"]
+        Cluster.objects.filter(pk=form.cluster.pk).update(enabled=enabled, disabled_message=message)
+        words = "Enabled" if enabled else f"Disabled; users are told: {message or 'that the host is not known'}"
+        return self._done(request, form, words)
 
+    def _fetch_keys(self, request: HttpRequest, form: OperationForm) -> Findings:
+        cluster = form.cluster
+        try:
+            keys = host_keys.fetch_keys(cluster)
+        except ClusterError as exc:
+            return self._not_done(request, form, "failed", f"{type(exc).__name__}: {exc}")
+        note(request, cluster, action=form.action, words="Host keys fetched for comparison")
+        shown = [(key, key.split()[0], host_keys.fingerprint(key), key in cluster.host_keys) for key in keys]
+        return Findings(shown=shown, sealed=host_keys.seal(cluster, keys))
 
-def _action(request: HttpRequest) -> str:
-    """Return the audit log's word for what was asked for."""
-    asked = request.POST.get("do", "")
-    if asked == "switch":
-        return "enable" if request.POST.get("enabled") == "yes" else "disable"
-    return {"ping": "test", "fetch": "fetch-host-keys", "pin": "confirm-host-keys"}[asked]
+    def _pin_keys(self, request: HttpRequest, form: PinKeysForm) -> HttpResponse:
+        """Pin the chosen keys in the place of all others."""
+        chosen = form.cleaned_data["chosen"]
+        Cluster.objects.filter(pk=form.cluster.pk).update(host_keys=chosen)
+        return self._done(request, form, "Host keys pinned: " + ", ".join(map(host_keys.fingerprint, chosen)))
+
+    def _done(self, request: HttpRequest, form: OperationForm, words: str) -> HttpResponse:
+        """Record that the cluster was changed, and show the page anew."""
+        note(request, form.cluster, action=form.action, words=words)
+        messages.success(request, f"{words}. The cluster is {form.cluster}.")
+        return HttpResponseRedirect(reverse("admin:clusters_cluster_operate", args=[form.cluster.pk]))
 
 
 def note(
@@ -117,62 +147,3 @@ def note(
         outcome=outcome,
         detail=words,
     )
-
-
-def _again(cluster: Cluster) -> HttpResponse:
-    return HttpResponseRedirect(reverse("admin:clusters_cluster_operate", args=[cluster.pk]))
-
-
-def _ping(request: HttpRequest, cluster: Cluster) -> Findings:
-    try:
-        account = forms.CharField(max_length=32, required=False).clean(request.POST.get("account", ""))
-    except forms.ValidationError as exc:
-        return Findings(fault=f"That is no account's name: {' '.join(exc.messages)}")
-    try:
-        findings = Findings(output=f"{cluster}: {ping(cluster, account)}", account=account)
-    except ClusterError as exc:
-        findings = Findings(output=f"{cluster}: {type(exc).__name__}: {exc}", failed=True, account=account)
-    words = f"Connection test{f' as {account}' if account else ''}: {findings.output}"
-    note(request, cluster, action="test", words=words, outcome="failed" if findings.failed else "done", account=account)
-    return findings
-
-
-def _switch(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
-    enabled = request.POST.get("enabled") == "yes"
-    try:
-        message = forms.CharField(max_length=500, required=False).clean(request.POST.get("message", ""))
-    except forms.ValidationError as exc:
-        return Findings(fault=" ".join(exc.messages))
-    if enabled and not cluster.host_keys:
-        return Findings(fault="Without a host key it cannot be enabled: fetch and confirm its key first.")
-    Cluster.objects.filter(pk=cluster.pk).update(enabled=enabled, disabled_message=message)
-    words = "Enabled" if enabled else f"Disabled; users are told: {message or 'that the host is not known'}"
-    note(request, cluster, action=_action(request), words=words)
-    messages.success(request, f"{words}. The cluster is {cluster}.")
-    return _again(cluster)
-
-
-def _fetch(request: HttpRequest, cluster: Cluster) -> Findings:
-    try:
-        keys = host_keys.fetch_keys(cluster)
-    except ClusterError as exc:
-        return Findings(fault=f"{type(exc).__name__}: {exc}")
-    note(request, cluster, action="fetch-host-keys", words="Host keys fetched for comparison")
-    shown = [(key, key.split()[0], host_keys.fingerprint(key), key in cluster.host_keys) for key in keys]
-    return Findings(shown=shown, sealed=host_keys.seal(cluster, keys))
-
-
-def _pin(request: HttpRequest, cluster: Cluster) -> Findings | HttpResponse:
-    """Write down the keys that a person has confirmed: of those that were shown, and in the place of all others."""
-    try:
-        shown = host_keys.unseal(cluster, request.POST.get("sealed", ""))
-    except signing.BadSignature:
-        return Findings(fault="The keys are no longer those that were shown: fetch them again.")
-    chosen = [key for key in shown if key in request.POST.getlist("key")]
-    if not chosen or request.POST.get("compared") != "yes":
-        return Findings(fault="Nothing was pinned: choose the keys, and say that you have compared them.")
-    Cluster.objects.filter(pk=cluster.pk).update(host_keys=chosen)
-    words = "Host keys pinned: " + ", ".join(host_keys.fingerprint(key) for key in chosen)
-    note(request, cluster, action="confirm-host-keys", words=words)
-    messages.success(request, f"{words}. The cluster is {cluster}.")
-    return _again(cluster)

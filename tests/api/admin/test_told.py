@@ -96,8 +96,8 @@ OPERATED = [
     ({"do": "switch", "enabled": "no", "message": "until 6"}, None, ("disable", "done"), "until 6"),
     ({"do": "switch", "enabled": "yes"}, None, ("enable", "done"), "Enabled"),
     ({"do": "switch", "enabled": "no", "message": "x" * 501}, None, ("disable", "refused"), "500 characters"),
-    ({"do": "fetch"}, (host_keys, "fetch", lambda _: [KEY]), ("fetch-host-keys", "done"), "fetched"),
-    ({"do": "fetch"}, (host_keys, "fetch", _fetch_fails), ("fetch-host-keys", "failed"), "no route"),
+    ({"do": "fetch"}, (host_keys, "fetch_keys", lambda _: [KEY]), ("fetch-host-keys", "done"), "fetched"),
+    ({"do": "fetch"}, (host_keys, "fetch_keys", _fetch_fails), ("fetch-host-keys", "failed"), "no route"),
     ({"do": "pin", "sealed": "forged"}, None, ("confirm-host-keys", "refused"), "no longer those"),
 ]
 
