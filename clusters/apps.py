@@ -12,5 +12,5 @@ class ClustersConfig(AppConfig):
     name = "clusters"
 
     def ready(self) -> None:
-        """Have `manage.py check`, and so each start-up, look at the SSH CA key."""
+        """Register the check of the SSH CA key, which runs at each start-up."""
         register(checks.ssh_ca_key)

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a cluster and back: the question each answers is whether the command may have run."""
+"""What can go wrong between the service and a cluster; each error says whether the command may have run."""
 
 from clusters.bounds import message as bounded
 
@@ -6,9 +6,9 @@ _LONGEST = 2_000  # characters of a message
 
 
 class ClusterError(Exception):
-    """A cluster could not be asked, or its answer could not be had.
+    """A cluster could not be asked, or did not give an answer that can be used.
 
-    Messages repeat what a login node said. They go into answers, rows and logs, so they are bounded here, once for all.
+    Messages repeat what a login node has said, and go into answers, rows and logs. So all of them are bounded here.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -28,7 +28,7 @@ class Busy(Unreachable):
 
 
 class Unresponsive(Unreachable):
-    """The login was accepted, and the account's shell came to no command: nothing was started for the caller."""
+    """The login was accepted, but the account's shell ran no command: nothing was started for the caller."""
 
 
 class Refused(ClusterError):
@@ -38,7 +38,7 @@ class Refused(ClusterError):
 class BrokenOff(Refused):
     """The login node broke the login off after it had shown its host key, as it does where PAM refuses the account.
 
-    `explained`: it said why.
+    `explained`: it has said why.
     """
 
     def __init__(self, message: str, *, explained: bool) -> None:
@@ -47,7 +47,7 @@ class BrokenOff(Refused):
 
 
 class TimedOut(ClusterError):
-    """The command was started and its end was not seen in time: it may have run, may still run, or neither.
+    """The command was started, and its end was not seen in time: it may have run, may still be running, or neither.
 
     `stdout` holds what had come by then, errors included.
     """
@@ -58,20 +58,20 @@ class TimedOut(ClusterError):
 
 
 class Interrupted(TimedOut):
-    """The connection was lost while the command ran: as open as a time-out, only sooner."""
+    """The connection was lost while the command ran: what has come of it is as open as after a time-out."""
 
 
 class Silent(TimedOut):
-    """The connection says nothing any more, on any channel: as open as a time-out, and it is not used again."""
+    """The connection has fallen silent on all channels: as open as after a time-out, and it is not used again."""
 
 
 class Malformed(ClusterError):
-    """An answer has a line that is not understood; the message shows the line."""
+    """An answer is not understood, or was cut; the message shows the line."""
 
 
 class Failed(ClusterError):
-    """A command ran and says that it failed; the message holds its own words."""
+    """A command ran and failed; the message has what it printed."""
 
 
 class TooMuch(ClusterError):
-    """An answer would be larger than is read; the message says what there is too much of."""
+    """An answer would have more than is read; the message says what there is too much of."""

@@ -42,7 +42,7 @@ class ClusterHealth:
 
     @property
     def is_fine(self) -> bool:
-        """Whether nobody has to look at it."""
+        """Whether no operator has to act."""
         return self.state in {State.UP, State.NEVER_ASKED}
 
 

@@ -1,4 +1,4 @@
-"""The registered clusters, and when each was last asked with success. Only what is registered here is ever dialled."""
+"""The registered clusters, their polls and logins. The service connects only to what is registered here."""
 
 import zoneinfo
 
@@ -27,7 +27,7 @@ _NAMED = """
 
 
 class Cluster(models.Model):
-    """A SLURM cluster: how to reach its login node, and how its jobs are named to users."""
+    """A SLURM cluster: how its login node is reached, and how users name it and its jobs."""
 
     name = models.CharField(max_length=253, unique=True, validators=[host_name], help_text="what users give as host")
     aliases = ArrayField(
@@ -120,9 +120,9 @@ class Cluster(models.Model):
 
     @classmethod
     def named(cls, name: str) -> "Cluster | None":
-        """Return the cluster of that name or alias, in any case; None for any other text.
+        """Return the cluster of that name or alias, whatever the case of its letters; None if there is none.
 
-        Every submission asks; without the ORM's compiler it takes half the time.
+        Every submission asks for it; without the ORM's compiler that takes half the time.
         """
         if "\0" in name:
             return None
@@ -134,12 +134,12 @@ class Cluster(models.Model):
         return {self.name.lower(), *(alias.lower() for alias in self.aliases)}
 
     def is_slurms(self, name: str) -> bool:
-        """Return whether SLURM calls this cluster `name`, as far as this row tells."""
+        """Return whether `name` is SLURM's name of this cluster, as far as this row tells."""
         return name.lower() == self.slurm_name.lower() if self.slurm_name else name.lower() in self.names
 
     @property
     def names_files(self) -> bool:
-        """Return whether answers name output files by their paths, in the site's own download service."""
+        """Whether answers have the URLs of output files in the site's own download service, and so need their paths."""
         return bool(self.download_url)
 
     @property
@@ -204,7 +204,7 @@ class Poll(models.Model):
 
 
 class Login(models.Model):
-    """How an account's logins at a login node go: all processes know whom it does not let in."""
+    """The logins of an account at a login node, by which all processes know whom it does not let in."""
 
     address = models.CharField(max_length=253)
     port = models.PositiveIntegerField()
@@ -224,7 +224,7 @@ class Login(models.Model):
 
 
 class LoginNode(models.Model):
-    """What a login node holds against this service for logins that failed; see clusters.calls.login_limits."""
+    """The penalty of a login node for logins of this service that failed; see clusters.calls.login_limits."""
 
     address = models.CharField(max_length=253)
     port = models.PositiveIntegerField()

@@ -30,9 +30,9 @@ seconds = [MinValueValidator(1), MaxValueValidator(600)]
 
 def validate_host_key(value: str) -> None:
     """Accept `TYPE BASE64` as ssh-keyscan prints it behind the host's name."""
-    if not (found := _HOST_KEY.match(value)):
+    if not (match := _HOST_KEY.match(value)):
         raise ValidationError("A host key is a type and its Base64 text, such as: ssh-ed25519 AAAAC3...")
-    kind, text = found.groups()
+    kind, text = match.groups()
     try:
         parts = _parts(base64.b64decode(text, validate=True))
     except ValueError:
@@ -94,7 +94,7 @@ def validate_environment(value: object) -> None:
 def incoherent(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield, for each fault of `values` beside each other and in use, the field's name and a sentence.
 
-    A fault of a field that is not among `values` is not told.
+    Fields that are not among `values` are left out.
     """
     if (url := values.get("download_url")) and (wrong := _wrong_template(url)):
         yield "download_url", wrong

@@ -34,8 +34,8 @@ FORGIVEN = timedelta(seconds=15)
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 120.0  # seconds in which a refused login is not tried again
 # What may be outstanding when another login begins, by what is known of its account.
 _ROOM_IF_ACCEPTED, _ROOM_IF_UNKNOWN, _ROOM_IF_REFUSED = FORGIVEN - PENALTY, FORGIVEN - 2 * PENALTY, timedelta()
-_CLAIM = timedelta(seconds=30)  # after which a process that tries an account is taken for dead
-_AGAIN = 0.1  # seconds between two looks for room
+_ATTEMPT_EXPIRES = timedelta(seconds=30)  # a process that tries an account for longer is taken for dead
+_ROOM_INTERVAL = 0.1  # seconds between two looks for room
 _LONGEST_MESSAGE = 1_000  # characters
 
 _ADD = """
@@ -53,12 +53,12 @@ _TRY = """
 
 
 def pause(refusals: int) -> float:
-    """Return for how many seconds a login is not tried again that was refused `refusals` times in a row."""
+    """Return the seconds in which a login is not tried again that was refused `refusals` times in a row."""
     return float(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(refusals - 1, 16)))
 
 
 def forget_refusals(endpoint: Endpoint, account: str) -> None:
-    """Have the next call try the login of `account`, whatever came of the last ones: an operator has mended it."""
+    """Let the next call try the login of `account`, whatever came of the last ones: an operator may have mended it."""
     _known(endpoint, account).filter(refusals__gt=0).delete()
 
 
@@ -75,7 +75,7 @@ class SharedAttempt:
     def accepted(self) -> None:
         """Give the reservation back, and remember that the account is let in."""
         self.was_accepted = True
-        _shared(lambda: _penalise(self.endpoint, -PENALTY), otherwise=False)
+        _in_database(lambda: _penalise(self.endpoint, -PENALTY), otherwise=False)
         if not self.is_proven:
             self._remember(accepted_at=timezone.now(), refusals=0, message="", refused_until=None)
 
@@ -85,7 +85,7 @@ class SharedAttempt:
 
     def refused(self, message: str) -> None:
         """Leave the penalty, and have no process try this login again for some time, longer with each refusal."""
-        login = _shared(_known(self.endpoint, self.account).first, otherwise=None)
+        login = _in_database(_known(self.endpoint, self.account).first, otherwise=None)
         refusals = login.refusals + 1 if login else 1
         until = timezone.now() + timedelta(seconds=pause(refusals))
         self._remember(refusals=refusals, message=message[:_LONGEST_MESSAGE], refused_until=until)
@@ -93,14 +93,14 @@ class SharedAttempt:
     def unfinished(self) -> None:
         """Give the reservation back: no login has failed."""
         if not self.was_accepted:
-            _shared(lambda: _penalise(self.endpoint, -PENALTY), otherwise=False)
+            _in_database(lambda: _penalise(self.endpoint, -PENALTY), otherwise=False)
             self._remember()
 
     def _remember(self, **values: Any) -> None:
         """Write `values`, and let other processes try the account again."""
         key = _key(self.endpoint, self.account)
         defaults: dict[str, Any] = {**values, "tried_until": None}
-        _shared(lambda: Login.objects.update_or_create(defaults=defaults, **key), otherwise=None)
+        _in_database(lambda: Login.objects.update_or_create(defaults=defaults, **key), otherwise=None)
 
 
 class SharedLogins:
@@ -115,13 +115,13 @@ class SharedLogins:
         while (attempt := _begin(endpoint, account)) is None:
             if time.monotonic() >= deadline:
                 raise Busy(f"too many logins at {endpoint.address} port {endpoint.port} have failed lately; try again")
-            time.sleep(_AGAIN)
+            time.sleep(_ROOM_INTERVAL)
         return attempt
 
 
 def _begin(endpoint: Endpoint, account: str) -> SharedAttempt | None:
     """Return an attempt with its reservation; None where there is no room now. Raises Refused."""
-    login = _shared(_known(endpoint, account).first, otherwise=None)
+    login = _in_database(_known(endpoint, account).first, otherwise=None)
     if login is None:
         return _reserved(SharedAttempt(endpoint, account, is_proven=False, is_suspect=False), _ROOM_IF_UNKNOWN)
     if login.refused_until and login.refused_until > timezone.now():
@@ -142,9 +142,9 @@ def _reserved(attempt: SharedAttempt, room: timedelta) -> SharedAttempt | None:
     What is not known to be accepted is tried by one process at a time.
     """
     endpoint, account = attempt.endpoint, attempt.account
-    if not attempt.is_proven and not _shared(lambda: _is_mine_to_try(endpoint, account), otherwise=True):
+    if not attempt.is_proven and not _in_database(lambda: _claim_attempt(endpoint, account), otherwise=True):
         return None
-    if _shared(lambda: _penalise(endpoint, PENALTY, room), otherwise=True):
+    if _in_database(lambda: _penalise(endpoint, PENALTY, room), otherwise=True):
         return attempt
     if not attempt.is_proven:
         attempt.broken_off()
@@ -159,24 +159,24 @@ def _key(endpoint: Endpoint, account: str) -> dict[str, Any]:
     return {"address": endpoint.address, "port": endpoint.port, "account": account}
 
 
-def _is_mine_to_try(endpoint: Endpoint, account: str) -> bool:
-    return _writes(_TRY, {**_key(endpoint, account), "claim": _CLAIM})
+def _claim_attempt(endpoint: Endpoint, account: str) -> bool:
+    return _execute(_TRY, {**_key(endpoint, account), "claim": _ATTEMPT_EXPIRES})
 
 
 def _penalise(endpoint: Endpoint, penalty: timedelta, room: timedelta | None = None) -> bool:
     """Add `penalty` to what is outstanding, if no more than `room` is; return whether it was added."""
     values: dict[str, Any] = {"address": endpoint.address, "port": endpoint.port, "penalty": penalty, "room": room}
-    return _writes(_ADD if room is None else _RESERVE, values)
+    return _execute(_ADD if room is None else _RESERVE, values)
 
 
-def _writes(statement: str, values: dict[str, Any]) -> bool:
+def _execute(statement: str, values: dict[str, Any]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return bool(cursor.rowcount == 1)
 
 
-def _shared(work: Callable[[], T], *, otherwise: T) -> T:
-    """Return what `work` finds in the database, or `otherwise` where that cannot be asked; give the connection back."""
+def _in_database(work: Callable[[], T], *, otherwise: T) -> T:
+    """Return the result of `work`, or `otherwise` where the database cannot be asked; give the connection back."""
     try:
         return work()
     except DatabaseError as exc:

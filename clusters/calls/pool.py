@@ -46,8 +46,8 @@ class Pool:
 
     @contextmanager
     def caller(self, endpoint: Endpoint, account: str) -> Iterator[None]:
-        """Count a caller who may share the request of another one. Raises Busy where there are too many."""
-        with self._entered(endpoint, account):
+        """Count a caller whose question may be part of another caller's request. Raises Busy if there are too many."""
+        with self._counted(endpoint, account):
             yield
 
     @contextmanager
@@ -66,16 +66,16 @@ class Pool:
         Where all channels are in use, up to `patience` seconds. `counted`: for a `caller`. Raises Unreachable or
         Refused: nothing was asked.
         """
-        with self._entered(endpoint, account, counted=counted) as session:
+        with self._counted(endpoint, account, counted=counted) as session:
             with session.agent(setting, timeout, patience) as agent:
                 yield agent
             if session.wants_renewal():
-                self.later((endpoint, account), partial(self._renew, (endpoint, account), session, setting))
+                self.run_in_background((endpoint, account), partial(self._renew, (endpoint, account), session, setting))
 
     @contextmanager
     def channel(self, endpoint: Endpoint, account: str, *, timeout: float) -> Iterator[LeasedChannel]:
         """Lend an unused channel in the same way. It is closed on return."""
-        with self._entered(endpoint, account) as session, session.channel(timeout) as leased:
+        with self._counted(endpoint, account) as session, session.channel(timeout) as leased:
             yield leased
 
     def is_old(self, connection: Connection) -> bool:
@@ -83,23 +83,23 @@ class Pool:
         return connection.age > self._limits.lifetime
 
     def token(self, endpoint: Endpoint, account: str) -> uuid.UUID:
-        """Return a token for a new submission: one whose directory is there, if one was prepared lately."""
+        """Return a token for a new submission; one whose directory is there, if some were prepared lately."""
         with self._lock:
             session = self._sessions.get((endpoint, account))
             return session.prepared.token() if session else uuid.uuid4()
 
-    def prepared(self, endpoint: Endpoint, account: str, tokens: Sequence[uuid.UUID]) -> None:
+    def add_prepared(self, endpoint: Endpoint, account: str, tokens: Sequence[uuid.UUID]) -> None:
         """Keep `tokens`, whose directories are there, for submissions to come."""
         with self._lock:
             if session := self._sessions.get((endpoint, account)):
                 session.prepared.add(tokens)
 
-    def later(self, owner: tuple[Endpoint, str], work: Callable[[], None]) -> None:
-        """Have `work`, which waits for the login `owner`, done in the background; what it raises is logged.
+    def run_in_background(self, owner: tuple[Endpoint, str], work: Callable[[], None]) -> None:
+        """Run `work`, which waits for the login `owner`, in the background, and log what it raises.
 
-        Each login has a share of the background's threads: one that does not answer delays its own work.
+        Each login has a share of the background's threads, so one that does not answer delays only its own work.
         """
-        self._background.do(owner, work)
+        self._background.run(owner, work)
 
     def stats(self) -> Stats:
         """Return what is open now."""
@@ -116,9 +116,9 @@ class Pool:
             session.close()
 
     def _renew(self, key: tuple[Endpoint, str], session: Session, setting: Setting) -> None:
-        """Have `session` log in again before its callers have to; where that fails, the next one finds out for itself.
+        """Have `session` log in again before its callers have to; where that fails, the next caller logs in.
 
-        Nobody counts for that, so the session may have been closed meanwhile.
+        This counts as no caller, so the session may have been closed meanwhile.
         """
         with suppress(ClusterError):
             session.renew(setting)
@@ -128,22 +128,22 @@ class Pool:
             session.close()
 
     @contextmanager
-    def _entered(self, endpoint: Endpoint, account: str, *, counted: bool = False) -> Iterator[Session]:
+    def _counted(self, endpoint: Endpoint, account: str, *, counted: bool = False) -> Iterator[Session]:
         if counted and (present := self._present(endpoint, account)):
             yield present  # it is kept as long as its caller is counted
             return
-        session = self._enter(endpoint, account)
+        session = self._count(endpoint, account)
         try:
             yield session
         finally:
-            self._leave(session)
+            self._uncount(session)
 
     def _present(self, endpoint: Endpoint, account: str) -> Session | None:
         with self._lock:
             return self._sessions.get((endpoint, account))
 
-    def _enter(self, endpoint: Endpoint, account: str) -> Session:
-        """Count a caller in. Raises Busy where there are too many."""
+    def _count(self, endpoint: Endpoint, account: str) -> Session:
+        """Count a caller of a session, and return that. Raises Busy where there are too many."""
         with self._lock:
             at_node = sum(s.callers for (node, _account), s in self._sessions.items() if node == endpoint)
             session = self._sessions.get((endpoint, account)) or Session(endpoint, account, self._limits, self._logins)
@@ -157,14 +157,14 @@ class Pool:
                 self._sweeper.start()
             return session
 
-    def _leave(self, session: Session) -> None:
+    def _uncount(self, session: Session) -> None:
         with self._lock:
             session.callers -= 1
             metrics.left(session.callers)
             session.last_used = time.monotonic()
 
     def _sweep(self) -> None:
-        """Close idle sessions, and what is too old of the others, until none is left."""
+        """Close idle sessions and, of the others, what is too old; end when there is no session."""
         while True:
             time.sleep(self._limits.idle / 4)
             with self._lock:
@@ -184,7 +184,7 @@ class Pool:
 
 
 class _Processwide:
-    """The pool of this process, made when it is first asked for: settings can be read by then."""
+    """The pool of this process, made when it is first used: settings can be read by then."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -17,12 +17,12 @@ from clusters.ssh.sftp import Client
 
 log = structlog.get_logger(__name__)
 
-# Connections on which sshd's subsystem does not speak SFTP and the program does: a new one tries the subsystem again.
+# Connections on which sshd's subsystem does not speak SFTP, but the program does. A new one tries the subsystem again.
 _by_program = WeakSet[Connection]()
 
 
 class Transfer(AbstractContextManager["Transfer"]):
-    """SFTP as `account`, for as long as the login node lets it in; each answer has `timeout` seconds."""
+    """SFTP as `account`, as long as the login node lets that in. Each answer has `timeout` seconds."""
 
     def __init__(self, endpoint: Endpoint, account: str, timeout: float) -> None:
         self._endpoint = endpoint
@@ -39,17 +39,17 @@ class Transfer(AbstractContextManager["Transfer"]):
         """
         if self._used is None or self._pool.is_old(self._used[0]):
             self._stack.close()
-            self._used = self._begun()
+            self._used = self._begin()
         return self._used[1]
 
-    def _begun(self) -> tuple[Connection, Client]:
-        """Have sshd's subsystem begin, or the program where the subsystem's first words are none of SFTP's."""
+    def _begin(self) -> tuple[Connection, Client]:
+        """Begin with sshd's subsystem, or with the program where the subsystem's first bytes are not SFTP."""
         try:
-            return self._begun_by(sftp_channel.subsystem)
+            return self._begin_with(sftp_channel.subsystem)
         except (Malformed, Interrupted) as exc:
             first = exc
         try:
-            used = self._begun_by(sftp_channel.program)
+            used = self._begin_with(sftp_channel.program)
         except Failed as exc:
             raise Failed(f"{first}; {exc}") from first
         if used[0] not in _by_program:
@@ -57,12 +57,12 @@ class Transfer(AbstractContextManager["Transfer"]):
             _by_program.add(used[0])
         return used
 
-    def _begun_by(self, way: Callable[[paramiko.Channel, float], Client]) -> tuple[Connection, Client]:
+    def _begin_with(self, start: Callable[[paramiko.Channel, float], Client]) -> tuple[Connection, Client]:
         with ExitStack() as stack:
             lease = stack.enter_context(self._pool.channel(self._endpoint, self._account, timeout=self._timeout))
             if lease.connection in _by_program:
-                way = sftp_channel.program
-            client = way(lease.channel, self._timeout)
+                start = sftp_channel.program
+            client = start(lease.channel, self._timeout)
             self._stack.push(stack.pop_all())
         return lease.connection, client
 

@@ -48,11 +48,11 @@ class Request:
         """Return it as the agent with this marker reads it. Raises ValueError for what cannot be framed."""
         size, text = (None, b"") if self.text is None else _framed_text(self.text, marker)
         fields = [str(field) or "-" for field in (*self.fields, *([] if size is None else [size]))]
-        words = " ".join([self.verb, *fields])
+        head = " ".join([self.verb, *fields])
         line = "" if self.line is None else f"{self.line}\n"
-        if len(words.split()) != len(fields) + 1 or line.count("\n") > 1 or "\0" in line:
+        if len(head.split()) != len(fields) + 1 or line.count("\n") > 1 or "\0" in line:
             raise ValueError(f"{self.verb} has a field with blanks, or a line that is none")
-        return f"{words}\n{line}".encode() + text
+        return f"{head}\n{line}".encode() + text
 
 
 def _framed_text(text: str, marker: str) -> tuple[int, bytes]:

@@ -61,9 +61,9 @@ class Pattern:
 
     def of_array(self, array: int) -> str:
         """Return it as people know it, for the job or array `array`."""
-        told = {"?": str(array), "!": "j", "*": "%a"}
+        shown = {"?": str(array), "!": "j", "*": "%a"}
         return "".join(
-            piece if isinstance(piece, str) else told.get(piece.letter, f"%{piece.width or ''}{piece.letter}")
+            piece if isinstance(piece, str) else shown.get(piece.letter, f"%{piece.width or ''}{piece.letter}")
             for piece in self.pieces
         )
 
@@ -79,14 +79,14 @@ class Pattern:
 
     def _decided(self, ids: Sequence[str], letter: str, width: int) -> "Pattern":
         choice = iter(ids)
-        meant: dict[str, Callable[[Place], str | Place]] = {
+        meanings: dict[str, Callable[[Place], str | Place]] = {
             "!": lambda _: letter,
             "*": lambda _: Place("a", width),
             "?": lambda piece: Place(next(choice), piece.width),
         }
         return Pattern(
             tuple(
-                meant[piece.letter](piece) if isinstance(piece, Place) and piece.letter in meant else piece
+                meanings[piece.letter](piece) if isinstance(piece, Place) and piece.letter in meanings else piece
                 for piece in self.pieces
             )
         )
@@ -94,8 +94,8 @@ class Pattern:
     def names_job(self, job: int) -> bool:
         """Return whether the file's own name has the id of `job`, or of its tasks: then no other job writes to it."""
         name = Pattern.of(self.written().rpartition("/")[2])
-        words = (piece for piece in name.pieces if isinstance(piece, str))
-        return bool(name.letters & {"j", "J", "A", "?"}) or any(_has_number(word, str(job)) for word in words)
+        literals = (piece for piece in name.pieces if isinstance(piece, str))
+        return bool(name.letters & {"j", "J", "A", "?"}) or any(_has_number(text, str(job)) for text in literals)
 
     def with_array(self, array: int) -> "Pattern":
         """Return it with the array's id in its places."""
@@ -131,8 +131,8 @@ class Pattern:
 
 def _has_number(text: str, number: str) -> bool:
     """Return whether the digits `number` stand in `text` with no other digits beside them."""
-    before, found, after = text.partition(number)
-    return bool(found) and not (before[-1:].isdigit() or after[:1].isdigit())
+    before, match, after = text.partition(number)
+    return bool(match) and not (before[-1:].isdigit() or after[:1].isdigit())
 
 
 def literal(text: str) -> str:

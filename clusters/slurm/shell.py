@@ -72,15 +72,15 @@ def sections(answer: bytes, marker: str) -> list[Section]:
     last line break; the agent prints `marker` on a line of its own all the same, by beginning with a line break, which
     is taken away here. Raises Malformed for a status that is no exit status.
     """
-    found = []
+    parts = []
     begin = 0
     for start, status, end in _marker_lines(answer, marker):
         try:
-            found.append(Section(answer[begin:start], bounds.number(status, bounds.STATUS)))
+            parts.append(Section(answer[begin:start], bounds.number(status, bounds.STATUS)))
         except ValueError as exc:
             raise Malformed(f"exit status {status[:100]!r}") from exc
         begin = end
-    return found
+    return parts
 
 
 def without_markers(answer: bytes, marker: str) -> bytes:

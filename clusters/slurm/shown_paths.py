@@ -130,12 +130,12 @@ class _Reader:
 
     def _take_plain(self, sign: str) -> None:
         """Take a character of a path in which SLURM fills nothing in, and of a backslash the one behind it."""
-        words = self._words if sign == "\\" else []
+        letters = self._words if sign == "\\" else []
         if sign == "\\":
             self._take(sign, "")
-        found = self._found(self._at, [*words, *self._numbers, *self._ids])
-        if found:
-            self._take_letter(*found)
+        match = self._found(self._at, [*letters, *self._numbers, *self._ids])
+        if match:
+            self._take_letter(*match)
         else:
             self._take(self._path[self._at : self._at + 1], literal(self._path[self._at : self._at + 1]))
 
@@ -203,10 +203,10 @@ class _Reader:
         if not self._shown.number:
             return False
         zeros = self._zeros()
-        found = self._found_number(self._at + zeros) or (self._found_number(self._at) if zeros else None)
-        if found is None:
+        match = self._found_number(self._at + zeros) or (self._found_number(self._at) if zeros else None)
+        if match is None:
             return False
-        number, letter = found
+        number, letter = match
         if self._path.startswith(number, self._at):
             zeros = 0
         number = "0" * zeros + number
@@ -252,19 +252,19 @@ def _decide(pieces: list[_Piece], others: Sequence[tuple[str, Shown]]) -> None:
         and all(_as_shown(pieces, dict(zip(slots, choice, strict=True)), task) == path for path, task in others)
     ]
     for number, slot in enumerate(slots):
-        meant = {choice[number] for choice in possible}
+        meanings = {choice[number] for choice in possible}
         piece = pieces[slot]
-        if len(meant) == 1:
-            piece.pattern = piece.meanings[meant.pop()]
+        if len(meanings) == 1:
+            piece.pattern = piece.meanings[meanings.pop()]
         elif piece.slot == "task" and _within_digits(pieces, slot):
             piece.pattern = piece.shown
 
 
-def _as_shown(pieces: Sequence[_Piece], meant: dict[int, str], task: Shown) -> str:
-    """Return the path that scontrol shows of another task, if the slots are what is `meant`."""
+def _as_shown(pieces: Sequence[_Piece], meanings: dict[int, str], task: Shown) -> str:
+    """Return the path that scontrol shows of another task, if the slots have these `meanings`."""
     values = {"own": str(task.job), "array": str(task.array), "number": task.number, "task": task.number}
     return "".join(
-        values.get(meant.get(number, piece.slot), piece.shown).rjust(
+        values.get(meanings.get(number, piece.slot), piece.shown).rjust(
             len(piece.shown) if piece.slot and piece.shown.startswith("0") else 0, "0"
         )
         for number, piece in enumerate(pieces)

@@ -1,4 +1,4 @@
-"""Work that nobody waits for, done by a few threads of which no account gets more than its share."""
+"""Work in the background, by a few threads of which no account gets more than its share."""
 
 import threading
 from collections import Counter, defaultdict, deque
@@ -15,7 +15,7 @@ Work = Callable[[], None]
 
 
 class Background:
-    """Threads that do the work of each `owner` in order, at most `share` pieces of it at once. Thread-safe."""
+    """Threads that do each owner's work in its order, at most `share` pieces of it at once. Thread-safe."""
 
     def __init__(self, threads: int, share: int) -> None:
         self._share = share
@@ -24,8 +24,8 @@ class Background:
         self._waiting: dict[Hashable, deque[Work]] = defaultdict(deque)
         self._under_way: Counter[Hashable] = Counter()
 
-    def do(self, owner: Hashable, work: Work) -> None:
-        """Have `work` of `owner` done; its log lines carry the id of this request, and what it raises is logged."""
+    def run(self, owner: Hashable, work: Work) -> None:
+        """Run `work` of `owner`. Its log lines have the id of the present request; what it raises is logged."""
         context = copy_context()
         with self._lock:
             if self._under_way[owner] >= self._share:
@@ -33,21 +33,21 @@ class Background:
                 return
             self._under_way[owner] += 1
         try:
-            self._executor.submit(self._run, owner, lambda: context.run(_logged, work))
+            self._executor.submit(self._run_piece, owner, lambda: context.run(_logged, work))
         except RuntimeError:  # no further thread can be started
             with self._lock:
                 self._count_out(owner)
             raise
 
-    def _run(self, owner: Hashable, work: Work) -> None:
-        """Do one piece, and put the owner's next one behind what others have ordered meanwhile."""
+    def _run_piece(self, owner: Hashable, work: Work) -> None:
+        """Do one piece, then put the owner's next one behind what other owners have added meanwhile."""
         work()
         with self._lock:
             following = self._waiting[owner].popleft() if self._waiting[owner] else None
             if following is None:
                 self._count_out(owner)
         if following:
-            self._executor.submit(self._run, owner, following)
+            self._executor.submit(self._run_piece, owner, following)
 
     def _count_out(self, owner: Hashable) -> None:
         """Count one piece of `owner` less as under way. The caller holds the lock."""

@@ -16,11 +16,11 @@ from clusters.ssh.endpoint import Endpoint, check_account
 from clusters.ssh.stream import Stream
 
 _KEEPALIVE = 30  # seconds; a firewall forgets idle connections
-_SILENCE = 3.0  # seconds after which no channel means that nobody answers; a busy sshd refuses at once
-_UNACKNOWLEDGED = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
+_SILENCE_MEANS_DEAD = 3.0  # seconds without a channel or a refusal; a busy sshd refuses at once
+_UNACKNOWLEDGED_MS = 30_000  # milliseconds until the kernel gives up on a peer that acknowledges nothing
 _UID_DIGITS = 10
 _LONGEST_BANNER = 500  # characters
-_LONGEST_VERSION = 255  # characters
+_LONGEST_VERSION = 255  # characters; of `id -u`, bytes
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key's type names another signature
 
 
@@ -81,7 +81,7 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether the connection was still there when last heard of."""
+        """Whether the connection is there, as far as is known."""
         return self._transport.is_active()
 
     @property
@@ -102,7 +102,7 @@ class Connection:
         try:
             return self._transport.open_session(timeout=timeout)
         except (paramiko.SSHException, OSError, EOFError) as exc:
-            if self.alive and time.monotonic() - began >= max(timeout, _SILENCE):
+            if self.alive and time.monotonic() - began >= max(timeout, _SILENCE_MEANS_DEAD):
                 self.retire()
                 raise Unreachable(f"the login node has said nothing for {timeout:g} s: {exc}") from exc
             # Of two refusals at about the same time paramiko tells one thread what it was, and the other "unable".
@@ -118,22 +118,22 @@ class Connection:
     def _check_uid(self) -> None:
         timeout = self.endpoint.connect_timeout
         try:
-            uid = self._told(timeout).strip()
+            uid = self._uid_output(timeout).strip()
         except (TimedOut, NoRoom, Malformed) as exc:
             raise Unresponsive(f"the login of {self.account} runs no command: {exc}") from exc
         if not uid.isdigit() or len(uid) > _UID_DIGITS or not _may_be_used(int(uid)):
             raise Refused(f"{self.account} is a system account (uid {uid[:32].decode('utf-8', 'replace')!r})")
 
-    def _told(self, timeout: float) -> bytes:
-        """Return what `id -u` prints, of which no more than the beginning counts."""
+    def _uid_output(self, timeout: float) -> bytes:
+        """Return the beginning of what `id -u` prints."""
         marker = shell.marker(uuid.uuid4())
         stream = Stream(self.open_channel(timeout), marker)
         stream.start(shell.script_line("id -u", (), {}, marker), timeout)
-        told, deadline = stream.begin(timeout), time.monotonic() + timeout
-        while len(told) <= _LONGEST_VERSION and (piece := stream.take(deadline, timeout)) is not None:
-            told += piece
+        output, deadline = stream.begin(timeout), time.monotonic() + timeout
+        while len(output) <= _LONGEST_VERSION and (piece := stream.take(deadline, timeout)) is not None:
+            output += piece
         stream.close()
-        return told
+        return output
 
 
 def _may_be_used(uid: int) -> bool:
@@ -147,7 +147,7 @@ def _handshake(endpoint: Endpoint) -> paramiko.Transport:
         raise Unreachable(f"no connection to {endpoint.address} port {endpoint.port}: {exc}") from exc
     # Without it each small packet waits for a delayed acknowledgement: 40 ms and more a command.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
     transport = paramiko.Transport(sock)
     transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = endpoint.connect_timeout
     transport.set_keepalive(_KEEPALIVE)
@@ -177,7 +177,9 @@ def _check_host_key(transport: paramiko.Transport, endpoint: Endpoint) -> None:
 def _log_in(transport: paramiko.Transport, account: str) -> None:
     request_id = structlog.contextvars.get_contextvars().get("request_id", "none")
     try:
-        still_wanted = transport.auth_publickey(account, certificates.issue(account, request_id, settings.SSH_CA_KEY))
+        missing_methods = transport.auth_publickey(
+            account, certificates.issue(account, request_id, settings.SSH_CA_KEY)
+        )
     except paramiko.AuthenticationException as exc:
         # paramiko's class for a connection that was closed and for one that stalls as well.
         if "timeout" in str(exc).lower():
@@ -189,8 +191,8 @@ def _log_in(transport: paramiko.Transport, account: str) -> None:
         raise _broken_off(transport, account) from exc
     except (paramiko.SSHException, OSError) as exc:
         raise Unreachable(f"the connection was lost at the login of {account}: {exc}") from exc
-    if still_wanted:
-        raise Refused(f"the login node asks {account} for more than a certificate: {', '.join(still_wanted)[:200]}")
+    if missing_methods:
+        raise Refused(f"the login node asks {account} for more than a certificate: {', '.join(missing_methods)[:200]}")
 
 
 def _broken_off(transport: paramiko.Transport, account: str) -> BrokenOff:

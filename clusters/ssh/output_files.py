@@ -70,7 +70,7 @@ def opened(sftp: Client, wanted: Wanted, current: Callable[[], Client] | None = 
     """
     if any(len(variant) > _MOST_TASKS for variant in wanted.variants):
         raise TooMuch(_TOO_MANY)
-    parts = _listed(sftp, wanted.template) if wanted.template else _found(sftp, wanted)
+    parts = _files_by_template(sftp, wanted.template) if wanted.template else _files_of_variant(sftp, wanted)
     if not parts:
         raise FileNotFoundError
     size = sum(part.size for part in parts)
@@ -80,18 +80,18 @@ def opened(sftp: Client, wanted: Wanted, current: Callable[[], Client] | None = 
     yield OutputFile(size, _pieces(sftp, sftp.open(parts[0].path), parts, current or (lambda: sftp)), tasks)
 
 
-def _found(sftp: Client, wanted: Wanted) -> list[_Part]:
+def _files_of_variant(sftp: Client, wanted: Wanted) -> list[_Part]:
     """Return the files of the first variant of which there is one that is no other variant's."""
     *own, last = wanted.variants
     for number, variant in enumerate(own, start=1):
         later = {named.path for other in wanted.variants[number:] for named in other[:_PROBED]}
         apart = [named for named in variant[:_PROBED] if named.path not in later]
-        if _parts(sftp, apart, wanted.since):
-            return _parts(sftp, variant, wanted.since)
-    return _parts(sftp, last, wanted.since)
+        if _existing(sftp, apart, wanted.since):
+            return _existing(sftp, variant, wanted.since)
+    return _existing(sftp, last, wanted.since)
 
 
-def _parts(sftp: Client, names: Sequence[Named], since: int | None) -> list[_Part]:
+def _existing(sftp: Client, names: Sequence[Named], since: int | None) -> list[_Part]:
     """Return the files of these names, each once, that have changed since `since`."""
     tasks = {named.path.encode(): named.task for named in reversed(names)}
     paths = list(dict.fromkeys(named.path.encode() for named in names))
@@ -99,33 +99,33 @@ def _parts(sftp: Client, names: Sequence[Named], since: int | None) -> list[_Par
         part
         for path, attributes in zip(paths, sftp.stats(paths), strict=True)
         if attributes and (since is None or attributes.modified is None or attributes.modified >= since)
-        for part in _regular(path, attributes, tasks[path])
+        for part in _part_of_regular_file(path, attributes, tasks[path])
     ]
 
 
-def _listed(sftp: Client, pattern: Pattern) -> list[_Part]:
+def _files_by_template(sftp: Client, pattern: Pattern) -> list[_Part]:
     """Return the files that are those of tasks by their names, in the order of the tasks' numbers."""
     directory, _, name = pattern.written().rpartition("/")
     template = Template.of(Pattern.of(name))
-    place = Pattern.of(directory)
-    if template is None or place.letters:
+    directory_pattern = Pattern.of(directory)
+    if template is None or directory_pattern.letters:
         return []
-    at = "".join(piece for piece in place.pieces if isinstance(piece, str)).encode()
-    found: list[tuple[int, bytes, Attributes]] = []
-    for entry, attributes in sftp.names(at or b"/"):
+    parent = "".join(piece for piece in directory_pattern.pieces if isinstance(piece, str)).encode()
+    entries: list[tuple[int, bytes, Attributes]] = []
+    for entry, attributes in sftp.names(parent or b"/"):
         number = template.task(entry)
         if number is not None:
-            found.append((number, entry, attributes))
-        if len(found) > _MOST_TASKS:
+            entries.append((number, entry, attributes))
+        if len(entries) > _MOST_TASKS:
             raise TooMuch(_TOO_MANY)
     return [
         part
-        for number, entry, attributes in sorted(found, key=lambda each: each[:2])
-        for part in _regular(at + b"/" + entry, attributes, number)
+        for number, entry, attributes in sorted(entries, key=lambda each: each[:2])
+        for part in _part_of_regular_file(parent + b"/" + entry, attributes, number)
     ]
 
 
-def _regular(path: bytes, attributes: Attributes, task: int | None) -> Iterator[_Part]:
+def _part_of_regular_file(path: bytes, attributes: Attributes, task: int | None) -> Iterator[_Part]:
     """Return the file with its size, unless it is none: a pipe would wait for its writer, a device might never end."""
     if not stat.S_ISREG(attributes.mode):
         return
@@ -142,7 +142,7 @@ def _pieces(sftp: Client, handle: bytes, parts: Sequence[_Part], current: Callab
     for part in parts:
         if part is not parts[0]:
             sftp = current()
-            handle = _opened_later(sftp, part)
+            handle = _reopen(sftp, part)
         position, whole = 0, False
         while not whole:
             whole = True
@@ -156,10 +156,10 @@ def _pieces(sftp: Client, handle: bytes, parts: Sequence[_Part], current: Callab
                 sftp.close(handle)
             else:
                 sftp = current()
-                handle = _opened_later(sftp, part)
+                handle = _reopen(sftp, part)
 
 
-def _opened_later(sftp: Client, part: _Part) -> bytes:
+def _reopen(sftp: Client, part: _Part) -> bytes:
     try:
         return sftp.open(part.path)
     except FileNotFoundError as exc:

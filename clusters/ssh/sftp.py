@@ -23,12 +23,12 @@ from clusters.slurm.shell import decoded
 from clusters.ssh import sftp_packets
 from clusters.ssh.sftp_packets import Attributes, Fields, string
 
-_SPOKEN = 3
+_VERSION = 3
 _LONGEST_PACKET = 256 * 1024  # bytes; OpenSSH's own bound (SFTP_MAX_MSG_LENGTH)
 _LONGEST_HANDLE = 256  # bytes
 _PIECE = 32 * 1024  # bytes that one request asks for, which every server gives
-_AHEAD = 64  # requests under way at once: so much of a file is kept in memory, whatever its size
-_RECEIVED = 64 * 1024  # bytes
+_MOST_PENDING = 64  # requests under way at once; together with _PIECE, what is in memory of a file of any size
+_RECEIVED_AT_ONCE = 64 * 1024  # bytes
 _MOST_NAMES = 100_000  # in one directory
 
 
@@ -59,34 +59,34 @@ class Client:
         self._timeout = timeout
         self._received = bytearray(received)
         self._requests = 0
-        self._send(sftp_packets.INIT, _SPOKEN)
+        self._send(sftp_packets.INIT, _VERSION)
         kind, answer = self._answer()
-        if kind != sftp_packets.VERSION or answer.integer() < _SPOKEN:
+        if kind != sftp_packets.VERSION or answer.integer() < _VERSION:
             raise Malformed(f"the file transfer began with a packet of kind {kind}, and not with SFTP's version")
 
     def stats(self, paths: Sequence[bytes]) -> Iterator[Attributes | None]:
-        """Return what each of `paths` is, in their order, asking for a few in advance; None where nothing can be read.
+        """Yield the attributes of each of `paths`, in their order, or None where nothing can be read.
 
-        What is waited for next has the time of an answer.
+        A few are asked for in advance. Each has to come within the time of an answer from when it is waited for.
         """
-        asked: dict[int, int] = {}
-        told: dict[int, Attributes | None] = {}
+        pending: dict[int, int] = {}
+        attributes: dict[int, Attributes | None] = {}
         sent = 0
-        for wanted in range(len(paths)):
-            while sent < len(paths) and sent < wanted + _AHEAD:
-                asked[self._request(sftp_packets.STAT, string(paths[sent]))] = sent
+        for index in range(len(paths)):
+            while sent < len(paths) and sent < index + _MOST_PENDING:
+                pending[self._request(sftp_packets.STAT, string(paths[sent]))] = sent
                 sent += 1
             deadline = time.monotonic() + self._timeout
-            while wanted not in told:
-                self._take_attributes(asked, paths, told, deadline)
-            yield told.pop(wanted)
+            while index not in attributes:
+                self._take_attributes(pending, paths, attributes, deadline)
+            yield attributes.pop(index)
 
     def _take_attributes(
-        self, asked: dict[int, int], paths: Sequence[bytes], told: dict[int, Attributes | None], deadline: float
+        self, pending: dict[int, int], paths: Sequence[bytes], attributes: dict[int, Attributes | None], deadline: float
     ) -> None:
-        """Take the answer to one of the requests `asked`, whichever comes first."""
+        """Take the answer to one of the `pending` requests, whichever comes first."""
         kind, answer = self._answer(deadline)
-        index = asked.pop(answer.integer(), None)
+        index = pending.pop(answer.integer(), None)
         if index is None:
             raise Malformed("the login node answers a file request that was not made")
         if kind not in {sftp_packets.STATUS, sftp_packets.ATTRS}:
@@ -94,9 +94,9 @@ class Client:
         try:
             if kind == sftp_packets.STATUS:
                 answer.raise_refusal(paths[index])
-            told[index] = answer.attributes()
+            attributes[index] = answer.attributes()
         except FileNotFoundError:
-            told[index] = None
+            attributes[index] = None
 
     def open(self, path: bytes) -> bytes:
         """Open the file `path`, and return its handle."""
@@ -104,24 +104,24 @@ class Client:
         return self._handle(path, sftp_packets.OPEN, string(path) + how)
 
     def read(self, handle: bytes, offset: int, size: int) -> Iterator[bytes]:
-        """Return `size` bytes of the open file from `offset` on, in pieces, asking for a few of them in advance.
+        """Yield `size` bytes of the open file from `offset` on, in pieces; a few of them are asked for in advance.
 
         Each piece has the time of an answer, in however many answers it comes. Raises Interrupted where the file ends
         before that.
         """
-        asked: dict[int, _Piece] = {}
+        pending: dict[int, _Piece] = {}
         pieces: deque[_Piece] = deque()
         position, end = offset, offset + size
         while pieces or position < end:
-            while position < end and len(pieces) < _AHEAD:
+            while position < end and len(pieces) < _MOST_PENDING:
                 pieces.append(_Piece(position, min(_PIECE, end - position)))
                 position += pieces[-1].length
-                asked[self._ask_for_rest(handle, pieces[-1])] = pieces[-1]
+                pending[self._ask_for_rest(handle, pieces[-1])] = pieces[-1]
             deadline = time.monotonic() + self._timeout
             while not pieces[0].whole:
-                piece = self._take_data(asked, deadline)
+                piece = self._take_data(pending, deadline)
                 if not piece.whole:
-                    asked[self._ask_for_rest(handle, piece)] = piece
+                    pending[self._ask_for_rest(handle, piece)] = piece
             first = pieces.popleft()
             if first.data:
                 yield bytes(first.data)
@@ -137,22 +137,22 @@ class Client:
             raise Malformed(f"the login node answers the end of a file by a packet of kind {kind}")
 
     def names(self, directory: bytes) -> Iterator[tuple[bytes, Attributes]]:
-        """Return the names in `directory`, and what each is, in the server's order; all within one answer's time.
+        """Yield the names in `directory` with their attributes, in the server's order; all in the time of one answer.
 
         Raises TooMuch where there are too many.
         """
         deadline = time.monotonic() + self._timeout
         handle = self._handle(directory, sftp_packets.OPENDIR, string(directory))
         seen = 0
-        while entries := self._some_names(handle, deadline):
+        while entries := self._next_names(handle, deadline):
             seen += len(entries)
             if seen > _MOST_NAMES:
                 raise TooMuch(f"{decoded(directory)} has more than {_MOST_NAMES} files, too many to look through")
             yield from entries
         self.close(handle)
 
-    def _some_names(self, handle: bytes, deadline: float) -> list[tuple[bytes, Attributes]]:
-        """Return some more names of an open directory; none at its end."""
+    def _next_names(self, handle: bytes, deadline: float) -> list[tuple[bytes, Attributes]]:
+        """Return the next names of an open directory; none at its end."""
         number = self._request(sftp_packets.READDIR, string(handle))
         kind, answer = self._answer(deadline)
         answer.check_number(number)
@@ -174,10 +174,10 @@ class Client:
             sftp_packets.READ, string(handle) + struct.pack(">QI", piece.offset + here, piece.length - here)
         )
 
-    def _take_data(self, asked: dict[int, _Piece], deadline: float) -> _Piece:
-        """Take the answer to one of the requests `asked`, whichever comes first, and return the piece that it is of."""
+    def _take_data(self, pending: dict[int, _Piece], deadline: float) -> _Piece:
+        """Take the answer to one of the `pending` requests, whichever comes first, and return its piece."""
         kind, answer = self._answer(deadline)
-        piece = asked.pop(answer.integer(), None)
+        piece = pending.pop(answer.integer(), None)
         if piece is None:
             raise Malformed("the login node answers a file request that was not made")
         if kind == sftp_packets.STATUS:
@@ -237,7 +237,7 @@ class Client:
                 if left <= 0:
                     raise TimeoutError
                 self._channel.settimeout(left)
-                received = self._channel.recv(_RECEIVED)
+                received = self._channel.recv(_RECEIVED_AT_ONCE)
             if not received:
                 raise Interrupted("the file transfer broke off: the login node has ended it")
             self._received += received

@@ -66,10 +66,12 @@ def program(channel: paramiko.Channel, timeout: float) -> Client:
     marker = shell.marker(uuid.uuid4())
     stream = Stream(channel, marker)
     stream.start(shell.script_line(_PROGRAM, (), {}, marker), timeout)
-    found, deadline = stream.begin(timeout), time.monotonic() + timeout
-    while b"\n" not in found and len(found) <= _LONGEST_PATH and (piece := stream.take(deadline, timeout)) is not None:
-        found += piece
-    path, _, sent = found.partition(b"\n")
+    output, deadline = stream.begin(timeout), time.monotonic() + timeout
+    while (
+        b"\n" not in output and len(output) <= _LONGEST_PATH and (piece := stream.take(deadline, timeout)) is not None
+    ):
+        output += piece
+    path, _, received = output.partition(b"\n")
     if not path.startswith(b"/"):
         raise Failed("the login node has no sftp-server where OpenSSH's packages put it")
-    return Client(channel, timeout, sent)
+    return Client(channel, timeout, received)

@@ -11,11 +11,11 @@ from clusters.errors import Interrupted, Malformed, Refused, TimedOut
 from clusters.slurm import shell
 
 _PIECE = 64 * 1024  # bytes
-_PROOF = 3.0  # seconds in which a connection shows that it is alive
-_NOISE = 500  # bytes of what a login prints before the marker that are worth showing; more than a marker has
+_PROBE_TIMEOUT = 3.0  # seconds in which a connection has to show that it is alive
+_SHOWN_NOISE = 500  # bytes of what a login prints before the marker that an error shows; more than a marker has
 _MOST_NOISE = 4 * 1024 * 1024  # bytes; who prints more prints without end
-_SMALL = 32 * 1024  # bytes that fit into the buffers of both ends
-_TAIL = 1.0  # seconds in which a command that prints no more has told how it ended
+_FITS_BUFFERS = 32 * 1024  # bytes
+_STATUS_TIMEOUT = 1.0  # seconds for the exit status of a command that prints no more
 
 
 class Stream:
@@ -41,7 +41,7 @@ class Stream:
     def start(self, command: str, timeout: float) -> None:
         """Have the login shell run `command`; what it prints as errors comes with its output."""
         self._channel.set_combine_stderr(True)
-        with self._within(timeout):
+        with self._bounded(timeout):
             self._channel.exec_command(command)
 
     def begin(self, timeout: float) -> bytes:
@@ -53,26 +53,26 @@ class Stream:
         while (piece := self.take(deadline, timeout)) is not None:
             taken += len(piece)
             so_far = self._noise + piece
-            _before, found, after = so_far.partition(self._marker)
-            if found:
+            _before, marker, after = so_far.partition(self._marker)
+            if marker:
                 return after
-            self._noise = so_far[-_NOISE:]
+            self._noise = so_far[-_SHOWN_NOISE:]
             if taken > _MOST_NOISE:
                 self._channel.close()
                 raise Malformed(f"the login prints without end: more than {_MOST_NOISE} bytes that are no answer")
-        words = shell.decoded(self._noise).replace(self._marker.decode().strip(), "").strip()
+        noise = shell.decoded(self._noise).replace(self._marker.decode().strip(), "").strip()
         status = self.exit_status(timeout)
         how = "was ended by a signal" if status is None else f"ended with {status}"
-        raise Refused(f"the account's shell {how} before it ran a command, perhaps by a start-up file: {words!r}")
+        raise Refused(f"the account's shell {how} before it ran a command, perhaps by a start-up file: {noise!r}")
 
     def send(self, data: bytes, timeout: float) -> None:
         """Write `data` to the command's standard input. One that has ended does not read it: its answer says why."""
-        if len(data) <= _SMALL:
+        if len(data) <= _FITS_BUFFERS:
             self._channel.settimeout(timeout)
-            with self._broken_off(timeout):
+            with self._translate_errors(timeout):
                 self._write(data)
             return
-        with self._within(timeout, writing=True):
+        with self._bounded(timeout, writing=True):
             self._write(data)
 
     def take(self, deadline: float, timeout: float) -> bytes | None:
@@ -84,15 +84,15 @@ class Stream:
         if left <= 0:
             raise TimedOut(f"no answer within {timeout:g} s")
         self._channel.settimeout(left)
-        with self._broken_off(timeout):
+        with self._translate_errors(timeout):
             return self._channel.recv(_PIECE) or None
 
     def exit_status(self, timeout: float) -> int | None:
-        """Return how the command has ended, of which nothing more can come; None if a signal has ended it.
+        """Return the exit status of the command, of which nothing more can come; None if a signal has ended it.
 
-        Raises TimedOut where that is not told: it may go on.
+        Raises TimedOut where the login node does not tell it: the command may go on.
         """
-        if not self._channel.status_event.wait(max(timeout, _TAIL)):
+        if not self._channel.status_event.wait(max(timeout, _STATUS_TIMEOUT)):
             raise TimedOut("the command prints no more, and its end is not told")
         if self._channel.exit_status >= 0:
             return self._channel.exit_status
@@ -107,7 +107,7 @@ class Stream:
         """
         transport = self._channel.get_transport()
         try:
-            transport.open_session(timeout=_PROOF).close()
+            transport.open_session(timeout=_PROBE_TIMEOUT).close()
         except paramiko.ChannelException:
             return True  # it has no room, and says so
         except (paramiko.SSHException, OSError, EOFError):
@@ -129,7 +129,7 @@ class Stream:
                 raise
 
     @contextmanager
-    def _within(self, timeout: float, *, writing: bool = False) -> Iterator[None]:
+    def _bounded(self, timeout: float, *, writing: bool = False) -> Iterator[None]:
         """Bound a step for which paramiko waits without limit, such as for room to write much: closing ends it."""
 
         def expire() -> None:
@@ -143,7 +143,7 @@ class Stream:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with self._broken_off(timeout):
+            with self._translate_errors(timeout):
                 yield
         finally:
             watchdog.cancel()
@@ -151,7 +151,7 @@ class Stream:
             raise TimedOut(f"no answer within {timeout:g} s")
 
     @contextmanager
-    def _broken_off(self, timeout: float) -> Iterator[None]:
+    def _translate_errors(self, timeout: float) -> Iterator[None]:
         """Raise TimedOut or Interrupted for what paramiko's channels raise."""
         try:
             yield

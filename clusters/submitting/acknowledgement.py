@@ -97,7 +97,9 @@ def _in_background(
     """Have `work` done for these, in as many batches as it takes."""
     for start in range(0, len(acknowledgements), _MOST_TOGETHER):
         batch = AcknowledgedBatch(acknowledgements[start : start + _MOST_TOGETHER], together.on_news)
-        pool.current().later((batch.cluster.endpoint, batch.account), partial(_counted_and_logged, work, batch))
+        pool.current().run_in_background(
+            (batch.cluster.endpoint, batch.account), partial(_counted_and_logged, work, batch)
+        )
 
 
 def _counted_and_logged(work: Callable[[AcknowledgedBatch], None], batch: AcknowledgedBatch) -> None:
@@ -139,7 +141,7 @@ def clear_batch(batch: AcknowledgedBatch) -> None:
     prepared = [uuid.uuid4() for _ in tokens]
     request = Request("clear", (_comma_list(tokens), _comma_list(token.hex for token in prepared)))
     asking.ask(batch.cluster, batch.account, request)
-    pool.current().prepared(batch.cluster.endpoint, batch.account, prepared)
+    pool.current().add_prepared(batch.cluster.endpoint, batch.account, prepared)
     batch.on_news([SubmissionNews(each.slot, cleared=True) for each in batch.acknowledgements])
 
 

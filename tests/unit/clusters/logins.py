@@ -145,10 +145,10 @@ class Pool:
     def caller(self, _endpoint: object, _account: str) -> Iterator[None]:
         yield
 
-    def later(self, _owner: object, work: Callable[[], None]) -> None:
+    def run_in_background(self, _owner: object, work: Callable[[], None]) -> None:
         work()
 
-    def prepared(self, _endpoint: object, _account: str, tokens: Sequence[uuid.UUID]) -> None:
+    def add_prepared(self, _endpoint: object, _account: str, tokens: Sequence[uuid.UUID]) -> None:
         self.tokens += tokens
 
 

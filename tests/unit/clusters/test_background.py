@@ -13,9 +13,9 @@ def test_work_of_one_owner_that_hangs_leaves_threads_to_the_others() -> None:
 
     try:
         for _ in range(20):
-            background.do("plgalice", hang)
+            background.run("plgalice", hang)
         for _ in range(20):
-            background.do("plgbob", done.release)
+            background.run("plgbob", done.release)
         for _ in range(20):
             assert done.acquire(timeout=10)
     finally:
@@ -26,8 +26,8 @@ def test_work_of_one_owner_is_all_done_and_begins_in_order() -> None:
     background, finished = Background(threads=4, share=1), threading.Event()
     numbers: list[int] = []
     for number in range(100):
-        background.do("plgalice", lambda number=number: numbers.append(number))  # type: ignore[misc]
-    background.do("plgalice", finished.set)
+        background.run("plgalice", lambda number=number: numbers.append(number))  # type: ignore[misc]
+    background.run("plgalice", finished.set)
     assert finished.wait(10)
     assert numbers == list(range(100))
 
@@ -38,14 +38,14 @@ def test_work_that_fails_ends_nothing_but_itself() -> None:
     def fail() -> None:
         raise ValueError("what nobody has foreseen")
 
-    background.do("plgalice", fail)
-    background.do("plgalice", finished.set)
+    background.run("plgalice", fail)
+    background.run("plgalice", finished.set)
     assert finished.wait(10)
 
 
 def test_an_owner_whose_work_is_done_is_forgotten() -> None:
     background, finished = Background(threads=2, share=2), threading.Event()
     for owner in range(50):
-        background.do(owner, finished.set)
+        background.run(owner, finished.set)
     background._executor.shutdown(wait=True)
     assert (dict(background._waiting), dict(background._under_way)) == ({}, {})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusters.errors import Malformed, Refused, TimedOut
 from clusters.ssh.agent import _Answer
-from clusters.ssh.stream import _NOISE, Stream
+from clusters.ssh.stream import _SHOWN_NOISE, Stream
 
 MARKER = "--0123456789abcdef0123456789abcdef--"
 LINE = f"{MARKER}\n".encode()
@@ -102,7 +102,7 @@ def test_of_endless_noise_the_end_is_told() -> None:
     with pytest.raises(Refused, match="ended with 3 before it ran a command") as refused:
         stream(Printing(b"noise" * 10_000 + b"last words", 999)).begin(5)
     assert "last words" in str(refused.value)
-    assert len(str(refused.value)) < _NOISE + 200
+    assert len(str(refused.value)) < _SHOWN_NOISE + 200
 
 
 def test_a_login_that_prints_noise_without_end_is_left_as_soon_as_that_is_plain() -> None:
