@@ -1,4 +1,4 @@
-"""The form of a cluster: what is wrong is said at the field, in the field's own words."""
+"""The form of a cluster, which shows each fault at its field."""
 
 import zoneinfo
 from typing import Any
@@ -23,7 +23,7 @@ class Lines(forms.Field):
         return "\n".join(value) if isinstance(value, list) else value
 
     def clean(self, value: Any) -> list[str]:
-        """Return the lines; what is wrong with one is said with its number. Raises ValidationError."""
+        """Return the lines. Raises ValidationError, with the number of each faulty line."""
         lines = [line.strip() for line in (value or "").splitlines() if line.strip()]
         super().clean(lines)
         wrong = []
@@ -67,7 +67,7 @@ class ClusterForm(forms.ModelForm):
             self.fields["time_zone"].initial = self.fields["time_zone"].initial or "UTC"
 
     def clean(self) -> dict[str, Any]:
-        """Have nobody enable what cannot be reached, nor save what fails later. Adds errors to the fields."""
+        """Add an error to each field whose value does not fit the others', or would fail in use."""
         values = super().clean() or {}
         for name, message in [*incoherent(values)]:
             self.add_error(name, message)

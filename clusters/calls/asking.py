@@ -10,16 +10,16 @@ from clusters.calls import pool
 from clusters.errors import Interrupted, Malformed, Silent
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.ssh.agent import LIMIT, Agent, Reply, Setting
+from clusters.ssh.agent import LIMIT, Agent, AgentSettings, Reply
 
 log = structlog.get_logger(__name__)
 
 _SILENCE_BEFORE_PROBE = 5.0  # seconds without an answer, after which the connection has to show that it is alive
 
 
-def setting(cluster: Cluster) -> Setting:
+def setting(cluster: Cluster) -> AgentSettings:
     """Return what the agents of `cluster` are started with."""
-    return Setting(cluster.slurm_bin, tuple(cluster.environment.items()))
+    return AgentSettings(cluster.slurm_bin, tuple(cluster.environment.items()))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What every call of a cluster passes through: it holds no database connection while it waits, and it is counted."""
+"""What every call of a cluster passes through: it gives its database connection back, and it is counted."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @contextmanager
 def call(cluster: Cluster, verb: str) -> Iterator[None]:
-    """Give the thread's database connection to others, and count one call of `cluster` for as long as the block takes.
+    """Give the thread's database connection back, and count one call of `cluster`, which lasts as long as the block.
 
     A cluster may take as long as its time-outs allow; whoever waits for it must not keep others from the database.
     """
@@ -25,7 +25,7 @@ def call(cluster: Cluster, verb: str) -> Iterator[None]:
 
 
 def remote(verb: str) -> Callable[[Callable[Concatenate[Cluster, P], T]], Callable[Concatenate[Cluster, P], T]]:
-    """Have each call of a function, whose first argument is the cluster, pass through `call` under the name `verb`.
+    """Decorate a function whose first argument is the cluster: each call of it passes through `call` as `verb`.
 
     The name is the label of the metrics and stays when the function is renamed.
     """

@@ -14,7 +14,7 @@ from django.conf import settings
 from clusters import metrics
 from clusters.calls.login_limits import SharedLogins
 from clusters.errors import Busy, ClusterError
-from clusters.ssh.agent import Agent, Setting
+from clusters.ssh.agent import Agent, AgentSettings
 from clusters.ssh.background import Background
 from clusters.ssh.connecting import Logins
 from clusters.ssh.connection import Connection
@@ -55,7 +55,7 @@ class Pool:
         self,
         endpoint: Endpoint,
         account: str,
-        setting: Setting,
+        setting: AgentSettings,
         *,
         timeout: float,
         patience: float | None = None,
@@ -115,7 +115,7 @@ class Pool:
         for session in sessions:
             session.close()
 
-    def _renew(self, key: tuple[Endpoint, str], session: Session, setting: Setting) -> None:
+    def _renew(self, key: tuple[Endpoint, str], session: Session, setting: AgentSettings) -> None:
         """Have `session` log in again before its callers have to; where that fails, the next caller logs in.
 
         This counts as no caller, so the session may have been closed meanwhile.

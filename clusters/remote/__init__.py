@@ -34,7 +34,7 @@ def program() -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """What an agent is asked for: a verb with its fields, then perhaps a line, then perhaps a text of any length.
+    """A request to an agent: a verb with its fields, then perhaps a line, then perhaps a text of any length.
 
     Fields have no blanks; neither line nor text has NUL, and the line is one.
     """
@@ -45,7 +45,7 @@ class Request:
     text: str | None = None
 
     def framed(self, marker: str) -> bytes:
-        """Return it as the agent with this marker reads it. Raises ValueError for what cannot be framed."""
+        """Return the bytes that the agent with this marker reads. Raises ValueError for what cannot be framed."""
         size, text = (None, b"") if self.text is None else _framed_text(self.text, marker)
         fields = [str(field) or "-" for field in (*self.fields, *([] if size is None else [size]))]
         head = " ".join([self.verb, *fields])

@@ -20,23 +20,23 @@ _END = b" end"
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What an agent is started with: the directory of SLURM's programs, and variables of an operator's choice."""
+class AgentSettings:
+    """What an agent is started with: the directory of SLURM's programs, and variables that an operator has set."""
 
     slurm_bin: str = "/usr/bin"
     environment: tuple[tuple[str, str], ...] = ()
 
     def command(self, marker: str) -> str:
-        """Return the command line that starts it in any login shell."""
+        """Return the command line that starts an agent in any login shell."""
         names = " ".join(name for name, _value in self.environment)
         return shell.script_line(remote.BOOT, [self.slurm_bin, names], dict(self.environment), marker)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What an agent has answered: the output and the status of each command.
+    """The answer of an agent: the output and the status of each command.
 
-    `truncated`: more came than was kept. `ended`: empty; or how the agent has ended before its answer was whole.
+    `truncated`: more came than was kept. `ended`: empty, or how the agent ended before its answer was whole.
     """
 
     sections: list[Section]
@@ -44,17 +44,17 @@ class Reply:
     ended: str = ""
 
     def exactly(self, number: int) -> list[Section]:
-        """Return the sections, of which there are to be so many. Raises Malformed."""
+        """Return the sections, of which there have to be `number`. Raises Malformed."""
         if len(self.sections) != number:
             raise Malformed(f"the login node answers by {len(self.sections)} sections, and not by {number}")
         return self.sections
 
 
 class Agent:
-    """One agent. It answers one caller at a time; after an error it is of no use any more."""
+    """One agent. It answers one caller at a time, and cannot be used after an error."""
 
-    def __init__(self, channel: paramiko.Channel, setting: Setting, timeout: float) -> None:
-        """Start one on an unused `channel`, within about `timeout` seconds.
+    def __init__(self, channel: paramiko.Channel, setting: AgentSettings, timeout: float) -> None:
+        """Start an agent on an unused `channel`, within about `timeout` seconds.
 
         Raises TimedOut, Interrupted, Refused, Malformed: nothing was asked.
         """
@@ -63,7 +63,7 @@ class Agent:
         self._stream = Stream(channel, self.marker)
         self._requests = 0
         self._last_used = time.monotonic()
-        self._answer = _Answer(self.marker, 0)
+        self._answer = _IncomingAnswer(self.marker, 0)
         deadline = time.monotonic() + timeout
         self._stream.start(setting.command(self.marker), timeout)
         self._stream.send(f"{remote.program()}{self.marker}\n".encode(), max(0.0, deadline - time.monotonic()))
@@ -71,12 +71,12 @@ class Agent:
 
     @property
     def usable(self) -> bool:
-        """Whether it waits for a request, has printed nothing that nobody asked for, and is not worn out."""
+        """Whether it waits for a request, has printed nothing unasked, and has not served too many requests."""
         return self._idle and self._stream.alive and not self._stream.has_more and self._requests < _MOST_REQUESTS
 
     @property
     def idle_for(self) -> float:
-        """Seconds since it began, or last answered."""
+        """Seconds since it was started, or has last answered."""
         return time.monotonic() - self._last_used
 
     def ask(self, request: Request, *, timeout: float, limit: int = LIMIT) -> Reply:
@@ -88,18 +88,18 @@ class Agent:
         return self.reply(time.monotonic() + timeout, timeout)
 
     def send(self, request: Request, *, timeout: float, limit: int = LIMIT) -> None:
-        """Send a request whose `reply` is asked for later.
+        """Send a request; `reply` returns its answer.
 
         Raises TimedOut, Interrupted; ValueError for what cannot be framed, and nothing is sent.
         """
         data = request.framed(self.marker)
         self._requests += 1
         self._idle = False
-        self._answer = _Answer(self.marker, limit)
+        self._answer = _IncomingAnswer(self.marker, limit)
         self._stream.send(data, timeout)
 
     def has_replied(self, within: float) -> bool:
-        """Wait up to `within` seconds for the whole answer, or the agent's end; return whether that came.
+        """Wait up to `within` seconds for the whole answer, or for the agent's end; return whether either came.
 
         Raises Interrupted, Malformed.
         """
@@ -114,9 +114,9 @@ class Agent:
         return True
 
     def reply(self, deadline: float, timeout: float) -> Reply:
-        """Return the answer to what was sent, once it is whole, before `deadline` (monotonic). Raises as `ask`.
+        """Return the answer to the request that was sent, before `deadline` (monotonic). Raises as `ask`.
 
-        `timeout`: what an error says of the time.
+        `timeout`: the seconds that an error names.
         """
         try:
             while not self._answer.whole and self._take(deadline, timeout):
@@ -124,7 +124,10 @@ class Agent:
         except TimedOut as exc:
             exc.stdout = self._answer.so_far()
             raise
-        answer, self._answer = self._answer, _Answer(self.marker, 0)  # a long one is not kept until the next request
+        answer, self._answer = (
+            self._answer,
+            _IncomingAnswer(self.marker, 0),
+        )  # a long one is not kept until the next request
         if answer.whole:
             self._idle, self._last_used = not answer.overran, time.monotonic()
             return answer.reply()
@@ -132,11 +135,11 @@ class Agent:
         return answer.reply(ended="a signal" if status is None else str(status))
 
     def is_connected(self) -> bool:
-        """Say whether the login node still answers on the connection, whatever this agent does."""
+        """Return whether the login node still answers on the connection, whatever this agent does."""
         return self._stream.is_connected()
 
     def close(self) -> None:
-        """End it."""
+        """End the agent."""
         self._idle = False
         self._stream.close()
 
@@ -147,8 +150,8 @@ class Agent:
         return piece is not None
 
 
-class _Answer:
-    """An answer as it comes; `overran`: something that nobody asked for came with its end."""
+class _IncomingAnswer:
+    """An answer while it comes. `whole`: its end has come; `overran`: something came behind its end."""
 
     def __init__(self, marker: str, limit: int) -> None:
         self._begin = f"\n{marker} ".encode()
@@ -160,7 +163,7 @@ class _Answer:
         self.overran = False
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece. Raises Malformed where there is no end."""
+        """Add the next piece. Raises Malformed for an answer that has no end."""
         room = self._limit - len(self._kept)
         self._kept += piece[:room]
         self._waste += max(0, len(piece) - room)
@@ -170,7 +173,7 @@ class _Answer:
         self._last = (self._last + piece)[-2 * len(self._begin) :]
 
     def _look_for_end(self, recent: bytes) -> None:
-        """Note the line `MARKER STATUS end` in `recent`, which has one at most in part of what came before."""
+        """Note the line `MARKER STATUS end` in `recent`: the last piece, and the end of what came before it."""
         at = -1
         while not self.whole and (at := recent.find(self._begin, at + 1)) >= 0:
             line_break = recent.find(b"\n", at + len(self._begin))
@@ -182,6 +185,6 @@ class _Answer:
         return shell.without_markers(bytes(self._kept), self._marker)
 
     def reply(self, ended: str = "") -> Reply:
-        """Return what it says. Raises Malformed."""
+        """Return the whole answer, or what has come of it where the agent has `ended`. Raises Malformed."""
         sections = shell.sections(bytes(self._kept), self._marker)
         return Reply(sections, self._waste > 0, ended)

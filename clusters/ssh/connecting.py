@@ -1,4 +1,4 @@
-"""A new connection of an account, where the rules of logins allow one."""
+"""A new connection of an account, if the rules for logins allow one."""
 
 from typing import Protocol
 
@@ -8,21 +8,21 @@ from clusters.ssh.endpoint import Endpoint
 
 
 class Attempt(Protocol):
-    """A login that is being tried; its methods are called with what came of it.
+    """A login that is being tried. One of its methods is called with the outcome.
 
-    `is_suspect`: the last one was refused.
+    `is_suspect`: the last login of the account was refused.
     """
 
     is_suspect: bool
 
     def accepted(self) -> None:
-        """The account was let in; `refused` may still follow, where the service itself does not use it."""
+        """The login node has let the account in; `refused` may follow, if the service does not use such an account."""
 
     def broken_off(self) -> None:
         """The login was broken off, and is tried once more."""
 
     def refused(self, message: str) -> None:
-        """It was not, and `message` says why."""
+        """The login was refused; `message` says why."""
 
     def unfinished(self) -> None:
         """The login node could not be reached, or did not answer."""
@@ -36,7 +36,7 @@ class Logins(Protocol):
 
 
 def connect(endpoint: Endpoint, account: str, logins: Logins) -> Connection:
-    """Log in; once more where the login was broken off without a word, as it also is where the network was cut.
+    """Log in. A login that was broken off without a word is tried again, since a cut network looks the same.
 
     Raises as `Connection` and `Logins.attempt` do.
     """
@@ -49,7 +49,7 @@ def connect(endpoint: Endpoint, account: str, logins: Logins) -> Connection:
 
 
 def _log_in(endpoint: Endpoint, account: str, logins: Logins, *, again: bool = False) -> Connection:
-    """Try one login and report what came of it; `again`: one that was broken off without a word is tried again."""
+    """Try one login and report its outcome; `again`: one that is broken off without a word is tried again."""
     attempt = logins.attempt(endpoint, account, endpoint.connect_timeout)
     try:
         return Connection(endpoint, account, attempt.accepted)

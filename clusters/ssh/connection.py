@@ -25,7 +25,7 @@ _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # RFC 8332: the key
 
 
 def greet(endpoint: Endpoint) -> str:
-    """Connect to `endpoint`, compare its host key, and leave; return how its server names itself. Raises Unreachable.
+    """Connect to `endpoint`, compare its host key, and disconnect; return the server's version. Raises Unreachable.
 
     Such as `SSH-2.0-OpenSSH_10.0p2 Debian-7` (RFC 4253 section 4.2).
     """
@@ -90,7 +90,7 @@ class Connection:
         return self.alive and not self._retired
 
     def retire(self) -> None:
-        """Have nothing more started on it: it gave no answer in time. What runs on it may still come to its end."""
+        """Start nothing more on it, since it gave no answer in time. What runs on it may come to its end."""
         self._retired = True
 
     def open_channel(self, timeout: float) -> paramiko.Channel:
@@ -162,7 +162,7 @@ def _handshake(endpoint: Endpoint) -> paramiko.Transport:
 
 
 def _key_types(endpoint: Endpoint) -> tuple[str, ...]:
-    """Ask for the pinned types only: a server with several keys then shows the one that can be compared."""
+    """Return the algorithms of the pinned keys: a server with several keys then shows one that can be compared."""
     types = dict.fromkeys(line.split()[0] for line in endpoint.host_keys)
     return tuple(name for key_type in types for name in _ALGORITHMS.get(key_type, (key_type,)))
 
@@ -196,7 +196,7 @@ def _log_in(transport: paramiko.Transport, account: str) -> None:
 
 
 def _broken_off(transport: paramiko.Transport, account: str) -> BrokenOff:
-    """Return what sshd makes of an account that PAM refuses: it shows PAM's message, if there is one, and closes."""
+    """Return the error for an account that PAM refuses: sshd shows PAM's message, if there is one, and closes."""
     # paramiko's get_banner answers for a connection that is open only.
     banner = getattr(transport.auth_handler, "banner", None) or b""
     reason = " ".join(banner.decode("utf-8", "replace").replace("\0", " ").split())[:_LONGEST_BANNER]

@@ -11,7 +11,7 @@ from clusters.ssh.sftp import Client
 from clusters.ssh.sftp_packets import Attributes
 
 _MOST_TASKS = 10_000  # files that are read one after another
-_PROBED = 64  # tasks by whose files it is decided which names are the right ones
+_PROBED = 64  # tasks whose files decide which names are the right ones
 _LARGEST = 2**63 - 1  # bytes
 _TOO_MANY = f"more than {_MOST_TASKS} tasks have output files, too many to be joined"
 
@@ -53,7 +53,7 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class _Part:
-    """A file of which `size` bytes are read: with them it can be found and read on, on any channel."""
+    """A file of which `size` bytes are read. It can be opened by its path again, on another channel."""
 
     path: bytes
     size: int
@@ -81,7 +81,7 @@ def opened(sftp: Client, wanted: Wanted, current: Callable[[], Client] | None = 
 
 
 def _files_of_variant(sftp: Client, wanted: Wanted) -> list[_Part]:
-    """Return the files of the first variant of which there is one that is no other variant's."""
+    """Return the files of the first variant that has a file which no other variant names."""
     *own, last = wanted.variants
     for number, variant in enumerate(own, start=1):
         later = {named.path for other in wanted.variants[number:] for named in other[:_PROBED]}
@@ -92,7 +92,7 @@ def _files_of_variant(sftp: Client, wanted: Wanted) -> list[_Part]:
 
 
 def _existing(sftp: Client, names: Sequence[Named], since: int | None) -> list[_Part]:
-    """Return the files of these names, each once, that have changed since `since`."""
+    """Return the files of these names that are there and have changed since `since`, each once."""
     tasks = {named.path.encode(): named.task for named in reversed(names)}
     paths = list(dict.fromkeys(named.path.encode() for named in names))
     return [
@@ -104,7 +104,7 @@ def _existing(sftp: Client, names: Sequence[Named], since: int | None) -> list[_
 
 
 def _files_by_template(sftp: Client, pattern: Pattern) -> list[_Part]:
-    """Return the files that are those of tasks by their names, in the order of the tasks' numbers."""
+    """Return the files in the pattern's directory that have names of tasks, in the order of the tasks' numbers."""
     directory, _, name = pattern.written().rpartition("/")
     template = Template.of(Pattern.of(name))
     directory_pattern = Pattern.of(directory)
@@ -126,7 +126,7 @@ def _files_by_template(sftp: Client, pattern: Pattern) -> list[_Part]:
 
 
 def _part_of_regular_file(path: bytes, attributes: Attributes, task: int | None) -> Iterator[_Part]:
-    """Return the file with its size, unless it is none: a pipe would wait for its writer, a device might never end."""
+    """Yield the file, if it is a regular one: a pipe would wait for its writer, and a device might never end."""
     if not stat.S_ISREG(attributes.mode):
         return
     if attributes.size is None:
@@ -135,7 +135,7 @@ def _part_of_regular_file(path: bytes, attributes: Attributes, task: int | None)
 
 
 def _pieces(sftp: Client, handle: bytes, parts: Sequence[_Part], current: Callable[[], Client]) -> Iterator[bytes]:
-    """Read as many bytes of each file as it had: what is appended meanwhile belongs to the next request.
+    """Yield as many bytes of each file as it had; what is appended meanwhile belongs to the next request.
 
     `handle` is that of the first, which is open already.
     """

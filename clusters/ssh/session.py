@@ -10,7 +10,7 @@ import paramiko
 
 from clusters import metrics
 from clusters.errors import Busy, Interrupted, Malformed, NoRoom, TimedOut, Unreachable, Unresponsive
-from clusters.ssh.agent import Agent, Setting
+from clusters.ssh.agent import Agent, AgentSettings
 from clusters.ssh.connecting import Logins
 from clusters.ssh.connection import Connection
 from clusters.ssh.endpoint import Endpoint
@@ -66,7 +66,7 @@ class Session:
         return self._connection.wants_renewal()
 
     @contextmanager
-    def agent(self, setting: Setting, timeout: float, patience: float | None = None) -> Iterator[Agent]:
+    def agent(self, setting: AgentSettings, timeout: float, patience: float | None = None) -> Iterator[Agent]:
         """Lend an agent of `setting`, after at most `timeout` seconds.
 
         Where all channels are in use, it is waited for as long, or for `patience` seconds. Raises Unreachable, Refused:
@@ -102,7 +102,7 @@ class Session:
         finally:
             self._close_channel(leased)
 
-    def renew(self, setting: Setting) -> None:
+    def renew(self, setting: AgentSettings) -> None:
         """Replace a worn connection, before it ends, by a new one with an agent that waits. Raises ClusterError."""
         if not self._connection.renew():
             return
@@ -122,7 +122,7 @@ class Session:
         self._close_waiting(lambda _running: True)
         self._connection.close()
 
-    def _take_agent(self, setting: Setting, timeout: float, patience: float) -> _RunningAgent:
+    def _take_agent(self, setting: AgentSettings, timeout: float, patience: float) -> _RunningAgent:
         """Return a waiting agent, or a new one where there is room for it."""
         began = time.monotonic()
         while True:
@@ -137,7 +137,7 @@ class Session:
                 return running
             self._close(running)
 
-    def _pop_waiting(self, setting: Setting) -> _RunningAgent | None:
+    def _pop_waiting(self, setting: AgentSettings) -> _RunningAgent | None:
         """Return the agent of `setting` that was used last, so that those that are not needed wear out."""
         for number in reversed(range(len(self._waiting))):
             if self._waiting[number].agent.setting == setting:
@@ -167,7 +167,7 @@ class Session:
             raise Busy(f"all {self._endpoint.channels} channels of {self._account} were busy for {timeout:g} s")
         self._changed.wait(left)
 
-    def _start_agent(self, setting: Setting, deadline: float) -> _RunningAgent:
+    def _start_agent(self, setting: AgentSettings, deadline: float) -> _RunningAgent:
         """Start an agent on a new channel, which has been counted; that has the time of a connection at least."""
         leased = self._open_channel(deadline)
         timeout = max(deadline - time.monotonic(), self._endpoint.connect_timeout)

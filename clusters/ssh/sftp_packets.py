@@ -18,9 +18,9 @@ _HAS_SIZE, _HAS_OWNER, _HAS_MODE, _HAS_TIMES, _HAS_MORE = 1, 2, 4, 8, 0x80000000
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a server says of a file: its size in bytes and the time of its last change (epoch), and its mode.
+    """What a server says of a file: its size in bytes, its mode, and the time of its last change (epoch).
 
-    What it does not tell is None, and 0 the mode.
+    A size or a time that it does not tell is None, such a mode 0.
     """
 
     size: int | None
@@ -40,11 +40,11 @@ class Fields:
         return int.from_bytes(self._take(4), "big")
 
     def string(self) -> bytes:
-        """Return what follows its own length."""
+        """Return a string, which stands behind its length."""
         return self._take(self.integer())
 
     def attributes(self) -> Attributes:
-        """Return the size, the mode and the time of a file, and pass over the rest."""
+        """Return the size, the mode and the time of a file, and skip the rest."""
         flags = self.integer()
         size = int.from_bytes(self._take(8), "big") if flags & _HAS_SIZE else None
         self._take(8 if flags & _HAS_OWNER else 0)
@@ -71,7 +71,7 @@ class Fields:
         """Raise Failed unless this status says that `what` is at its end."""
         code = self.integer()
         if code != _EOF:
-            raise Failed(f"the login node cannot read {what} on (SFTP status {code}): {self._words()}")
+            raise Failed(f"the login node cannot read {what} on (SFTP status {code}): {self._message()}")
 
     def raise_refusal(self, path: bytes) -> None:
         """Raise what this status says of `path`: FileNotFoundError or Failed.
@@ -81,10 +81,10 @@ class Fields:
         code = self.integer()
         if code in {_NO_SUCH_FILE, _PERMISSION_DENIED, _BAD_MESSAGE}:
             raise FileNotFoundError(decoded(path))
-        raise Failed(f"the login node cannot read {decoded(path)} (SFTP status {code}): {self._words()}")
+        raise Failed(f"the login node cannot read {decoded(path)} (SFTP status {code}): {self._message()}")
 
-    def _words(self) -> str:
-        """Return what the server says beside a status' code, if it does."""
+    def _message(self) -> str:
+        """Return the server's message beside a status code, if there is one."""
         try:
             return decoded(self.string()[:200])
         except Malformed:

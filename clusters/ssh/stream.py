@@ -30,22 +30,22 @@ class Stream:
 
     @property
     def alive(self) -> bool:
-        """Whether the command still runs, as far as is known."""
+        """Whether the command is running, as far as is known."""
         return not (self._channel.closed or self._channel.eof_received)
 
     @property
     def has_more(self) -> bool:
-        """Whether there is something to `take` at once."""
+        """Whether there is output to `take` at once."""
         return bool(self._channel.recv_ready())
 
     def start(self, command: str, timeout: float) -> None:
-        """Have the login shell run `command`; what it prints as errors comes with its output."""
+        """Run `command` in the login shell; its errors come with its output."""
         self._channel.set_combine_stderr(True)
         with self._bounded(timeout):
             self._channel.exec_command(command)
 
     def begin(self, timeout: float) -> bytes:
-        """Take what the login prints up to the marker line; return what has come behind it.
+        """Read what the login prints up to the marker line; return what has come behind it.
 
         Raises Refused where the login shell ended before that, and Malformed where it prints without end.
         """
@@ -66,7 +66,7 @@ class Stream:
         raise Refused(f"the account's shell {how} before it ran a command, perhaps by a start-up file: {noise!r}")
 
     def send(self, data: bytes, timeout: float) -> None:
-        """Write `data` to the command's standard input. One that has ended does not read it: its answer says why."""
+        """Write `data` to the command's standard input. Nothing is raised if that has ended: its answer says why."""
         if len(data) <= _FITS_BUFFERS:
             self._channel.settimeout(timeout)
             with self._translate_errors(timeout):
@@ -76,9 +76,9 @@ class Stream:
             self._write(data)
 
     def take(self, deadline: float, timeout: float) -> bytes | None:
-        """Return what comes next, before `deadline` (monotonic); None if nothing more can come.
+        """Return the next output, before `deadline` (monotonic); None if nothing more can come.
 
-        `timeout`: what an error says of the time.
+        `timeout`: the seconds that an error names.
         """
         left = deadline - time.monotonic()
         if left <= 0:
@@ -101,7 +101,7 @@ class Stream:
         return None
 
     def is_connected(self) -> bool:
-        """Say whether the login node still answers on the connection.
+        """Return whether the login node still answers on the connection.
 
         What the channel had to tell has come before: messages of SSH keep their order (RFC 4253, section 4.1).
         """
@@ -130,7 +130,7 @@ class Stream:
 
     @contextmanager
     def _bounded(self, timeout: float, *, writing: bool = False) -> Iterator[None]:
-        """Bound a step for which paramiko waits without limit, such as for room to write much: closing ends it."""
+        """Bound a step for which paramiko waits without limit, such as writing much, by closing the channel."""
 
         def expire() -> None:
             self._expired = True

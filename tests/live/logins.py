@@ -16,7 +16,7 @@ import pytest
 from clusters.calls.pool import Pool
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.ssh.agent import Setting
+from clusters.ssh.agent import AgentSettings
 from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.shared_connection import Limits
 
@@ -65,8 +65,8 @@ class Programs:
     directory: Path
 
     @property
-    def setting(self) -> Setting:
-        return Setting(str(self.directory))
+    def setting(self) -> AgentSettings:
+        return AgentSettings(str(self.directory))
 
     def write(self, name: str, body: str) -> None:
         """Have `name` be a shell script."""

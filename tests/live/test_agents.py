@@ -21,7 +21,7 @@ from clusters.remote import DIRECTORY, Request
 from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.ssh import agent as agents
 from clusters.ssh import stream as streams
-from clusters.ssh.agent import Reply, Setting
+from clusters.ssh.agent import AgentSettings, Reply
 from clusters.ssh.connection import Connection
 from clusters.ssh.endpoint import Endpoint
 from clusters.submitting import SubmissionSlot
@@ -72,7 +72,7 @@ def traffic(monkeypatch: pytest.MonkeyPatch) -> Traffic:
 
 
 def ask(
-    pool: Pool, setting: Setting, request: Request = NAME, *, timeout: float = LONG, at: Endpoint | None = None,
+    pool: Pool, setting: AgentSettings, request: Request = NAME, *, timeout: float = LONG, at: Endpoint | None = None,
     account: str = ACCOUNT,
 ) -> tuple[str, Reply]:  # fmt: skip
     """Return the answer to a request, and the marker of the agent that gave it."""
@@ -202,7 +202,7 @@ def test_an_account_is_served_by_its_own_agents(pool: Pool, programs: Programs) 
 def test_agents_of_two_settings_are_not_mixed_and_make_room_for_each_other(pool: Pool, programs: Programs) -> None:
     programs.write("scontrol", 'echo "$JS_COLOUR"')
     node = zeus(channels=2)
-    settings = [Setting(str(programs.directory), (("JS_COLOUR", colour),)) for colour in ("red", "green", "blue")]
+    settings = [AgentSettings(str(programs.directory), (("JS_COLOUR", colour),)) for colour in ("red", "green", "blue")]
     with ThreadPoolExecutor(6) as threads:
         told = list(threads.map(lambda number: ask(pool, settings[number % 3], at=node)[1], range(30)))
     assert [reply.sections[0].text for reply in told] == ["red\n", "green\n", "blue\n"] * 10

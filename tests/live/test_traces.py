@@ -15,7 +15,7 @@ import pytest
 from clusters import remote
 from clusters.remote import Request
 from clusters.slurm import description, lookup, sbatch, shell
-from clusters.ssh.agent import Setting
+from clusters.ssh.agent import AgentSettings
 from sandbox.commands import run
 from tests.live.ground import Cluster
 from tests.live.quota import over_quota
@@ -47,7 +47,7 @@ class LoginNode:
         }  # fmt: skip
         marker = shell.marker(uuid.uuid4())
         with subprocess.Popen(
-            ["/bin/sh", "-c", Setting("/usr/bin").command(marker)],
+            ["/bin/sh", "-c", AgentSettings("/usr/bin").command(marker)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=environment, user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd=self.home,
         ) as process:  # fmt: skip

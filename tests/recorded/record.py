@@ -22,7 +22,7 @@ from clusters import remote
 from clusters.remote import Request
 from clusters.slurm import shell
 from clusters.slurm.shell import Section
-from clusters.ssh.agent import Setting
+from clusters.ssh.agent import AgentSettings
 from tests.recorded import MARKER
 
 BIN = "/usr/bin"
@@ -90,7 +90,7 @@ class Recorder:
     def ask(self, request: Request) -> list[Section]:
         """Have an agent answer `request` alone, and return the sections."""
         stdin = f"{remote.program()}{MARKER}\n".encode() + request.framed(MARKER)
-        line = Setting(BIN).command(MARKER)
+        line = AgentSettings(BIN).command(MARKER)
         printed = self.say(line, stdin=stdin.decode()).encode()
         return shell.sections(printed.removeprefix(f"{MARKER}\n".encode()), MARKER)
 

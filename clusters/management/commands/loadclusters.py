@@ -11,17 +11,17 @@ from clusters.models import Cluster
 
 
 class Command(BaseCommand):
-    """Adds or changes; a cluster that the file does not name stays as it is."""
+    """Adds clusters, or changes them; a cluster that the file does not name stays as it is."""
 
     help = "Register the clusters of a TOML file ([[cluster]] tables with the fields of the admin's form)."
     examples = ("loadclusters /etc/job-submitter/clusters.toml",)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the file's name."""
+        """Add the name of the file."""
         parser.add_argument("file", type=Path, help="such as deploy/clusters.example.toml, which tells the fields")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Write all of the file's clusters or, with any fault, none. Raises CommandError with a line for each fault."""
+        """Store all clusters of the file or, with any fault, none. Raises CommandError with a line for each fault."""
         path = options["file"]
         try:
             tables = clusters_file.read(path)
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
 
 def _put(tables: list[dict[str, Any]]) -> tuple[list[Cluster], list[str]]:
-    """Return the clusters that are written, and what is wrong with the others: which one, which field, and what."""
+    """Return the clusters that were stored, and a line for each fault of the others."""
     clusters: dict[str, Cluster] = {}
     faults: list[str] = []
     for number, table in enumerate(tables, 1):

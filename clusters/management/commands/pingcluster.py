@@ -36,9 +36,9 @@ class Command(BaseCommand):
 
     def _ping(self, cluster: Cluster, account: str | None) -> bool:
         try:
-            words = ping(cluster, account or "")
+            sentence = ping(cluster, account or "")
         except ClusterError as exc:
             self.stderr.write(f"{cluster}: {type(exc).__name__}: {exc}")
             return False
-        self.stdout.write(f"{cluster}: {words}")
+        self.stdout.write(f"{cluster}: {sentence}")
         return True

@@ -22,7 +22,7 @@ import pytest
 from clusters import remote
 from clusters.remote import Request
 from clusters.slurm.shell import Section
-from clusters.ssh.agent import LIMIT, Agent, Setting
+from clusters.ssh.agent import LIMIT, Agent, AgentSettings
 
 if TYPE_CHECKING:
     import paramiko
@@ -246,7 +246,7 @@ class LoginNode:
         environment |= {"PATH": self.path, "LC_ALL": "C.UTF-8"} | dict(exported or {})
         channel = Channel(program, environment, file_size)
         channel.print(noise)
-        setting = Setting(str(self.root / "bin"), tuple((operators or {}).items()))
+        setting = AgentSettings(str(self.root / "bin"), tuple((operators or {}).items()))
         try:
             yield Asked(Agent(cast("paramiko.Channel", channel), setting, _TIMEOUT), channel)
         finally:

@@ -14,7 +14,7 @@ import pytest
 
 from clusters.calls import pool
 from clusters.models import Cluster
-from clusters.ssh.agent import Agent, Setting
+from clusters.ssh.agent import Agent, AgentSettings
 from clusters.submitting import SubmissionSlot
 
 CLUSTER = Cluster(name="zeus", address="login.example.org", host_keys=[], job_domain="example.org", command_timeout=5)
@@ -121,9 +121,9 @@ class Channel:
         self.closed = True
 
 
-def agent(channel: Channel, setting: Setting | None = None) -> Agent:
+def agent(channel: Channel, setting: AgentSettings | None = None) -> Agent:
     """Return an agent that was started on `channel`."""
-    return Agent(cast("paramiko.Channel", channel), setting or Setting(), timeout=5)
+    return Agent(cast("paramiko.Channel", channel), setting or AgentSettings(), timeout=5)
 
 
 @dataclass
@@ -137,7 +137,7 @@ class Pool:
     clock: Clock = field(default_factory=Clock)
 
     @contextmanager
-    def agent(self, _endpoint: object, _account: str, setting: Setting, **_options: object) -> Iterator[Agent]:
+    def agent(self, _endpoint: object, _account: str, setting: AgentSettings, **_options: object) -> Iterator[Agent]:
         self.channels.append(Channel(self.prints, lost=len(self.channels) < self.lost, clock=self.clock))
         yield agent(self.channels[-1], setting)
 

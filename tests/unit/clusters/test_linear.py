@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clusters.slurm import description, listings, lookup, sbatch, shell, starts
 from clusters.slurm.filenames import Pattern, Template
-from clusters.ssh.agent import _Answer
+from clusters.ssh.agent import _IncomingAnswer
 from clusters.submitting.submission import answer_while_running
 from tests.unit.clusters.logins import answering, place, printed
 from tests.unit.clusters.steps import Bytes, Heard, Text, steps_of
@@ -63,7 +63,7 @@ def _template(text: str) -> Template:
 
 
 def _look_for_end(recent: bytes) -> None:
-    _Answer(MARKER, 0)._look_for_end(recent)
+    _IncomingAnswer(MARKER, 0)._look_for_end(recent)
 
 
 @pytest.fixture(autouse=True, scope="module")

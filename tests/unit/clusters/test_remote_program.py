@@ -12,7 +12,7 @@ from clusters import remote
 from clusters.errors import Refused
 from clusters.remote import Request
 from clusters.slurm import shell
-from clusters.ssh.agent import Setting
+from clusters.ssh.agent import AgentSettings
 from tests.unit.clusters.agents import SHELLS, TOKEN, LoginNode, every_shell, installed, node
 
 __all__ = ["node"]
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 
 def test_what_starts_it_can_be_quoted_for_every_login_shell() -> None:
-    assert Setting("/opt/slurm/bin", (("SLURM_CONF", "/etc/slurm.conf"),)).command(MARKER)
+    assert AgentSettings("/opt/slurm/bin", (("SLURM_CONF", "/etc/slurm.conf"),)).command(MARKER)
 
 
 def test_it_reckons_with_nothing_and_evaluates_nothing_but_itself() -> None:

@@ -11,7 +11,7 @@ import pytest
 from clusters import remote
 from clusters.remote import Request
 from clusters.slurm import shell
-from clusters.ssh.agent import Setting
+from clusters.ssh.agent import AgentSettings
 from tests.unit.clusters.agents import SHELLS, TOKEN, LoginNode, every_shell, node
 
 __all__ = ["node"]
@@ -217,7 +217,7 @@ def test_a_function_called_echo_does_not_change_the_marker() -> None:
 
 
 def test_an_operators_variables_reach_the_agent_by_their_names_and_values() -> None:
-    command = Setting("/opt/slurm", (("SLURM_CONF", "/etc/a b"), ("SLURM_CLUSTERS", "zeus"))).command(MARKER)
+    command = AgentSettings("/opt/slurm", (("SLURM_CONF", "/etc/a b"), ("SLURM_CLUSTERS", "zeus"))).command(MARKER)
     assert command.startswith("exec '/usr/bin/env' 'SLURM_CONF=/etc/a b' 'SLURM_CLUSTERS=zeus' '/bin/sh' '-c' ")
     assert command.endswith(f" '{MARKER}' '/opt/slurm' 'SLURM_CONF SLURM_CLUSTERS'")
 

@@ -10,7 +10,7 @@ from clusters.calls.pool import Pool
 from clusters.errors import ClusterError, NoRoom, Refused, Silent, TimedOut, Unreachable, Unresponsive
 from clusters.remote import Request
 from clusters.ssh import connecting, connection
-from clusters.ssh.agent import Setting
+from clusters.ssh.agent import AgentSettings
 from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.session import Session
 from clusters.ssh.shared_connection import Limits
@@ -76,8 +76,8 @@ class Login:
         return Session(NODE, "plgalice", Limits(lifetime=lifetime), self)
 
 
-def ask(session: Session, setting: Setting | None = None, timeout: float = 0.2) -> str:
-    with session.agent(setting or Setting(), timeout) as lent:
+def ask(session: Session, setting: AgentSettings | None = None, timeout: float = 0.2) -> str:
+    with session.agent(setting or AgentSettings(), timeout) as lent:
         return lent.ask(NAME, timeout=5).sections[0].text
 
 
@@ -128,7 +128,7 @@ def test_a_channel_that_cannot_be_closed_counts_no_longer(monkeypatch: pytest.Mo
     login = Login()
     session = login.session(monkeypatch)
     for number in range(5):
-        ask(session, Setting(environment=(("N", str(number)),)))
+        ask(session, AgentSettings(environment=(("N", str(number)),)))
 
     def broken(channel: Channel) -> None:
         channel.closed = True
@@ -136,7 +136,7 @@ def test_a_channel_that_cannot_be_closed_counts_no_longer(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Channel, "close", broken)
     for number in range(5):
-        ask(session, Setting(environment=(("M", str(number)),)))
+        ask(session, AgentSettings(environment=(("M", str(number)),)))
         with session.channel(0.2):
             pass
     session.drop_old()
@@ -148,9 +148,14 @@ def test_a_caller_who_finds_every_channel_in_use_waits_no_longer_than_they_want_
 ) -> None:
     session = Login().session(monkeypatch)
     refused = pytest.raises(Unreachable, match="were busy for 0 s")
-    with session.agent(Setting(), 1), session.agent(Setting(), 1), refused, session.agent(Setting(), 3600, patience=0):
+    with (
+        session.agent(AgentSettings(), 1),
+        session.agent(AgentSettings(), 1),
+        refused,
+        session.agent(AgentSettings(), 3600, patience=0),
+    ):
         pytest.fail("there are two")
-    with session.agent(Setting(), 1, patience=0):
+    with session.agent(AgentSettings(), 1, patience=0):
         pass
     assert is_empty(session)
 
@@ -159,7 +164,7 @@ def test_a_request_that_cannot_be_framed_is_not_sent_and_costs_no_agent(monkeypa
     login = Login()
     session = login.session(monkeypatch)
     ask(session)
-    with pytest.raises(ValueError, match="field with blanks"), session.agent(Setting(), 1) as lent:
+    with pytest.raises(ValueError, match="field with blanks"), session.agent(AgentSettings(), 1) as lent:
         lent.ask(Request("name", ("a b",)), timeout=5)
     ask(session)
     assert len(login.connections[0].channels) == 1
@@ -168,11 +173,11 @@ def test_a_request_that_cannot_be_framed_is_not_sent_and_costs_no_agent(monkeypa
 def test_where_the_login_node_has_less_room_an_agent_that_waits_makes_some(monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login(room=1)
     session = login.session(monkeypatch)
-    ask(session, Setting(environment=(("N", "1"),)))
-    ask(session, Setting(environment=(("N", "2"),)))
+    ask(session, AgentSettings(environment=(("N", "1"),)))
+    ask(session, AgentSettings(environment=(("N", "2"),)))
     assert session.standby == 1
     assert is_empty(session)
-    with session.agent(Setting(), 1), pytest.raises(NoRoom), session.channel(0.05):
+    with session.agent(AgentSettings(), 1), pytest.raises(NoRoom), session.channel(0.05):
         pytest.fail("there is room for one")
     assert is_empty(session)
 
@@ -190,7 +195,7 @@ def test_renewal_is_wanted_once_for_each_worn_connection(monkeypatch: pytest.Mon
     assert not session.wants_renewal()
     login.connections[0].age = 80
     assert [session.wants_renewal() for _ in range(3)] == [True, False, False]
-    session.renew(Setting())
+    session.renew(AgentSettings())
     assert (len(login.connections), session.wants_renewal()) == (2, False)
     assert session.standby == 2
     assert is_empty(session)
@@ -210,7 +215,7 @@ def test_a_renewal_that_fails_is_wanted_again(monkeypatch: pytest.MonkeyPatch) -
 
     login.during = fail
     with pytest.raises(Unreachable):
-        session.renew(Setting())
+        session.renew(AgentSettings())
     assert session.wants_renewal()
     ask(session)
 
@@ -224,10 +229,10 @@ def test_callers_use_the_old_connection_while_a_new_one_is_made(monkeypatch: pyt
 
     def ask_meanwhile() -> None:
         answers.append(ask(session))
-        answers.append(ask(session, Setting(environment=(("N", "1"),))))  # on a further channel
+        answers.append(ask(session, AgentSettings(environment=(("N", "1"),))))  # on a further channel
 
     login.during = ask_meanwhile
-    session.renew(Setting())
+    session.renew(AgentSettings())
     assert answers == ["zeus", "zeus"]
     assert len(login.connections) == 2
 
@@ -235,11 +240,11 @@ def test_callers_use_the_old_connection_while_a_new_one_is_made(monkeypatch: pyt
 def test_a_connection_is_closed_with_its_last_user_and_no_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login()
     session = login.session(monkeypatch, lifetime=100)
-    with session.agent(Setting(), 1) as lent:
+    with session.agent(AgentSettings(), 1) as lent:
         old = login.connections[0]
         old.age = 101
         session.drop_old()
-        ask(session, Setting(environment=(("N", "1"),)))
+        ask(session, AgentSettings(environment=(("N", "1"),)))
         assert (len(login.connections), old.closed) == (2, False)
         lent.ask(NAME, timeout=5)
     assert old.closed
@@ -263,12 +268,12 @@ def test_a_session_that_was_closed_while_it_was_renewed_leaves_no_connection(mon
     login = Login()
     monkeypatch.setattr(connecting, "Connection", login.connect)
     pool = Pool(Limits(lifetime=100), login)
-    with pool.agent(NODE, "plgalice", Setting(), timeout=1) as lent:
+    with pool.agent(NODE, "plgalice", AgentSettings(), timeout=1) as lent:
         lent.ask(NAME, timeout=5)
     login.connections[0].age = 80
     login.during = pool.close
     [session] = pool._sessions.values()
-    pool._renew((NODE, "plgalice"), session, Setting())
+    pool._renew((NODE, "plgalice"), session, AgentSettings())
     assert [connection.closed for connection in login.connections] == [True, True]
     assert is_empty(session)
 
@@ -305,7 +310,7 @@ def test_a_connection_that_shows_no_life_is_used_no_more(monkeypatch: pytest.Mon
     login = Login()
     session = login.session(monkeypatch)
     ask(session)
-    with pytest.raises(Silent), session.agent(Setting(), 1):
+    with pytest.raises(Silent), session.agent(AgentSettings(), 1):
         raise Silent("nothing for 5 s")
     ask(session)
     assert (len(login.connections), login.connections[0].closed) == (2, True)
@@ -313,7 +318,7 @@ def test_a_connection_that_shows_no_life_is_used_no_more(monkeypatch: pytest.Mon
 
 def test_agents_that_a_crowd_has_left_over_end_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     session = Login(lambda: Channel(printed(b"ClusterName = zeus\n"))).session(monkeypatch)
-    with session.agent(Setting(), 1), session.agent(Setting(), 1):
+    with session.agent(AgentSettings(), 1), session.agent(AgentSettings(), 1):
         pass
     assert session.standby == 2
     session.drop_old()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.errors import Malformed, Refused, TimedOut
-from clusters.ssh.agent import _Answer
+from clusters.ssh.agent import _IncomingAnswer
 from clusters.ssh.stream import _SHOWN_NOISE, Stream
 
 MARKER = "--0123456789abcdef0123456789abcdef--"
@@ -57,10 +57,10 @@ def stream(channel: Printing) -> Stream:
     return Stream(cast("paramiko.Channel", channel), MARKER)
 
 
-def answered(printing: Printing, limit: int) -> _Answer:
+def answered(printing: Printing, limit: int) -> _IncomingAnswer:
     """Take noise, and then the answer to its end."""
     taking = stream(printing)
-    answer = _Answer(MARKER, limit)
+    answer = _IncomingAnswer(MARKER, limit)
     answer.add(taking.begin(5))
     while not answer.whole and (piece := taking.take(float("inf"), 5)) is not None:
         answer.add(piece)
@@ -113,7 +113,7 @@ def test_a_login_that_prints_noise_without_end_is_left_as_soon_as_that_is_plain(
 
 
 def test_an_answer_without_end_is_left_as_soon_as_that_is_plain() -> None:
-    channel, answer = Printing(b"y\n" * 20_000, 64 * 1024, endless=True), _Answer(MARKER, 64 * 1024)
+    channel, answer = Printing(b"y\n" * 20_000, 64 * 1024, endless=True), _IncomingAnswer(MARKER, 64 * 1024)
 
     def take_all() -> None:
         while piece := stream(channel).take(float("inf"), 3600):
