@@ -131,7 +131,7 @@ def test_a_question_on_a_connection_that_fell_silent_is_late_and_does_not_fail(
     pool: Pool, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "_SILENCE_BEFORE_PROBE", 0.5)
-    monkeypatch.setattr(streams, "_PROOF", 0.5)
+    monkeypatch.setattr(streams, "_PROBE_TIMEOUT", 0.5)
     programs.write("scontrol", "echo ClusterName = zeus")
     cluster = programs.cluster(zeus())
     assert gateway.slurm_name(cluster, ACCOUNT) == "zeus"
