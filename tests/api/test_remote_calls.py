@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from clusters import gateway, submitting
+from clusters import gateway, job_requests, submitting
 from clusters.calls import pool
 from clusters.calls.counted import call
 from clusters.errors import TimedOut
@@ -61,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 def verbs() -> dict[str, Callable[..., Any]]:
     """Return the public functions of the gateway, and of what submits."""
-    doors = (gateway.__name__, submitting.__name__)
+    doors = (gateway.__name__, job_requests.__name__, submitting.__name__)
     found = [*inspect.getmembers(gateway, inspect.isfunction), *inspect.getmembers(submitting, inspect.isfunction)]
     return {name: verb for name, verb in found if verb.__module__.startswith(doors) and not name.startswith("_")}
 

@@ -10,9 +10,9 @@ from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters import gateway, submitting
+from clusters import gateway, job_requests, submitting
 from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedOut
-from clusters.gateway import _Subject
+from clusters.job_requests import _Subject
 from clusters.slurm.description import NewJob
 from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.submitting import SubmissionAnswer, SubmissionNews
@@ -175,7 +175,7 @@ WORDS_OF_ALL = b"scancel: error: Unable to contact slurm controller (connect fai
 )
 def test_what_scancel_says_of_one_job_is_not_told_to_who_cancels_another(words: bytes, told: list[bool]) -> None:
     with answering(printed(words, LINE + LINE.replace(b"12|", b"130|"), b"", statuses=[1])):
-        made = gateway._cancel(subjects(12, 13, 130))
+        made = job_requests._cancel(subjects(12, 13, 130))
     assert [bool(cancellation.complaint) for cancellation in made] == told
     assert [len(cancellation.records) for cancellation in made] == [1, 0, 1]
     assert made[1].complaint == f"scancel ended with 1: {words.decode()}"
@@ -194,7 +194,7 @@ def test_jobs_that_have_no_room_in_one_answer_are_asked_about_alone() -> None:
         return printed(b"".join(lines))(marker)
 
     with answering(prints) as asked:
-        told = gateway._or_one_by_one(gateway._inspect)(subjects(12, 13, 14, 15))
+        told = job_requests._or_one_by_one(job_requests._inspect)(subjects(12, 13, 14, 15))
     assert [len(each) if isinstance(each, list) else type(each) for each in told] == [5_000, 5_000, Malformed, 5_000]
     assert len(asked.channels) == 5
 

@@ -11,9 +11,9 @@ from django.db import models
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clusters import gateway
+from clusters import job_requests
 from clusters.errors import ClusterError, Failed, Interrupted, Malformed, Refused, TimedOut
-from clusters.gateway import _Subject
+from clusters.job_requests import _Subject
 from clusters.slurm import description, listings, lookup, records, sbatch, shell
 from clusters.slurm.description import NewJob
 from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
@@ -224,7 +224,7 @@ def test_what_the_controller_says_of_a_new_job_is_bounded_or_malformed(
 @given(sections.filter(bool))
 def test_what_is_said_of_one_job_is_bounded_or_a_cluster_error(found: list[Section]) -> None:
     with suppress(ClusterError):
-        [records] = gateway._records_of_each([_Subject(CLUSTER, "plgalice", 12, 60)], found)
+        [records] = job_requests._records_of_each([_Subject(CLUSTER, "plgalice", 12, 60)], found)
         assert {record.job for record in records} <= {12}
         check_records(records)
 

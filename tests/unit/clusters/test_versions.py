@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from clusters import gateway
+from clusters import job_requests
 from clusters.slurm import description, listings, lookup, sbatch, starts
 from clusters.slurm.records import Record
 from clusters.slurm.shell import Section
@@ -49,8 +49,8 @@ def test_a_version_is_told(recording: Recording) -> None:
 
 def told_of(recording: Recording, name: str, found: list[Section]) -> list[Record]:
     """Return what is read of the job `name`, or of 4000000 where that is none of the recording's."""
-    subject = gateway._Subject(CLUSTER, "plgalice", recording.jobs.get(name, 4_000_000), 3600)
-    [records] = gateway._records_of_each([subject], found)
+    subject = job_requests._Subject(CLUSTER, "plgalice", recording.jobs.get(name, 4_000_000), 3600)
+    [records] = job_requests._records_of_each([subject], found)
     return records
 
 
@@ -128,8 +128,8 @@ def test_jobs_that_are_described_together_are_told_apart(recording: Recording) -
 def test_jobs_that_are_inspected_together_are_told_apart(recording: Recording) -> None:
     found = recording.sections("inspect_many")
     jobs = sorted({record.job for record in listings.parse_queue(found[0].text).records})
-    subjects = [gateway._Subject(CLUSTER, "plgalice", job, 3600) for job in (*jobs, 4_000_000)]
-    records = gateway._records_of_each(subjects, found)
+    subjects = [job_requests._Subject(CLUSTER, "plgalice", job, 3600) for job in (*jobs, 4_000_000)]
+    records = job_requests._records_of_each(subjects, found)
     assert [{record.job for record in each} for each in records] == [*({job} for job in jobs), set()]
     assert [len(each) for each in records] == [found[0].text.count(str(job)) for job in jobs] + [0]
 
