@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from clusters import metrics
 from clusters.calls import asking
 from clusters.calls.counted import call, remote
 from clusters.calls.transfer import Transfer
@@ -29,7 +28,7 @@ from clusters.slurm import listings, sbatch
 from clusters.slurm.records import Listing
 from clusters.slurm.starts import Starts
 from clusters.slurm.starts import parse as parse_starts
-from clusters.ssh import connection, output_files
+from clusters.ssh import connection, metrics, output_files
 from clusters.ssh.agent import Reply
 from clusters.ssh.output_files import OutputFile, Wanted
 

@@ -6,7 +6,7 @@ from contextvars import copy_context
 
 from django.core.signals import request_finished, request_started
 
-from clusters.database import release_connection
+from clusters.calls.database import release_connection
 
 
 class _Request(threading.local):

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from audit import operators
-from clusters import host_keys
+from clusters.admin import host_keys
 from clusters.admin.operations import FORMS, OperationForm, PingForm, PinKeysForm, SwitchForm
 from clusters.connectivity import ping
 from clusters.errors import ClusterError

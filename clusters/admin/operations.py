@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core import signing
 
-from clusters import host_keys
+from clusters.admin import host_keys
 from clusters.models import Cluster
 
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from clusters import metrics
-from clusters.database import release_connection
+from clusters.calls.database import release_connection
 from clusters.models import Cluster
+from clusters.ssh import metrics
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from clusters.database import release_connection
+from clusters.calls.database import release_connection
 from clusters.errors import Busy, Refused
 from clusters.models import Login
 from clusters.ssh.endpoint import Endpoint

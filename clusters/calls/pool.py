@@ -11,9 +11,9 @@ from functools import partial
 
 from django.conf import settings
 
-from clusters import metrics
 from clusters.calls.login_limits import SharedLogins
 from clusters.errors import Busy, ClusterError
+from clusters.ssh import metrics
 from clusters.ssh.agent import Agent, AgentSettings
 from clusters.ssh.background import Background
 from clusters.ssh.connecting import Logins

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import paramiko
 
-from clusters import metrics
 from clusters.errors import Busy, Interrupted, Malformed, NoRoom, TimedOut, Unreachable, Unresponsive
+from clusters.ssh import metrics
 from clusters.ssh.agent import Agent, AgentSettings
 from clusters.ssh.connecting import Logins
 from clusters.ssh.connection import Connection

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 
 from clusters import gateway
-from clusters.database import release_connection
+from clusters.calls.database import release_connection
 from clusters.slurm.filenames import Pattern, Task
 from clusters.slurm.starts import Starts
 from clusters.ssh.output_files import Named, Wanted

@@ -9,7 +9,7 @@ import structlog
 from django.utils import timezone
 
 from clusters import gateway
-from clusters.database import release_connection
+from clusters.calls.database import release_connection
 from clusters.errors import ClusterError
 from clusters.slurm.records import Record
 from jobs import locks

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from clusters import clusters_file
-from clusters.clusters_file import Unusable
+from clusters.management import clusters_file
+from clusters.management.clusters_file import Unusable
 from clusters.models import Cluster
 
 _CHECKOUT = Path(__file__).parents[2]

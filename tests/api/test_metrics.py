@@ -13,11 +13,11 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters import metrics
 from clusters.calls.counted import remote
 from clusters.errors import Interrupted, Refused
 from clusters.models import Cluster, Poll
 from clusters.slurm.sbatch import Rejected
+from clusters.ssh import metrics
 from jobs.models import Job, SubmissionStatus
 from submitter.ops import gauges, heartbeat, metrics_dir, statistics
 from submitter.ops.metrics import ServiceCollector

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import gateway, metrics, submitting
+from clusters import gateway, submitting
 from clusters.calls import asking
 from clusters.calls import pool as pools
 from clusters.calls.pool import Pool
@@ -20,6 +20,7 @@ from clusters.errors import Busy, Interrupted, Malformed, TimedOut
 from clusters.remote import DIRECTORY, Request
 from clusters.slurm.sbatch import Accepted, Rejected
 from clusters.ssh import agent as agents
+from clusters.ssh import metrics
 from clusters.ssh import stream as streams
 from clusters.ssh.agent import AgentSettings, Reply
 from clusters.ssh.connection import Connection

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from clusters import clusters_file
+from clusters.management import clusters_file
 from clusters.models import Cluster
 
 

@@ -6,7 +6,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from clusters import gateway, host_keys
+from clusters import gateway
+from clusters.admin import host_keys
 from clusters.errors import Refused
 from clusters.models import Cluster
 from tests.api.admin.conftest import Enter

@@ -14,7 +14,8 @@ from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from audit.models import Entry
-from clusters import gateway, host_keys
+from clusters import gateway
+from clusters.admin import host_keys
 from clusters.errors import ClusterError, Failed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
 from jobs import tasks

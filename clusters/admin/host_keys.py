@@ -12,7 +12,7 @@ from clusters.models import Cluster
 from clusters.ssh.connection import shown_key
 
 TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")
-_SALT = "clusters.host_keys"
+_SALT = "clusters.admin.host_keys"
 _VALID_FOR = 900  # seconds that a person may take to compare
 
 
