@@ -101,17 +101,17 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "proxyauth.middleware.ProxyMiddleware",  # first: takes the proxy away before anything else can see it
     "submitter.ops.metrics.LatencyMiddleware",
-    "submitter.http.exception_handler.EncryptedMiddleware",
+    "submitter.http.middleware.EncryptedMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "submitter.http.csp.ContentPolicyMiddleware",
     "submitter.http.account_shares.SharingMiddleware",  # before all that takes long, or reads a body
-    "submitter.http.exception_handler.OneFormMiddleware",
+    "submitter.http.error_views.OneFormMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "submitter.http.page_middleware.Operators",
-    "submitter.http.page_middleware.Messages",
+    "submitter.http.middleware.Operators",
+    "submitter.http.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it answers logins that are locked out
 ]
@@ -205,7 +205,7 @@ STATIC_ROOT = str(
 
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
-CSRF_FAILURE_VIEW = "submitter.http.exception_handler.without_csrf_token"
+CSRF_FAILURE_VIEW = "submitter.http.error_views.without_csrf_token"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.bool(
     "SECURE_SSL_REDIRECT",
@@ -290,7 +290,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["proxyauth.drf.RequestThrottle"],
     "DEFAULT_PARSER_CLASSES": ["submitter.http.json_body.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.http.negotiation.OneFormEach",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "submitter.http.json_body.OneFormEach",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "NON_FIELD_ERRORS_KEY": "body",  # of a body that is no object

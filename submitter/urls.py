@@ -6,7 +6,7 @@ from rest_framework.routers import SimpleRouter
 
 from jobs.api.views import JobViewSet, SubmissionViewSet
 from jobs.web.views import front_page
-from submitter.http import openapi_views
+from submitter.http import openapi
 from submitter.ops import health_views
 from submitter.ops.metrics import metrics
 
@@ -16,8 +16,8 @@ router.register("jobs", JobViewSet, basename="job")
 router.register("submissions", SubmissionViewSet, basename="submission")
 
 urlpatterns = [
-    re_path(r"^api/schema/?$", openapi_views.Schema.as_view(), name="schema"),
-    re_path(r"^api/docs/?$", openapi_views.Docs.as_view(url_name="schema"), name="docs"),
+    re_path(r"^api/schema/?$", openapi.Schema.as_view(), name="schema"),
+    re_path(r"^api/docs/?$", openapi.Docs.as_view(url_name="schema"), name="docs"),
     path("api/", include(router.urls)),
     path("admin/", admin.site.urls),
     path("healthz", health_views.healthz, name="healthz"),
@@ -26,7 +26,7 @@ urlpatterns = [
     path("", front_page, name="front-page"),
 ]
 
-handler400 = "submitter.http.exception_handler.bad_request"
-handler403 = "submitter.http.exception_handler.permission_denied"
-handler404 = "submitter.http.exception_handler.not_found"
-handler500 = "submitter.http.exception_handler.server_error"
+handler400 = "submitter.http.error_views.bad_request"
+handler403 = "submitter.http.error_views.permission_denied"
+handler404 = "submitter.http.error_views.not_found"
+handler500 = "submitter.http.error_views.server_error"

@@ -7,11 +7,12 @@ threads are for those who have one.
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from jobs.shares import AllTaken, OwnShareTaken, Share, Shares
+from jobs.shares import AllTaken, OwnShareTaken, Share, Shares, ShareTaken
 from proxyauth.identity import Identity
-from submitter.http.exception_handler import refuse
+from submitter.http.error_body import error_body
+from submitter.http.exception_handler import CODES
 
 REQUESTS = Shares("requests")
 _NOBODY = ""
@@ -34,7 +35,7 @@ class SharingMiddleware:
         try:
             share = _share(request)
         except (OwnShareTaken, AllTaken) as exc:
-            return refuse(exc)
+            return _refusal(exc)
         try:
             response = self._get_response(request)
         except BaseException:
@@ -53,3 +54,10 @@ def _share(request: HttpRequest) -> Share:
         return REQUESTS.take(_NOBODY, each=settings.REQUESTS_WITHOUT_ACCOUNT)
     except OwnShareTaken as exc:
         raise AllTaken("the service has too many requests without an account at once; try again") from exc
+
+
+def _refusal(exc: ShareTaken) -> JsonResponse:
+    """Return the answer to a request that is refused before any view has seen it."""
+    answer = JsonResponse(error_body(str(exc)), status=CODES[type(exc)])
+    answer["Retry-After"] = str(exc.retry_after)
+    return answer

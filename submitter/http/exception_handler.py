@@ -1,14 +1,10 @@
-"""The error table: whatever goes wrong becomes a status code and the contract's body here, and nowhere else."""
+"""The error table: what goes wrong in a view of the API becomes a status code and an error body here."""
 
-from collections.abc import Callable
 from typing import Any
 
 import structlog
-from django.conf import settings
-from django.core.exceptions import DisallowedHost, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.views import csrf, defaults
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -33,7 +29,6 @@ from submitter.http.json_body import BodyLost
 
 log = structlog.get_logger(__name__)
 
-_KEPT = ("Allow", "Retry-After", "WWW-Authenticate")  # of an answer whose body is replaced
 EMPTY = '""'  # a name of no characters
 _RETRY_AFTER = "30"  # seconds
 
@@ -98,13 +93,6 @@ def answer_exception(exc: Exception, context: dict[str, Any]) -> Response:
     return response
 
 
-def refuse(exc: ShareTaken) -> JsonResponse:
-    """Return the answer to a request that is refused before any view has seen it."""
-    answer = JsonResponse(error_body(str(exc)), status=CODES[type(exc)])
-    answer["Retry-After"] = str(exc.retry_after)
-    return answer
-
-
 def _command(exc: Exception) -> dict[str, Any]:
     """Return what the command on the cluster printed, where one ran."""
     if isinstance(exc, SubmissionRefused):
@@ -131,7 +119,7 @@ def _message(exc: Exception, context: dict[str, Any]) -> str:
 
 def _next(exc: Exception) -> str:
     """Return what to do about `exc`, as the end of its message, where the message itself does not say so."""
-    return next((f"; {words}" for kind, words in ADVICE.items() if isinstance(exc, kind)), "")
+    return next((f"; {advice}" for kind, advice in ADVICE.items() if isinstance(exc, kind)), "")
 
 
 def _detail(exc: exceptions.APIException, context: dict[str, Any]) -> str:
@@ -158,92 +146,3 @@ def _faults(detail: Any, name: str | None = None) -> list[str]:
     if isinstance(detail, list):
         return [fault for value in detail for fault in _faults(value, name)]
     return [str(detail) if name is None else f"{name or EMPTY}: {detail}"]
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a request that Django itself refuses, such as one for a foreign host name."""
-    return _outside_of_views(request, 400, _refused_words(exception), lambda: defaults.bad_request(request, exception))
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a request that Django itself forbids."""
-    return _outside_of_views(request, 403, "forbidden", lambda: defaults.permission_denied(request, exception))
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path that is not routed."""
-    words = "there is nothing at this address; the calls are listed at /api/docs"
-    return _outside_of_views(request, 404, words, lambda: defaults.page_not_found(request, exception))
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a crash outside of DRF's views."""
-    return _outside_of_views(request, 500, FAULT, lambda: defaults.server_error(request))
-
-
-def without_csrf_token(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer what would change something, and has no form's token: outside of the operators' pages nothing changes."""
-    words = f"{request.method} is not possible at this address; jobs are submitted by POST at /api/jobs"
-    answer = _outside_of_views(request, 405, words, lambda: csrf.csrf_failure(request, reason))
-    if answer.status_code == 405:  # noqa: PLR2004 - said three lines above
-        answer["Allow"] = "GET, HEAD"
-    return answer
-
-
-def _refused_words(exception: Exception) -> str:
-    if isinstance(exception, DisallowedHost):
-        return "the service is not known by the host name in this address; operators set it by ALLOWED_HOSTS"
-    return "this is no request that can be understood: an address or a header is malformed, or has too many parts"
-
-
-def _outside_of_views(request: HttpRequest, code: int, message: str, page: Callable[[], HttpResponse]) -> HttpResponse:
-    """Answer what no view has answered: Django's `page` to operators, the contract's body everywhere else.
-
-    There are many ways to misspell an address of the API, and those who do are programs.
-    """
-    return page() if _is_operators(request) else JsonResponse(error_body(message), status=code)
-
-
-def _is_operators(request: HttpRequest) -> bool:
-    """Say whether a person with a browser reads the answer to an error."""
-    return f"{request.path_info}/".startswith("/admin/")
-
-
-class OneFormMiddleware:
-    """Gives the contract's body to errors that others answer, by a page or by nothing: so does who serves static files.
-
-    Comes behind the middleware that give an answer its policy and its place.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, in the one form."""
-        response = self._get_response(request)
-        if response.status_code < 400 or _is_operators(request) or settings.DEBUG:  # noqa: PLR2004 - HTTP's boundary
-            return response
-        kind = response.get("Content-Type", "")
-        if kind and not kind.startswith("text/html"):
-            return response
-        kept = {name: response[name] for name in _KEPT if name in response}
-        answer = JsonResponse(error_body(response.reason_phrase.lower()), status=response.status_code, headers=kept)
-        answer._resource_closers += response._resource_closers  # type: ignore[attr-defined]  # noqa: SLF001 - what close() calls
-        return answer
-
-
-class EncryptedMiddleware:
-    """Refuses calls of the API over plain HTTP where pages are sent on to HTTPS: that would hide that keys were read.
-
-    Comes behind the middleware that says who is calling, and before Django's, which redirects.
-    """
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        self._get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Go on, or answer 403."""
-        if settings.SECURE_SSL_REDIRECT and not request.is_secure() and getattr(request, "proxy", None):
-            words = "use https; a proxy that was sent in the clear should not be used any more"
-            return JsonResponse(error_body(words), status=403)
-        return self._get_response(request)

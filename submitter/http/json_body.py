@@ -1,4 +1,6 @@
-"""Reads JSON bodies within bounds: few large ones at once, and nothing that grows in memory when it is read.
+"""The API speaks JSON: bodies are read within bounds, and answers have one form.
+
+Few large bodies are read at once, and nothing that grows in memory when it is read.
 
 A large body is an object whose size is in its strings: a script. Anything else of that size, such as millions of empty
 lists, would take many times its length.
@@ -6,7 +8,7 @@ lists, would take many times its length.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import IO, Any, NoReturn
 
@@ -14,8 +16,9 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http.request import UnreadablePostError
 from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from jobs.shares import Shares
@@ -160,3 +163,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
+
+
+class OneFormEach(DefaultContentNegotiation):
+    """Each answer has one form, whatever `Accept` says: no client of the original was ever turned away for that."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the only renderer."""
+        del request, format_suffix
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type

@@ -1,7 +1,14 @@
-"""What all calls of the API have in common in its description (hooks of drf-spectacular)."""
+"""The API's description in OpenAPI: what all calls have in common (hooks of drf-spectacular), and where it is read."""
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs.api.query_params import ClosedQuery, Query, TextField, takes
 from submitter.http.error_body import error_body
 
 # Which errors the API's description promises.
@@ -61,8 +68,8 @@ def document_errors(result: dict[str, Any], **_context: Any) -> dict[str, Any]:
     for calls in result.get("paths", {}).values():
         for call in calls.values():
             for code in sorted(_codes(call)):
-                said = {"description": MEANINGS[code], "headers": _HEADERS.get(code, {}), "content": content}
-                call["responses"].setdefault(code, said)
+                error = {"description": MEANINGS[code], "headers": _HEADERS.get(code, {}), "content": content}
+                call["responses"].setdefault(code, error)
     return result
 
 
@@ -82,3 +89,24 @@ def _codes(call: dict[str, Any]) -> set[str]:
 def without_trailing_slashes(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
     """Name each path as people do, though both forms answer (a drf-spectacular hook)."""
     return [(path.rstrip("/"), *rest) for path, *rest in endpoints]
+
+
+class Schema(ClosedQuery, SpectacularAPIView):
+    """YAML or JSON, by `Accept`."""
+
+    content_negotiation_class = DefaultContentNegotiation
+
+
+class _ScriptQuery(Query):
+    script = TextField(help_text="the page's script, and not the page")
+
+
+class Docs(ClosedQuery, SpectacularSwaggerSplitView):
+    """The page, and the script that it loads from its own address with `script`."""
+
+    @extend_schema(exclude=True)
+    @takes(_ScriptQuery())
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Return the page or its script."""
+        response: Response = super().get(request, *args, **kwargs)  # type: ignore[no-untyped-call]  # spectacular is untyped
+        return response
