@@ -1,4 +1,4 @@
-"""One structured line for each request that asked to be let in: who, as whom, from where, and which rule said no."""
+"""Logs one line for each request that needs a proxy: who, as which account, from where, or which rule refused it."""
 
 import structlog
 from django.http import HttpRequest

@@ -1,4 +1,4 @@
-"""The door: a header in, an Identity or a Refusal out, remembered for a while; the files behind it are followed."""
+"""Turns the value of a PROXY header into an Identity or a Refusal, by files that are read again when they change."""
 
 import pwd
 from collections.abc import Callable
@@ -18,17 +18,20 @@ from proxyauth.trust.gridmap import Gridmap
 from proxyauth.validation import chain
 from proxyauth.verdict_cache import Verdict, VerdictCache
 
-# Waiting heals these, and nothing else: they are not remembered.
+# These pass with time alone, so they are not cached.
 _TIMELY = {"proxy-not-yet-valid", "certificate-not-yet-valid", "ca-not-yet-valid", "crl-stale"}
 
 
 def now() -> datetime:
-    """This moment, aware UTC."""
+    """Return this moment, aware UTC."""
     return datetime.now(UTC)
 
 
 def may_be_used(account: str) -> bool:
-    """Whether jobs may run as `account`: by ACCOUNTS_NEVER_USED, and by ACCOUNT_UIDS if this machine knows it too."""
+    """Return whether jobs may run as `account`.
+
+    ACCOUNTS_NEVER_USED decides, and ACCOUNT_UIDS where this machine knows the account as well.
+    """
     if account in settings.ACCOUNTS_NEVER_USED:
         return False
     try:
@@ -39,14 +42,17 @@ def may_be_used(account: str) -> bool:
 
 
 def follow_gridmap(path: Path) -> ReloadingFile[Gridmap]:
-    """Follow a grid-mapfile."""
+    """Return the grid-mapfile at `path`, which is read again when it changes."""
     return ReloadingFile(
         lambda: {path.name: file_version(path.stat())}, lambda _, before: _load_gridmap(path, before), Gridmap()
     )
 
 
 def _load_gridmap(path: Path, before: Gridmap | None) -> Gridmap:
-    """Read the file; one that ends within a line is taken for half-written, if there is a version to go on with."""
+    """Read the file. Raises OSError, and Unreadable for one that ends within a line while there is a version `before`.
+
+    Such a file is taken for half-written.
+    """
     raw = path.read_bytes()
     if before is not None and raw and not raw.endswith(b"\n"):
         raise Unreadable("it does not end with a line break: half-written?")
@@ -54,30 +60,36 @@ def _load_gridmap(path: Path, before: Gridmap | None) -> Gridmap:
 
 
 class ProxyAuthenticator:
-    """One configuration's door, with the files that it follows and the verdicts that it remembers; threads share it."""
+    """Authenticates callers by one configuration: it reloads the files that this names, and caches its verdicts.
+
+    Threads share it.
+    """
 
     def __init__(self, configuration: Conf, clock: Callable[[], datetime] = now) -> None:
         self._conf = configuration
         self._clock = clock
         self._trust = store.follow(configuration.trust_dir)
         self._gridmap = follow_gridmap(configuration.gridmap)
-        self._memory = VerdictCache(configuration.cache_ttl)
+        self._cache = VerdictCache(configuration.cache_ttl)
 
-    def recall(self, header: str) -> Verdict | None:
-        """Return the verdict on the Base64 of a proxy if it is remembered."""
+    def cached(self, header: str) -> Verdict | None:
+        """Return the verdict on the Base64 of a proxy if it is in the cache and still holds; else None."""
         state = (self._trust.state().value.digest, self._gridmap.state().value)
-        return self._memory.recall(self._memory.digest(header), state, self._clock())
+        return self._cache.get(self._cache.digest(header), state, self._clock())
 
-    def admit(self, header: str) -> Verdict:
-        """Judge the Base64 of a proxy, or recall the verdict on it."""
+    def authenticate(self, header: str) -> Verdict:
+        """Return the verdict on the Base64 of a proxy: from the cache, or by judging it. Raises nothing.
+
+        The header itself is not kept. Not checked here: whether the address has been refused too often.
+        """
         trusted, accounts = self._trust.state().value, self._gridmap.state().value
         state, moment = (trusted.digest, accounts), self._clock()
-        digest = self._memory.digest(header)
-        verdict = self._memory.recall(digest, state, moment)
+        digest = self._cache.digest(header)
+        verdict = self._cache.get(digest, state, moment)
         if verdict is None:
             verdict, until = self._judge(header, trusted, accounts, moment)
             if until > moment:
-                self._memory.keep(digest, state, verdict, until)
+                self._cache.keep(digest, state, verdict, until)
         return verdict
 
     def _judge(
@@ -97,15 +109,15 @@ class ProxyAuthenticator:
         return identity, verified.expires
 
     def authorities(self) -> int:
-        """How many CAs are trusted now; without one nobody is let in."""
+        """Return how many CAs are trusted now; without one nobody is let in."""
         return len(self._trust.state().value.anchors.authorities)
 
     def mapped(self) -> int:
-        """How many DNs the grid-mapfile gives an account."""
+        """Return how many DNs the grid-mapfile gives an account."""
         return sum(not entry.is_disputed for entry in self._gridmap.state().value.entries.values())
 
     def problems(self) -> list[str]:
-        """What is wrong with the files, a sentence each: for /healthz and the system checks."""
+        """Return what is wrong with the files, a sentence each: for /healthz and the system checks."""
         trusted, accounts = self._trust.state(), self._gridmap.state()
         faults = [("trust directory", trusted.fault), ("grid-mapfile", accounts.fault)]
         return [
@@ -117,10 +129,10 @@ class ProxyAuthenticator:
 
 @lru_cache(maxsize=1)
 def authenticator() -> ProxyAuthenticator:
-    """This process's door, made at the first request; raises ValueError for a wrong setting."""
+    """Return this process's authenticator, made when it is first needed. Raises ValueError for a wrong setting."""
     return ProxyAuthenticator(conf.read())
 
 
 def problems() -> list[str]:
-    """What is wrong with the files that decide who gets in, a sentence each; for /healthz."""
+    """Return what is wrong with the files that decide who is let in, a sentence each; for /healthz."""
     return authenticator().problems()

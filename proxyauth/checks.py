@@ -21,11 +21,11 @@ def check_proxyauth(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[C
         configuration = conf.read()
     except ValueError as exc:
         return [Error(str(exc), id="proxyauth.E001")]
-    found: list[CheckMessage] = [
+    messages: list[CheckMessage] = [
         CheckWarning(problem, id="proxyauth.W001") for problem in ProxyAuthenticator(configuration).problems()
     ]
     if list(settings.MIDDLEWARE)[:1] != [_MIDDLEWARE]:
-        found.append(
+        messages.append(
             Error(f"{_MIDDLEWARE} must be the first middleware: others would see the private key", id="proxyauth.E002")
         )
-    return found
+    return messages

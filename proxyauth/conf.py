@@ -63,15 +63,15 @@ def _checked(name: str, convert: Callable[[Any], T]) -> T:
         raise ValueError(f"{name}: {value!r} is not possible ({exc})") from exc
 
 
-def _kinds(words: Iterable[str]) -> frozenset[Kind]:
-    kinds = frozenset(map(Kind, words))
+def _kinds(names: Iterable[str]) -> frozenset[Kind]:
+    kinds = frozenset(map(Kind, names))
     if not kinds or Kind.END_ENTITY in kinds:
         raise ValueError("some of rfc, draft, legacy")
     return kinds
 
 
-def _weak_hashes(words: Iterable[str]) -> frozenset[str]:
-    hashes = frozenset(words)
+def _weak_hashes(names: Iterable[str]) -> frozenset[str]:
+    hashes = frozenset(names)
     if not hashes <= {"sha1", "md5"}:
         raise ValueError("sha1, md5, or nothing")
     return hashes

@@ -10,7 +10,7 @@ from rest_framework.throttling import BaseThrottle
 
 from proxyauth.identity import Identity, Refusal
 from proxyauth.ratelimit.limiter import request_limit
-from proxyauth.remedies import told
+from proxyauth.remedies import describe_refusal
 
 
 class ProxyAuthentication(BaseAuthentication):
@@ -31,7 +31,7 @@ class ProxyAuthentication(BaseAuthentication):
 
 
 def _error(refusal: Refusal) -> AuthenticationFailed | PermissionDenied | Throttled:
-    message = told(refusal.rule, refusal.message, refusal.dn)
+    message = describe_refusal(refusal.rule, refusal.message, refusal.dn)
     if refusal.retry_after:
         return Throttled(refusal.retry_after, message, code=refusal.rule)
     if refusal.is_forbidden:

@@ -37,8 +37,8 @@ class ProxyMiddleware:
 def take_headers(request: HttpRequest) -> list[str]:
     """Remove the headers from the request (and its environ, which is the same mapping) and return their values."""
     request.__dict__.pop("headers", None)  # a copy, if something has asked for it already
-    found = [request.META.pop(name, None) for name in HEADERS]
-    return [value for value in found if value is not None]
+    values = [request.META.pop(name, None) for name in HEADERS]
+    return [value for value in values if value is not None]
 
 
 def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
@@ -54,8 +54,8 @@ def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
 
 
 def _verdict(headers: list[str], address: str) -> Verdict:
-    """Judge the one header there should be; an address that is refused too often is heard only where it is known."""
-    if len(headers) == 1 and isinstance(known := authenticator().recall(headers[0]), Identity):
+    """Judge the one header that there should be. An address that was refused too often gets cached callers in only."""
+    if len(headers) == 1 and isinstance(known := authenticator().cached(headers[0]), Identity):
         return known
     if seconds := refusal_limit().look(address=address).seconds:
         return Refusal("too-many-refusals", "too many refused proxies from this address", retry_after=seconds)
@@ -63,4 +63,4 @@ def _verdict(headers: list[str], address: str) -> Verdict:
         return Refusal("header-missing", "a proxy certificate is needed in the PROXY header")
     if len(headers) > 1:
         return Refusal("header-doubled", "the proxy was sent in two headers; one is expected")
-    return authenticator().admit(headers[0])
+    return authenticator().authenticate(headers[0])

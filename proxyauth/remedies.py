@@ -54,7 +54,7 @@ REMEDIES = {rule: remedy for remedy, rules in _RULES.items() for rule in rules.s
 _LONGEST_NAME = 300  # characters
 
 
-def told(rule: str, message: str, dn: str = "") -> str:
+def describe_refusal(rule: str, message: str, dn: str = "") -> str:
     """Return a refusal as its caller reads it: the rule, its message, the caller's own `dn` if known, what to do."""
     shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in dn[:_LONGEST_NAME])
     whose = f": {shown}{'...' if len(dn) > _LONGEST_NAME else ''}" if dn else ""

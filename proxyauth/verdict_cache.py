@@ -1,4 +1,4 @@
-"""Verdicts remembered for a short time, under a keyed digest of the header: the header itself is not kept."""
+"""Verdicts kept for a short time under a keyed digest of the header; the header itself is not kept."""
 
 import hashlib
 import os
@@ -33,35 +33,35 @@ class VerdictCache:
         self._key = os.urandom(32)
         self._lock = threading.Lock()
         self._state: object = None
-        self._shelves: dict[type[Verdict], dict[bytes, _Remembered]] = {Identity: {}, Refusal: {}}
+        self._kept: dict[type[Verdict], dict[bytes, _Remembered]] = {Identity: {}, Refusal: {}}
 
     def digest(self, header: str) -> bytes:
-        """What stands for a header here."""
+        """Return the key under which the verdict on `header` is kept."""
         return hashlib.blake2b(header.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
 
-    def recall(self, digest: bytes, state: object, now: datetime) -> Verdict | None:
-        """The verdict on this header, if it was given under the same state of the files and still holds."""
+    def get(self, digest: bytes, state: object, now: datetime) -> Verdict | None:
+        """Return the verdict on this header, if it was given under the same `state` of the files and still holds."""
         with self._lock:
             self._follow(state)
-            found = next((shelf[digest] for shelf in self._shelves.values() if digest in shelf), None)
-        if found is None or now >= found.until or self._monotonic() >= found.forget_at:
+            kept = next((verdicts[digest] for verdicts in self._kept.values() if digest in verdicts), None)
+        if kept is None or now >= kept.until or self._monotonic() >= kept.forget_at:
             return None
-        return found.verdict
+        return kept.verdict
 
     def keep(self, digest: bytes, state: object, verdict: Verdict, until: datetime) -> None:
-        """Remember a verdict until `until` at most; the oldest goes where the memory is full."""
+        """Keep a verdict until `until` at most. Where the cache is full the oldest verdict of its type goes."""
         with self._lock:
             self._follow(state)
-            for shelf in self._shelves.values():
-                shelf.pop(digest, None)
-            shelf = self._shelves[type(verdict)]
-            while len(shelf) >= _CAPACITY:
-                del shelf[next(iter(shelf))]
-            shelf[digest] = _Remembered(verdict, until, self._monotonic() + self._seconds)
+            for verdicts in self._kept.values():
+                verdicts.pop(digest, None)
+            verdicts = self._kept[type(verdict)]
+            while len(verdicts) >= _CAPACITY:
+                del verdicts[next(iter(verdicts))]
+            verdicts[digest] = _Remembered(verdict, until, self._monotonic() + self._seconds)
 
     def _follow(self, state: object) -> None:
-        """Forget everything when the files have changed."""
+        """Drop every verdict when the files have changed."""
         if state != self._state:
             self._state = state
-            for shelf in self._shelves.values():
-                shelf.clear()
+            for verdicts in self._kept.values():
+                verdicts.clear()

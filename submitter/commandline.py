@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> None:
     if name not in _CHANGING or _ASKS_FOR_HELP & set(rest):
         _execute(arguments)
         return
-    outcome, words = "failed", " ".join(rest) if name in _TOLD_WITH_ARGUMENTS else ""
+    outcome, recorded = "failed", " ".join(rest) if name in _TOLD_WITH_ARGUMENTS else ""
     try:
         _execute(arguments)
         outcome = "done"
@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> None:
         if apps.ready:
             from audit import operators  # noqa: PLC0415 - it needs the models, which are loaded by now
 
-            operators.record_command(name, words, outcome=outcome)
+            operators.record_command(name, recorded, outcome=outcome)
 
 
 def _execute(arguments: Sequence[str]) -> None:

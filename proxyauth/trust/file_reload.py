@@ -1,4 +1,4 @@
-"""Files that operators change while the service runs: read again then, kept as they were when they break."""
+"""Files that are read again when they change; where the new version is broken, the last good one stays in use."""
 
 import os
 import threading
@@ -12,78 +12,78 @@ from proxyauth.errors import Unreadable
 T = TypeVar("T")
 
 # Two writes within one tick of the kernel's clock leave the same times: a file so young is read again until it has
-# settled.
-_SETTLED_NS = 100_000_000
+# become stable.
+_STABLE_NS = 100_000_000
 
 
 class FileVersion(NamedTuple):
-    """What changes when a file changes; the change time catches tools that put modification times back."""
+    """What differs when a file has changed. The change time catches tools that put modification times back."""
 
     changed_ns: int
     modified_ns: int
     size: int
     inode: int
 
-    def is_settled(self, at_ns: int) -> bool:
-        """Whether a further write would show in the times, if the file was read at `at_ns`."""
-        return not 0 <= at_ns - self.changed_ns < _SETTLED_NS
+    def is_stable(self, at_ns: int) -> bool:
+        """Return whether a further write would show in the times, if the file was read at `at_ns`."""
+        return not 0 <= at_ns - self.changed_ns < _STABLE_NS
 
 
-Stamps = Mapping[str, FileVersion]
+FileVersions = Mapping[str, FileVersion]
 
 
 def file_version(status: os.stat_result) -> FileVersion:
-    """The stamp in a file's status."""
+    """Return the version that a file's status tells of."""
     return FileVersion(status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 @dataclass(frozen=True, slots=True)
-class State(Generic[T]):
+class FileState(Generic[T]):
     """The value now, and why it could not be renewed ("" if it could)."""
 
     value: T
     fault: str = ""
-    stamps: Stamps | None = None
-    is_settled: bool = False
+    versions: FileVersions | None = None
+    is_stable: bool = False
 
 
 class ReloadingFile(Generic[T]):
     """A value that files hold.
 
-    `look` returns their stamps, `load` reads them and gets the value before, None at first. Both may raise OSError or
+    `look` returns their versions, `load` reads them and gets the value before, None at first. Both may raise OSError or
     Unreadable. Threads share it; states are replaced as a whole, so nobody sees half of a change.
     """
 
-    def __init__(self, look: Callable[[], Stamps], load: Callable[[Stamps, T | None], T], empty: T) -> None:
+    def __init__(self, look: Callable[[], FileVersions], load: Callable[[FileVersions, T | None], T], empty: T) -> None:
         self._look = look
         self._load = load
         self._lock = threading.Lock()
-        self._state = State(empty)
+        self._state = FileState(empty)
         self._good: T | None = None
 
-    def state(self) -> State[T]:
-        """The present state, after one look at the files."""
+    def state(self) -> FileState[T]:
+        """Return the present state, after one look at the files. Raises nothing: `fault` says what is wrong."""
         try:
-            stamps = self._look()
+            versions = self._look()
         except OSError as exc:
             return self._broken(None, str(exc))
         state = self._state
-        if state.is_settled and state.stamps == stamps:
+        if state.is_stable and state.versions == versions:
             return state
         with self._lock:
-            return self._reload(stamps)
+            return self._reload(versions)
 
-    def _reload(self, stamps: Stamps) -> State[T]:
+    def _reload(self, versions: FileVersions) -> FileState[T]:
         before = time.time_ns()
         try:
-            value = self._load(stamps, self._good)
+            value = self._load(versions, self._good)
         except (OSError, Unreadable) as exc:
-            return self._broken(stamps, str(exc))
+            return self._broken(versions, str(exc))
         self._good = value
-        self._state = State(value, "", stamps, all(each.is_settled(before) for each in stamps.values()))
+        self._state = FileState(value, "", versions, all(each.is_stable(before) for each in versions.values()))
         return self._state
 
-    def _broken(self, stamps: Stamps | None, fault: str) -> State[T]:
+    def _broken(self, versions: FileVersions | None, fault: str) -> FileState[T]:
         """Keep the value; look again at the next request."""
-        self._state = State(self._state.value, fault, stamps, is_settled=False)
+        self._state = FileState(self._state.value, fault, versions, is_stable=False)
         return self._state

@@ -102,10 +102,10 @@ def _cut(text: str, is_end: Callable[[str], bool]) -> tuple[str, str, str]:
 
 def _accounts(text: str) -> Iterator[str]:
     for written in text.partition("#")[0].split(","):
-        words = written.split()
-        if len(words) != 1 or '"' in words[0]:
+        parts = written.split()
+        if len(parts) != 1 or '"' in parts[0]:
             raise _not_understood()
-        yield words[0]
+        yield parts[0]
 
 
 def _not_understood() -> Unreadable:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proxyauth.errors import Refused, Unreadable
 from proxyauth.policy import Need, Policy
-from proxyauth.trust.file_reload import FileVersion, ReloadingFile, Stamps, file_version
+from proxyauth.trust.file_reload import FileVersion, FileVersions, ReloadingFile, file_version
 from proxyauth.trust.former import Former
 from proxyauth.validation.algorithms import is_weak
 from proxyauth.x509 import certificate, dn, signing_policy
@@ -38,7 +38,7 @@ class TrustFile:
 
     name: str
     version: FileVersion
-    is_settled: bool
+    is_stable: bool
     digest: bytes = b""
     authorities: tuple[Certificate, ...] = ()
     policies: tuple[SigningPolicy, ...] = ()
@@ -72,12 +72,12 @@ class Trust:
 
     def problems(self, now: datetime, policy: Policy) -> list[str]:
         """What operators should know, a sentence each: what cannot be read, and what is or soon will be out of date."""
-        found = [*self._unreadable()]
+        faults = [*self._unreadable()]
         for authority in self.anchors.authorities:
-            found += [
+            faults += [
                 f"CA {dn.text(authority.certificate.subject)}: {what}" for what in _faults(authority, now, policy)
             ]
-        return found
+        return faults
 
     def _unreadable(self) -> Iterator[str]:
         if not self.anchors.authorities:
@@ -123,17 +123,17 @@ def _margin(crl: Crl) -> timedelta:
 
 def follow(directory: Path) -> ReloadingFile[Trust]:
     """Follow a trust directory."""
-    return ReloadingFile(lambda: _look(directory), lambda stamps, before: _load(directory, stamps, before), Trust())
+    return ReloadingFile(lambda: _look(directory), lambda versions, before: _load(directory, versions, before), Trust())
 
 
-def _look(directory: Path) -> Stamps:
+def _look(directory: Path) -> FileVersions:
     """The stamps of the files that have a meaning; raises OSError for a directory that cannot be read."""
-    found = {}
+    versions = {}
     with os.scandir(directory) as entries:
         for entry in entries:
             if _has_meaning(entry.name):
-                found[entry.name] = _stamp(entry)
-    return found
+                versions[entry.name] = _version(entry)
+    return versions
 
 
 def _has_meaning(name: str) -> bool:
@@ -143,7 +143,7 @@ def _has_meaning(name: str) -> bool:
     return is_known and len(stem) == _STEM and _HEXADECIMAL.issuperset(stem)
 
 
-def _stamp(entry: os.DirEntry[str]) -> FileVersion:
+def _version(entry: os.DirEntry[str]) -> FileVersion:
     """A link that leads nowhere is a file that cannot be read, and not the end of the directory."""
     try:
         return file_version(entry.stat())
@@ -151,9 +151,9 @@ def _stamp(entry: os.DirEntry[str]) -> FileVersion:
         return file_version(entry.stat(follow_symlinks=False))
 
 
-def _load(directory: Path, stamps: Stamps, before: Trust | None) -> Trust:
+def _load(directory: Path, versions: FileVersions, before: Trust | None) -> Trust:
     known = before.files if before else {}
-    files = {name: _read(directory / name, stamps[name], known.get(name)) for name in sorted(stamps)}
+    files = {name: _read(directory / name, versions[name], known.get(name)) for name in sorted(versions)}
     digest = hashlib.sha256(b"".join(name.encode() + b"\0" + file.digest for name, file in files.items()))
     if before and before.digest == digest.digest():
         return replace(before, files=files)
@@ -164,9 +164,9 @@ def _load(directory: Path, stamps: Stamps, before: Trust | None) -> Trust:
 
 def _read(path: Path, now: FileVersion, known: TrustFile | None) -> TrustFile:
     """Read one file, if it changed since it was `known`."""
-    if known and known.is_settled and known.version == now:
+    if known and known.is_stable and known.version == now:
         return known
-    fresh = TrustFile(path.name, now, now.is_settled(time.time_ns()))
+    fresh = TrustFile(path.name, now, now.is_stable(time.time_ns()))
     try:
         raw = _bytes(path)
         return replace(_parse(fresh, raw), digest=hashlib.sha256(raw).digest())
@@ -177,7 +177,7 @@ def _read(path: Path, now: FileVersion, known: TrustFile | None) -> TrustFile:
 def _broken(fresh: TrustFile, known: TrustFile | None, fault: str) -> TrustFile:
     if known and known.digest:
         return replace(
-            known, version=fresh.version, is_settled=fresh.is_settled, fault=f"the last good version is used: {fault}"
+            known, version=fresh.version, is_stable=fresh.is_stable, fault=f"the last good version is used: {fault}"
         )
     return replace(fresh, fault=fault)
 
@@ -203,8 +203,8 @@ def _parse(fresh: TrustFile, raw: bytes) -> TrustFile:
 
 def _read_certificates(raw: bytes) -> tuple[Certificate, ...]:
     try:
-        found = x509.load_pem_x509_certificates(raw)
-        return tuple(certificate.read_authority(each.public_bytes(Encoding.DER)) for each in found)
+        certificates = x509.load_pem_x509_certificates(raw)
+        return tuple(certificate.read_authority(each.public_bytes(Encoding.DER)) for each in certificates)
     except (ValueError, Refused) as exc:
         raise Unreadable(f"it is not a certificate: {exc}") from exc
 

@@ -1,4 +1,4 @@
-"""PURE: certificates, anchors and a time to the end entity that stands behind a proxy, or the rule that failed.
+"""PURE: validates a chain of certificates, and returns the end entity that stands behind a proxy.
 
 The path is assembled here, judged by the table in `rules`, and then given to OpenSSL for a second opinion. OpenSSL
 alone would let through much that RFC 3820 and the grid's customs forbid, and knows nothing of the two older types of
@@ -25,12 +25,12 @@ _MAX_AUTHORITIES = 8
 # What OpenSSL alone decides about a path whose rules were kept (x509_vfy.h); anything else is `path-invalid`.
 _OPENSSL_RULES = {25: "ca-path-length", 47: "name-constraints", 48: "name-constraints"}
 
-# Hears what kept a rule, and the rule's name.
+# Is told of each rule that was kept: by what, and the rule's name.
 Trace = Callable[[str, str], None]
 
 
 def ignore(_about: str, _rule: str) -> None:
-    """Hear nothing."""
+    """Take no note: the trace of those who need none."""
 
 
 @dataclass(frozen=True)
@@ -52,30 +52,31 @@ class Verified:
 
 
 def judge(
-    certificates: Sequence[Certificate], anchors: Anchors, now: datetime, policy: Policy, passed: Trace = ignore
+    certificates: Sequence[Certificate], anchors: Anchors, now: datetime, policy: Policy, trace: Trace = ignore
 ) -> Verified:
-    """Judge a credential's certificates, leaf first; raises NotAllowed.
+    """Return who stands behind a credential's `certificates`, leaf first. Raises NotAllowed with the rule that failed.
 
-    `now` is aware. Not checked here: that the caller has the key, and that the end entity has an account.
+    `now` is aware; `trace` is told of each rule that was kept (RFC 5280, section 6; RFC 3820, section 4; rules.py has
+    the others' sources). Not checked here: that the caller has the key, and that the end entity has an account.
     """
     path = assemble(certificates, anchors, policy)
     for rule in rules.PATH_RULES:
         rule.check(path)
-        passed("the chain", rule.name)
+        trace("the chain", rule.name)
     for link in path.links(now):
-        _check_link(link, passed)
+        _check_link(link, trace)
     _ask_openssl(path, now)
-    passed("the chain", "openssl")
+    trace("the chain", "openssl")
     return _verified(path)
 
 
-def _check_link(link: Link, passed: Trace) -> None:
+def _check_link(link: Link, trace: Trace) -> None:
     about = dn.text(link.certificate.subject)
     check_key(link.certificate.public_key, link.policy)
-    passed(about, "key")
+    trace(about, "key")
     for rule in rules.LINK_RULES[link.role]:
         rule.check(link)
-        passed(about, rule.name)
+        trace(about, rule.name)
 
 
 def assemble(certificates: Sequence[Certificate], anchors: Anchors, policy: Policy) -> Path:

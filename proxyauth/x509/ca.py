@@ -121,10 +121,11 @@ class Anchors:
 
     @cached_property
     def _by_subject(self) -> Mapping[str, tuple[Authority, ...]]:
-        found: dict[str, tuple[Authority, ...]] = {}
+        by_name: dict[str, tuple[Authority, ...]] = {}
         for authority in sorted(self.authorities, key=lambda each: each.certificate.not_after, reverse=True):
-            found[authority.certificate.subject_key] = (*found.get(authority.certificate.subject_key, ()), authority)
-        return found
+            name = authority.certificate.subject_key
+            by_name[name] = (*by_name.get(name, ()), authority)
+        return by_name
 
     def named(self, subject_key: str) -> tuple[Authority, ...]:
         """The CAs of this name (several after a key change), the one that lives longest first."""

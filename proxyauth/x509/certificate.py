@@ -65,12 +65,12 @@ class Certificate:
     def public_key(self) -> PublicKey:
         """The public key; raises NotAllowed for what is neither RSA nor an elliptic curve known here."""
         try:
-            found = self.parsed.public_key()
+            key = self.parsed.public_key()
         except (ValueError, UnsupportedAlgorithm) as exc:
             raise NotAllowed("key-algorithm", "a certificate's public key is of an unknown kind or malformed") from exc
-        if not isinstance(found, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
             raise NotAllowed("key-algorithm", "a certificate's public key is neither RSA nor elliptic curve")
-        return found
+        return key
 
     @cached_property
     def signature_hash(self) -> str:
@@ -95,9 +95,9 @@ def read_authority(raw: bytes) -> Certificate:
 
     Old roots are of version 1, and some are numbered 0.
     """
-    found = _readable(raw, lambda _version, _serial: None)
-    _ = found.public_key
-    return found
+    certificate = _readable(raw, lambda _version, _serial: None)
+    _ = certificate.public_key
+    return certificate
 
 
 def _readable(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
@@ -169,17 +169,17 @@ def _parse(raw: bytes) -> tuple[x509.Certificate, datetime, datetime]:
 
 
 def _extensions(optional: list[der.Item]) -> dict[str, Extension]:
-    found: dict[str, Extension] = {}
+    extensions: dict[str, Extension] = {}
     for field in optional:
         if field.tag != der.context(3):
             continue  # the unique identifiers of version 2
         for item in der.sequence(field.body):
             name, extension = _extension(item)
-            if name in found:
+            if name in extensions:
                 rule = "proxy-info-duplicate" if name in PROXY_CERT_INFO else "extension-duplicate"
                 raise Malformed(rule, "a certificate has an extension twice")
-            found[name] = extension
-    return found
+            extensions[name] = extension
+    return extensions
 
 
 def _extension(item: der.Item) -> tuple[str, Extension]:

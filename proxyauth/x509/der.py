@@ -69,10 +69,10 @@ def _long_length(octets: bytes, count: int) -> int:
 
 def one(data: bytes, tag: int) -> Item:
     """The only element of `data`, which must be a `tag`; raises NotDer."""
-    found = list(items(data))
-    if len(found) != 1:
-        raise NotDer(f"{len(found)} elements where one is expected")
-    return expect(found[0], tag)
+    elements = list(items(data))
+    if len(elements) != 1:
+        raise NotDer(f"{len(elements)} elements where one is expected")
+    return expect(elements[0], tag)
 
 
 def expect(item: Item | None, tag: int) -> Item:

@@ -67,26 +67,26 @@ class SigningPolicy:
 
 def parse(text: str) -> list[SigningPolicy]:
     """Read the policies of a file, one for each CA that it names; raises Unreadable with what is not understood."""
-    found: dict[str, list[_Pattern]] = {}
+    patterns_of: dict[str, list[_Pattern]] = {}
     authority, granted = "", False
     for line in text.splitlines():
-        words = _words(line)
-        match words:
+        tokens = _tokens(line)
+        match tokens:
             case []:
                 continue
             case ["access_id_CA", "X509", name]:
                 authority, granted = dn.pattern_key(name), False
-                found.setdefault(authority, [])
+                patterns_of.setdefault(authority, [])
             case ["pos_rights", "globus", "CA:sign"] if authority:
                 granted = True
             case ["cond_subjects", "globus", patterns] if granted:
-                found[authority] += [_compile(pattern) for pattern in _words(patterns)]
+                patterns_of[authority] += [_compile(pattern) for pattern in _tokens(patterns)]
             case _:
                 raise Unreadable(f"signing policy: this line is not understood: {line.strip()}")
-    return [SigningPolicy(name, tuple(patterns)) for name, patterns in found.items()]
+    return [SigningPolicy(name, tuple(patterns)) for name, patterns in patterns_of.items()]
 
 
-def _words(line: str) -> list[str]:
+def _tokens(line: str) -> list[str]:
     """Split at blanks; quotes of either kind hold words together, `#` begins a comment, backslashes are plain."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
     lexer.whitespace_split, lexer.escape = True, ""

@@ -20,7 +20,7 @@ class Column:
     label: str
     back: float | None
     front: float | None
-    words: str
+    tooltip: str
 
 
 def columns(title: str, series: Sequence[Column], kind: str, ticks: Sequence[tuple[float, str]]) -> str:
@@ -77,7 +77,7 @@ def _column(x: float, width: float, column: Column, top: float) -> str:
         _bar(x, width, value / top, layer) for layer, value in (("back", column.back), ("front", column.front)) if value
     ]
     whole = f'<rect class="hover" x="{x:.1f}" y="{_TOP}" width="{width:.1f}" height="{_HEIGHT - _TOP - _BOTTOM}"/>'
-    return f"<g><title>{escape(column.words)}</title>{whole}{''.join(bars)}</g>"
+    return f"<g><title>{escape(column.tooltip)}</title>{whole}{''.join(bars)}</g>"
 
 
 def _bar(x: float, width: float, share: float, layer: str) -> str:

@@ -140,8 +140,8 @@ def _warnings() -> list[str]:
 
 def _complaint(line: ClusterLine) -> str:
     condition = line.condition
-    words = f"{condition.cluster.name}: {line.meaning} (last answer: {line.age})"
-    return f"{words}; {condition.error}" if condition.error else f"{words}."
+    message = f"{condition.cluster.name}: {line.meaning} (last answer: {line.age})"
+    return f"{message}; {condition.error}" if condition.error else f"{message}."
 
 
 def _period(name: str, window: statistics.Window) -> Period:

@@ -76,14 +76,14 @@ def collect_gauges() -> Iterator[Metric]:
 
 def _asked(up_gauge: Gauge, ask: Callable[[], list[Metric]], away: type[Exception]) -> Iterator[Metric]:
     try:
-        found = ask()
+        values = ask()
     except away as exc:
         log.warning("not-scraped", metric=up_gauge.name, error=str(exc).partition("\n")[0])
-        found, up = [], 0
+        values, up = [], 0
     else:
         up = 1
     yield up_gauge.at(up)
-    yield from found
+    yield from values
 
 
 def _registry() -> list[Metric]:
@@ -91,12 +91,12 @@ def _registry() -> list[Metric]:
     return [*_jobs(active), *_pending(), *_clusters(set(active))]
 
 
-def _jobs(found: dict[int, dict[str, int]]) -> Iterator[Metric]:
+def _jobs(values: dict[int, dict[str, int]]) -> Iterator[Metric]:
     names = dict(Cluster.objects.values_list("pk", "name"))
     active = _ACTIVE.family()
     for pk, name in names.items():
         for status in sorted(ACTIVE):
-            active.add_metric([name, status], found.get(pk, {}).get(status, 0))
+            active.add_metric([name, status], values.get(pk, {}).get(status, 0))
     yield active
     ended = _ENDED.family()
     rows = Job.objects.filter(ended_at__gte=timezone.now() - _HOUR).order_by().values_list("cluster", "status")

@@ -24,5 +24,5 @@ def beat() -> None:
 
 def last(connection: redis.Redis) -> float | None:
     """Return when it was last written (seconds of the epoch); None if never, or Redis was emptied since."""
-    found = connection.get(_KEY)
-    return float(found) if isinstance(found, bytes) else None
+    value = connection.get(_KEY)
+    return float(value) if isinstance(value, bytes) else None

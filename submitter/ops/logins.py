@@ -30,5 +30,5 @@ def client(request: HttpRequest) -> str | None:
 
     None is one client for all requests that no address is known of.
     """
-    found = client_of(request.META.get("REMOTE_ADDR", ""))
-    return None if found is None else str(found)
+    counted = client_of(request.META.get("REMOTE_ADDR", ""))
+    return None if counted is None else str(counted)

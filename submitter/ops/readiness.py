@@ -1,6 +1,6 @@
 """Whether the service can do its work, part by part, each with a reason: what /readyz and `manage.py doctor` say.
 
-A part that is `vital` stops the service itself. Without the broker nothing is polled and nobody is slowed down, but
+A part that is `critical` stops the service itself. Without the broker nothing is polled and nobody is slowed down, but
 submissions, aborts and the registry work; without one cluster the others do.
 """
 
@@ -27,13 +27,13 @@ class Check:
     name: str
     ok: bool
     reason: str
-    vital: bool = False
+    critical: bool = False
 
 
 def checks() -> list[Check]:
     """Look at each part; nothing here waits for long, and no cluster is asked."""
-    found = [database(), ssh_ca_key(), *trust(), broker(), beat()]
-    return [*found, *([polls(), *clusters()] if found[0].ok else [])]
+    parts = [database(), ssh_ca_key(), *trust(), broker(), beat()]
+    return [*parts, *([polls(), *clusters()] if parts[0].ok else [])]
 
 
 def database() -> Check:
@@ -42,8 +42,8 @@ def database() -> Check:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as exc:
-        return Check("database", ok=False, reason=_line(exc), vital=True)
-    return Check("database", ok=True, reason="answers", vital=True)
+        return Check("database", ok=False, reason=_line(exc), critical=True)
+    return Check("database", ok=True, reason="answers", critical=True)
 
 
 def ssh_ca_key() -> Check:
@@ -51,30 +51,30 @@ def ssh_ca_key() -> Check:
     try:
         certificates.read_key(settings.SSH_CA_KEY)
     except certificates.AuthorityError as exc:
-        return Check("ssh-ca-key", ok=False, reason=str(exc), vital=True)
-    return Check("ssh-ca-key", ok=True, reason="can be read, by its owner alone", vital=True)
+        return Check("ssh-ca-key", ok=False, reason=str(exc), critical=True)
+    return Check("ssh-ca-key", ok=True, reason="can be read, by its owner alone", critical=True)
 
 
 def trust() -> list[Check]:
     """Whether anybody can be let in, and what will soon be in the way (CRLs, CAs, the grid-mapfile)."""
     try:
-        door = authenticator()
+        current = authenticator()
     except ValueError as exc:
-        return [Check("trust-directory", ok=False, reason=str(exc), vital=True)]
-    count, problems = door.authorities(), door.problems()
+        return [Check("trust-directory", ok=False, reason=str(exc), critical=True)]
+    count, problems = current.authorities(), current.problems()
     reason = ("1 CA is trusted" if count == 1 else f"{count} CAs are trusted") if count else _NO_CA
-    found = [Check("trust-directory", ok=count > 0, reason=reason, vital=True)]
-    return [*found, Check("trust-files", ok=not problems, reason="; ".join(problems) or "all are current")]
+    parts = [Check("trust-directory", ok=count > 0, reason=reason, critical=True)]
+    return [*parts, Check("trust-files", ok=not problems, reason="; ".join(problems) or "all are current")]
 
 
 def broker() -> Check:
     """Whether Redis answers."""
-    return _asked("broker", lambda client: (bool(client.ping()), "answers"))
+    return _ask_redis("broker", lambda client: (bool(client.ping()), "answers"))
 
 
 def beat() -> Check:
     """Whether beat orders and a worker works."""
-    return _asked("beat", _beat)
+    return _ask_redis("beat", _beat)
 
 
 def polls() -> Check:
@@ -93,11 +93,11 @@ def clusters() -> list[Check]:
 def _cluster(condition: ClusterHealth) -> Check:
     ok = condition.state in {State.UP, State.NEVER_ASKED, State.DISABLED}
     age = f"last asked with success {condition.age.total_seconds():.0f} s ago" if condition.age else "never asked yet"
-    words = condition.cluster.disabled_message if condition.state is State.DISABLED else condition.error
-    return Check(f"cluster {condition.cluster.name}", ok, "; ".join(filter(None, (condition.state, age, words))))
+    complaint = condition.cluster.disabled_message if condition.state is State.DISABLED else condition.error
+    return Check(f"cluster {condition.cluster.name}", ok, "; ".join(filter(None, (condition.state, age, complaint))))
 
 
-def _asked(name: str, ask: Callable[[redis.Redis], tuple[bool, str]]) -> Check:
+def _ask_redis(name: str, ask: Callable[[redis.Redis], tuple[bool, str]]) -> Check:
     try:
         with heartbeat.client() as client:
             return Check(name, *ask(client))

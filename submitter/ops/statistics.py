@@ -114,8 +114,8 @@ def submissions(window: Window) -> list[Counts]:
     """Return the submissions in each step of `window`. Index: jobs_newest."""
     with connection.cursor() as cursor:
         cursor.execute(_SUBMISSIONS, window.bounds)
-        found = {begin: Counts(count, failed) for begin, count, failed in cursor.fetchall()}
-    return [found.get(begin, Counts()) for begin in window.begins]
+        counts = {begin: Counts(count, failed) for begin, count, failed in cursor.fetchall()}
+    return [counts.get(begin, Counts()) for begin in window.begins]
 
 
 def times(window: Window) -> tuple[Durations, list[Durations]]:

@@ -96,7 +96,7 @@ def test_a_missing_migration_is_found(static: Path) -> None:
     assert one(host_checks.look(), "migrations").level is Level.OK
     MigrationRecorder(connection).record_unapplied("submitter", "0002_audit_log")
     found = one(host_checks.look(), "migrations")
-    assert (found.level, found.words) == (Level.FAIL, "submitter.0002_audit_log")
+    assert (found.level, found.message) == (Level.FAIL, "submitter.0002_audit_log")
 
 
 def test_an_audit_log_that_can_be_changed_is_found(static: Path) -> None:
@@ -160,7 +160,7 @@ def test_what_the_services_role_may_do_to_the_audit_log_is_told(grant: str, word
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT {grant} ON audit_entry TO {ROLE}")
         found = one(audit_log.look(ROLE), "audit-log-role")
-        assert words in found.words
+        assert words in found.message
         if remedy is None:
             assert found.level is Level.OK
             return
@@ -174,16 +174,16 @@ def test_what_everybody_may_do_the_services_role_may_do_as_well() -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT SELECT, INSERT ON audit_entry TO {ROLE}; GRANT DELETE ON audit_entry TO PUBLIC")
         found = one(audit_log.look(ROLE), "audit-log-role")
-        assert (found.level, "may DELETE" in found.words) == (Level.FAIL, True)
+        assert (found.level, "may DELETE" in found.message) == (Level.FAIL, True)
         cursor.execute(found.remedy.removeprefix("as the owner: "))
     assert one(audit_log.look(ROLE), "audit-log-role").level is Level.OK
 
 
 def test_an_owner_and_a_superuser_are_found() -> None:
     found = one(audit_log.look(), "audit-log-role")
-    assert (found.level, "is the table's owner" in found.words) == (Level.FAIL, True)
+    assert (found.level, "is the table's owner" in found.message) == (Level.FAIL, True)
     found = one(audit_log.look("postgres"), "audit-log-role")
-    assert (found.level, "is a superuser" in found.words) == (Level.FAIL, True)
+    assert (found.level, "is a superuser" in found.message) == (Level.FAIL, True)
 
 
 PARTS = [
@@ -235,7 +235,7 @@ def test_without_a_database_its_line_says_so_and_the_rest_is_looked_at(
     assert one(iter(found), "database").level is Level.FAIL
     assert one(iter(found), "trust-directory").level is Level.OK
     for name in ("migrations", "audit-log", "audit-log-role"):
-        assert one(iter(found), name).words == "not looked at: the database cannot be reached"
+        assert one(iter(found), name).message == "not looked at: the database cannot be reached"
     assert not [record for record in caplog.records if record.name.startswith("psycopg")]
 
 
@@ -254,8 +254,8 @@ def test_a_missing_gridmap_is_not_told_as_a_number(static: Path, settings: Any) 
     settings.GRIDMAP = "/nonexistent/grid-mapfile"
     found = one(host_checks.look(), "grid-mapfile")
     assert found.level is Level.FAIL
-    assert found.words.startswith("/nonexistent/grid-mapfile gives nobody an account; ")
-    assert "No such file" in found.words
+    assert found.message.startswith("/nonexistent/grid-mapfile gives nobody an account; ")
+    assert "No such file" in found.message
 
 
 def test_one_is_not_told_in_the_plural(static: Path, settings: Any, tmp_path: Path) -> None:
@@ -264,8 +264,8 @@ def test_one_is_not_told_in_the_plural(static: Path, settings: Any, tmp_path: Pa
     gridmap.write_text('"/CN=Alice" plgalice\n')
     settings.GRIDMAP = str(gridmap)
     found = list(host_checks.look())
-    assert one(iter(found), "grid-mapfile").words == "1 name is mapped"
-    assert one(iter(found), "trust-directory").words == "1 CA is trusted"
+    assert one(iter(found), "grid-mapfile").message == "1 name is mapped"
+    assert one(iter(found), "trust-directory").message == "1 CA is trusted"
 
 
 def test_an_accepted_name_that_no_finding_has_is_noted(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
@@ -331,7 +331,7 @@ def test_a_front_server_that_refuses_large_headers_is_found() -> None:
         found = one(http_checks.look(url, insecure=False), "header-size")
     assert found.level is Level.FAIL
     assert "large_client_header_buffers" in found.remedy
-    assert "400" in found.words
+    assert "400" in found.message
 
 
 def test_a_front_server_that_drops_the_header_and_passes_its_alias_is_noted() -> None:
@@ -400,7 +400,7 @@ def test_a_cluster_that_does_not_answer_is_found_with_what_to_do(
     found = one(cluster_checks.look(), "cluster zeus.cyfronet.pl")
     assert found.level is Level.FAIL
     assert told in found.remedy
-    assert str(error) in found.words
+    assert str(error) in found.message
 
 
 def test_accounting_that_does_not_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +470,7 @@ def test_what_the_installation_declares_is_told_and_does_not_count(
         call_command("doctor", stdout=out)
         assert out.getvalue().splitlines()[-1] == "All is well, but for 2 that DOCTOR_ACCEPTS names."
     for finding in found[:2]:
-        assert f"{finding.name}: {finding.words}" in out.getvalue()
+        assert f"{finding.name}: {finding.message}" in out.getvalue()
 
 
 def test_nothing_is_accepted_where_nobody_has_declared_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ class _Bench:
         site = self._directory
         gate = ProxyAuthenticator(Conf(site / "trust", site / "grid-mapfile", Policy(), None, cache_ttl))
         header = base64.b64encode(data).decode()
-        return lambda: gate.admit(header)
+        return lambda: gate.authenticate(header)
 
 
 if __name__ == "__main__":

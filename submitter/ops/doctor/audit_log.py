@@ -41,11 +41,11 @@ def look(role: str = "") -> Iterator[Finding]:
 
 def _guards() -> Finding:
     """Whether the triggers that refuse every change are there and on, and no rule turns statements into others."""
-    found = {name: (kind, on, refuses) for name, kind, on, refuses in _rows(_TRIGGERS, [_TABLE])}
+    triggers = {name: (kind, on, refuses) for name, kind, on, refuses in _rows(_TRIGGERS, [_TABLE])}
     on, remedies = 0, []
     for name, (kind, events, each) in _GUARDS.items():
-        there, is_on, refuses = found.get(name, (0, False, False))
-        if (there, refuses) != (kind, True):
+        actual, is_on, refuses = triggers.get(name, (0, False, False))
+        if (actual, refuses) != (kind, True):
             remedies.append(
                 f"DROP TRIGGER IF EXISTS {name} ON {_TABLE}; CREATE TRIGGER {name} {events} ON {_TABLE}"
                 f" FOR EACH {each} EXECUTE FUNCTION audit_refuse() (it is in audit/migrations/0001_initial.py)"
@@ -56,9 +56,11 @@ def _guards() -> Finding:
             on += 1
     rules = [rule for (rule,) in _rows(_RULES, [_TABLE])]
     remedies += [f"DROP RULE {rule} ON {_TABLE}" for rule in rules]
-    words = f"{on} of {len(_GUARDS)} triggers keep its lines from change"
-    words += f"; a rule rewrites statements: {', '.join(rules)}" if rules else ""
-    return judged("audit-log", words, f"as the owner: {'; '.join(remedies)}; then find out who did it", ok=not remedies)
+    message = f"{on} of {len(_GUARDS)} triggers keep its lines from change"
+    message += f"; a rule rewrites statements: {', '.join(rules)}" if rules else ""
+    return judged(
+        "audit-log", message, f"as the owner: {'; '.join(remedies)}; then find out who did it", ok=not remedies
+    )
 
 
 def _privileges(role: str) -> Finding:
@@ -69,13 +71,13 @@ def _privileges(role: str) -> Finding:
     [(name, owner, is_super, is_owner, missing, beyond)] = rows
     roles = "connect as another role, as deploy/postgresql/roles.sql makes them"
     if is_super:
-        words, remedy = f"{name} is a superuser, whom no privilege and no trigger binds", roles
+        message, remedy = f"{name} is a superuser, whom no privilege and no trigger binds", roles
     elif is_owner:
-        words = f"{name} is the table's owner ({owner}), or a member of it, and can switch the triggers off"
+        message = f"{name} is the table's owner ({owner}), or a member of it, and can switch the triggers off"
         remedy = f"{roles}; the owner only migrates"
     else:
-        words, remedy = _described(name, missing, beyond)
-    return judged("audit-log-role", words, remedy, ok=not (is_super or is_owner or missing or beyond))
+        message, remedy = _described(name, missing, beyond)
+    return judged("audit-log-role", message, remedy, ok=not (is_super or is_owner or missing or beyond))
 
 
 def _described(name: str, missing: list[str], beyond: list[str]) -> tuple[str, str]:
@@ -85,10 +87,10 @@ def _described(name: str, missing: list[str], beyond: list[str]) -> tuple[str, s
         statements.append(f"REVOKE {', '.join(beyond)} ON {_TABLE} FROM {name}, PUBLIC")
     if missing:
         statements.append(f"GRANT {', '.join(missing)} ON {_TABLE} TO {name}")
-    told = [f"may {', '.join(beyond)}"] if beyond else []
-    told += [f"may not {', '.join(missing)}"] if missing else []
-    words = f"{name} {' and '.join(told)}" if told else f"{name} may insert and read lines, and nothing else"
-    return words, f"as the owner: {'; '.join(statements)}"
+    faults = [f"may {', '.join(beyond)}"] if beyond else []
+    faults += [f"may not {', '.join(missing)}"] if missing else []
+    message = f"{name} {' and '.join(faults)}" if faults else f"{name} may insert and read lines, and nothing else"
+    return message, f"as the owner: {'; '.join(statements)}"
 
 
 def _current() -> str:

@@ -32,8 +32,8 @@ def look() -> Iterator[Finding]:
 
 
 def _disabled(cluster: Cluster) -> Finding:
-    words = f"disabled: {cluster.disabled_message or 'users are told that the host is not known'}"
-    return Finding(Level.NOTE, f"cluster {cluster}", words, "enable it in the admin when it is back")
+    message = f"disabled: {cluster.disabled_message or 'users are told that the host is not known'}"
+    return Finding(Level.NOTE, f"cluster {cluster}", message, "enable it in the admin when it is back")
 
 
 def _try(cluster: Cluster) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def _try(cluster: Cluster) -> Iterator[Finding]:
         if cluster.poll_account:
             yield Finding(Level.OK, name, _ask(cluster))
     except ClusterError as exc:
-        remedy = next(words for kind, words in _REMEDIES.items() if isinstance(exc, kind))
+        remedy = next(advice for kind, advice in _REMEDIES.items() if isinstance(exc, kind))
         yield Finding(Level.FAIL, name, f"{type(exc).__name__}: {exc}", remedy)
 
 
@@ -59,9 +59,9 @@ def _penalties(name: str, server: str) -> Iterator[Finding]:
 
 def _ask(cluster: Cluster) -> str:
     """Ask the controller and accounting, as a poll does. Raises ClusterError."""
-    with gateway.poll_session(cluster, cluster.poll_account, everybody=True) as asked:
-        jobs = asked.queue()
-        history = asked.history([1], 60)
+    with gateway.poll_session(cluster, cluster.poll_account, everybody=True) as session:
+        jobs = session.queue()
+        history = session.history([1], 60)
     if history.error:
         raise history.error
     count = len(jobs.records)

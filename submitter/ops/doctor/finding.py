@@ -23,17 +23,17 @@ class Finding:
 
     level: Level
     name: str
-    words: str
+    message: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.level:4}  {self.name}: {' '.join(self.words.split())}"
+        line = f"{self.level:4}  {self.name}: {' '.join(self.message.split())}"
         return f"{line}\n      -> {self.remedy}" if self.remedy and self.level is not Level.OK else line
 
 
-def judged(name: str, words: str, remedy: str, *, ok: bool) -> Finding:
+def judged(name: str, message: str, remedy: str, *, ok: bool) -> Finding:
     """Return a finding that is either fine or a failure."""
-    return Finding(Level.OK if ok else Level.FAIL, name, words, remedy)
+    return Finding(Level.OK if ok else Level.FAIL, name, message, remedy)
 
 
 def tried(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

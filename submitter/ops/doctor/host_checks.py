@@ -16,7 +16,7 @@ from submitter.ops.doctor import audit_log
 from submitter.ops.doctor.finding import Finding, Level, judged, tried
 
 # What the readiness says in other words below.
-_SAID_ELSEWHERE = {"proxyauth.W001", "clusters.E001"}
+_REPORTED_BY_READINESS = {"proxyauth.W001", "clusters.E001"}
 
 _PATIENCE = 3  # seconds, for each address of the database
 
@@ -34,9 +34,9 @@ def look() -> Iterator[Finding]:
     """Look at all of it. Where the database is away, what is in it is told not to have been looked at."""
     yield from tried("settings", _settings)
     away = False
-    for found in _readiness():
-        away = away or is_away(found)
-        yield found
+    for finding in _readiness():
+        away = away or is_away(finding)
+        yield finding
     yield from tried("grid-mapfile", _gridmap)
     yield from tried("static-files", _static_files)
     if away:
@@ -46,15 +46,15 @@ def look() -> Iterator[Finding]:
         yield from tried("audit-log", audit_log.look)
 
 
-def is_away(found: Finding) -> bool:
+def is_away(finding: Finding) -> bool:
     """Whether the finding says that the database cannot be reached."""
-    return found.name == "database" and found.level is Level.FAIL
+    return finding.name == "database" and finding.level is Level.FAIL
 
 
 def unseen(name: str) -> Finding:
     """Return what is said of a part that needs the database where that is away."""
-    words = "not looked at: the database cannot be reached"
-    return Finding(Level.NOTE, name, words, "mend what is said of the database, then run the doctor again")
+    message = "not looked at: the database cannot be reached"
+    return Finding(Level.NOTE, name, message, "mend what is said of the database, then run the doctor again")
 
 
 def database() -> readiness.Check:
@@ -63,7 +63,7 @@ def database() -> readiness.Check:
     try:
         psycopg.connect(**parameters).close()
     except psycopg.Error as exc:
-        return readiness.Check("database", ok=False, reason=" ".join(str(exc).split()), vital=True)
+        return readiness.Check("database", ok=False, reason=" ".join(str(exc).split()), critical=True)
     return readiness.database()
 
 
@@ -87,16 +87,16 @@ def _judge(look_at: Callable[[], list[readiness.Check]]) -> Iterator[Finding]:
 
 def _settings() -> Iterator[Finding]:
     """What `check --deploy` says: running as root is among it."""
-    found = [message for message in _messages() if message.id not in _SAID_ELSEWHERE]
-    for message in found:
+    messages = [message for message in _messages() if message.id not in _REPORTED_BY_READINESS]
+    for message in messages:
         yield Finding(Level.FAIL, f"settings ({message.id})", message.msg, message.hint or "see the operators' guide")
-    if not found:
+    if not messages:
         yield Finding(Level.OK, "settings", "`check --deploy` finds nothing")
 
 
 def _messages() -> list[checks.CheckMessage]:
-    found = checks.run_checks(include_deployment_checks=True)
-    return [message for message in found if message.level >= checks.WARNING and not message.is_silenced()]
+    messages = checks.run_checks(include_deployment_checks=True)
+    return [message for message in messages if message.level >= checks.WARNING and not message.is_silenced()]
 
 
 def _gridmap() -> Iterator[Finding]:
@@ -108,21 +108,21 @@ def _gridmap() -> Iterator[Finding]:
         yield Finding(Level.OK, "grid-mapfile", "not needed: PROXY_DN_PATTERN maps names to accounts")
     else:
         remedy = 'GRIDMAP names the file, with lines such as: "/C=PL/O=Grid/CN=Somebody" account'
-        words = "1 name is mapped" if count == 1 else f"{count} names are mapped"
+        mapped = "1 name is mapped" if count == 1 else f"{count} names are mapped"
         prefix = "grid-mapfile: "
         faults = [problem.removeprefix(prefix) for problem in authenticator().problems() if problem.startswith(prefix)]
-        told = words if count else "; ".join([f"{settings.GRIDMAP} gives nobody an account", *faults[:3]])
-        yield judged("grid-mapfile", told, remedy, ok=count > 0)
+        message = mapped if count else "; ".join([f"{settings.GRIDMAP} gives nobody an account", *faults[:3]])
+        yield judged("grid-mapfile", message, remedy, ok=count > 0)
 
 
 def _static_files() -> Iterator[Finding]:
     there = Path(settings.STATIC_ROOT, "admin").is_dir()
-    words = f"{settings.STATIC_ROOT} {'holds' if there else 'does not hold'} the admin's files"
-    yield judged("static-files", words, "run `manage.py collectstatic --noinput`", ok=there)
+    message = f"{settings.STATIC_ROOT} {'holds' if there else 'does not hold'} the admin's files"
+    yield judged("static-files", message, "run `manage.py collectstatic --noinput`", ok=there)
 
 
 def _migrations() -> Iterator[Finding]:
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    words = ", ".join(str(migration) for migration, _ in missing) or "all are applied"
-    yield judged("migrations", words, "run `manage.py migrate` as the database's owner", ok=not missing)
+    message = ", ".join(str(migration) for migration, _ in missing) or "all are applied"
+    yield judged("migrations", message, "run `manage.py migrate` as the database's owner", ok=not missing)

@@ -47,25 +47,25 @@ def _passes(url: str, *, insecure: bool) -> Iterator[Finding]:
     else:
         yield Finding(Level.OK, "proxy-header", "`Proxy:` is passed on")
     large = _ask(url, {name: "A" * _LARGE}, insecure=insecure)
-    words = f"{_LARGE // 1024} KiB in {name}: " + (large.rule or f"{large.status}, not from the service")
+    message = f"{_LARGE // 1024} KiB in {name}: " + (large.rule or f"{large.status}, not from the service")
     remedy = "raise the front server's limit: nginx large_client_header_buffers 4 64k; the operators' guide lists more"
-    yield judged("header-size", words, remedy, ok=bool(large.rule))
+    yield judged("header-size", message, remedy, ok=bool(large.rule))
 
 
 def _dropped(*, passes_alias: bool) -> Finding:
     if passes_alias:
-        words = f"the front server drops `Proxy:`, and passes {_ALIAS} on"
-        return Finding(Level.NOTE, "proxy-header", words, f"tell users to send {_ALIAS}, or have `Proxy:` passed on")
-    words = f"the front server drops `Proxy:` and {_ALIAS}"
+        message = f"the front server drops `Proxy:`, and passes {_ALIAS} on"
+        return Finding(Level.NOTE, "proxy-header", message, f"tell users to send {_ALIAS}, or have `Proxy:` passed on")
+    message = f"the front server drops `Proxy:` and {_ALIAS}"
     return Finding(
-        Level.FAIL, "proxy-header", words, 'take `proxy_set_header Proxy ""` and the like out of its settings'
+        Level.FAIL, "proxy-header", message, 'take `proxy_set_header Proxy ""` and the like out of its settings'
     )
 
 
 def _not_the_service(url: str, answer: _Answer) -> Finding:
-    words = f"{url}/api/jobs answers {answer.status}, not in the service's words"
+    message = f"{url}/api/jobs answers {answer.status}, not in the service's words"
     return Finding(
-        Level.FAIL, "front-server", words, "let it pass all paths on, with Host and X-Forwarded-Proto: https"
+        Level.FAIL, "front-server", message, "let it pass all paths on, with Host and X-Forwarded-Proto: https"
     )
 
 

@@ -113,7 +113,7 @@ def test_another_middleware_before_is_an_error(site: Site, settings: Settings) -
 def _report(header: str) -> ExceptionReporter:
     """The report on a crash in the room that reads credentials."""
     with pytest.raises(ZeroDivisionError) as crash:
-        authenticator().admit(header)
+        authenticator().authenticate(header)
     request = RequestFactory().get("/api/jobs", headers={"Proxy": header, "X-Proxy-Certificate": header})
     return ExceptionReporter(request, crash.type, crash.value, crash.tb.tb_next)
 

@@ -12,7 +12,7 @@ from tests.unit.proxyauth.conftest import Site
 
 
 def _account(door: ProxyAuthenticator, header: str) -> str:
-    verdict = door.admit(header)
+    verdict = door.authenticate(header)
     return verdict.account if isinstance(verdict, Identity) else verdict.rule
 
 

@@ -36,12 +36,12 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
 
 
 def _rule(door: ProxyAuthenticator, header: str) -> str:
-    verdict = door.admit(header)
+    verdict = door.authenticate(header)
     return verdict.rule if isinstance(verdict, Refusal) else verdict.account
 
 
 def test_alice_gets_in(site: Site) -> None:
-    verdict = authenticator().admit(site.header())
+    verdict = authenticator().authenticate(site.header())
     assert isinstance(verdict, Identity)
     assert (verdict.account, verdict.dn, verdict.kind, verdict.is_limited) == ("plgalice", grid.ALICE, "rfc", False)
     assert verdict.serial == site.alice.serial
@@ -50,13 +50,13 @@ def test_alice_gets_in(site: Site) -> None:
 
 
 def test_a_stranger_is_known_and_refused(site: Site) -> None:
-    verdict = authenticator().admit(site.header(site.user("/C=PL/O=Grid/CN=Carol")))
+    verdict = authenticator().authenticate(site.header(site.user("/C=PL/O=Grid/CN=Carol")))
     assert isinstance(verdict, Refusal)
     assert (verdict.rule, verdict.dn, verdict.is_forbidden) == ("dn-unmapped", "/C=PL/O=Grid/CN=Carol", True)
 
 
 def test_nonsense_is_refused_without_a_name(site: Site) -> None:
-    verdict = authenticator().admit("nonsense")
+    verdict = authenticator().authenticate("nonsense")
     assert isinstance(verdict, Refusal)
     assert (verdict.rule, verdict.dn, verdict.is_forbidden) == ("not-pem", "", False)
     assert site.trust_dir.exists()
@@ -64,7 +64,7 @@ def test_nonsense_is_refused_without_a_name(site: Site) -> None:
 
 def test_a_verdict_is_remembered(site: Site, judged: list[datetime]) -> None:
     header = site.header()
-    assert authenticator().admit(header) is authenticator().admit(header)
+    assert authenticator().authenticate(header) is authenticator().authenticate(header)
     assert len(judged) == 1
 
 
@@ -239,10 +239,10 @@ def test_changed_settings_make_a_new_door(site: Site, settings: Settings) -> Non
 
 def test_a_flood_of_refusals_pushes_nobody_out(site: Site, judged: list[datetime]) -> None:
     header = site.header()
-    authenticator().admit(header)
+    authenticator().authenticate(header)
     for number in range(5000):
-        authenticator().admit(f"{number:08}")
-    authenticator().admit(header)
+        authenticator().authenticate(f"{number:08}")
+    authenticator().authenticate(header)
     assert len(judged) == 1
 
 
@@ -252,9 +252,9 @@ def test_the_oldest_verdict_goes_first() -> None:
     refusal = Refusal("rule", "message")
     for number in range(4097):
         memory.keep(memory.digest(str(number)), "state", refusal, now + HOUR)
-    assert memory.recall(memory.digest("0"), "state", now) is None
-    assert memory.recall(memory.digest("1"), "state", now) is refusal
-    assert memory.recall(memory.digest("4096"), "state", now) is refusal
+    assert memory.get(memory.digest("0"), "state", now) is None
+    assert memory.get(memory.digest("1"), "state", now) is refusal
+    assert memory.get(memory.digest("4096"), "state", now) is refusal
 
 
 def test_a_flood_of_refusals_fills_its_own_room_and_pushes_nobody_out() -> None:
@@ -263,15 +263,15 @@ def test_a_flood_of_refusals_fills_its_own_room_and_pushes_nobody_out() -> None:
     memory.keep(memory.digest("alice"), "state", alice, now + HOUR)
     for number in range(10_000):
         memory.keep(memory.digest(str(number)), "state", Refusal("rule", "message"), now + HOUR)
-    assert {kind: len(shelf) for kind, shelf in memory._shelves.items()} == {Identity: 1, Refusal: 4096}
-    assert memory.recall(memory.digest("alice"), "state", now) is alice
+    assert {kind: len(shelf) for kind, shelf in memory._kept.items()} == {Identity: 1, Refusal: 4096}
+    assert memory.get(memory.digest("alice"), "state", now) is alice
 
 
 def test_the_memory_holds_no_header(site: Site) -> None:
     header = site.header()
     door = ProxyAuthenticator(conf.read())
-    door.admit(header)
-    kept = repr(door._memory.__dict__)
+    door.authenticate(header)
+    kept = repr(door._cache.__dict__)
     assert "plgalice" in kept
     lines = base64.b64decode(header).decode().split("\n")
     assert not any(line in kept for line in [header[:40], *lines] if len(line) > 30)
@@ -284,15 +284,15 @@ def test_two_processes_do_not_share_digests() -> None:
 def test_a_verdict_that_came_late_is_not_kept_for_other_files(site: Site) -> None:
     memory, now = VerdictCache(60), site.now
     memory.keep(b"digest", "old", Refusal("rule", "message"), now + HOUR)
-    assert memory.recall(b"digest", "new", now) is None
-    assert memory.recall(b"digest", "old", now) is None
+    assert memory.get(b"digest", "new", now) is None
+    assert memory.get(b"digest", "old", now) is None
 
 
 def test_a_verdict_for_no_time_is_not_kept(tmp_path: Path, site: Site, settings: Settings) -> None:
     settings.PROXY_CACHE_TTL = 0
     door, header = ProxyAuthenticator(conf.read()), site.header()
     assert _rule(door, header) == "plgalice"
-    assert door._memory.recall(door._memory.digest(header), object(), site.now) is None
+    assert door._cache.get(door._cache.digest(header), object(), site.now) is None
     assert tmp_path.exists()
 
 

@@ -62,9 +62,9 @@ class Command(BaseCommand):
 
 def _findings(url: str | None, *, insecure: bool) -> Iterator[Finding]:
     away = False
-    for found in host_checks.look():
-        away = away or host_checks.is_away(found)
-        yield found
+    for finding in host_checks.look():
+        away = away or host_checks.is_away(finding)
+        yield finding
     if url:
         yield from tried("front-server", partial(http_checks.look, url, insecure=insecure))
     else:
@@ -76,5 +76,5 @@ def _findings(url: str | None, *, insecure: bool) -> Iterator[Finding]:
 
 
 def _no_finding(name: str) -> Finding:
-    words = f"there is no finding “{name}”"
-    return Finding(Level.NOTE, "DOCTOR_ACCEPTS", words, "write a name as the doctor prints it, or take it out")
+    message = f"there is no finding “{name}”"
+    return Finding(Level.NOTE, "DOCTOR_ACCEPTS", message, "write a name as the doctor prints it, or take it out")
