@@ -5,7 +5,7 @@ from uuid import UUID
 
 from rest_framework.request import Request
 
-from clusters.database import release_connection
+from clusters.calls.database import release_connection
 from jobs.api import client_socket, queries
 from jobs.api.http_headers import etag, has_current
 from jobs.api.representation import ClusterRow, Row, job_fields
