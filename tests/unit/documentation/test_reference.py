@@ -21,6 +21,7 @@ READERS = {"bool", "choice", "float", "int", "list", "path", "str", "text"}
 RULES = list(dict.fromkeys([*PATH_RULES, *KEY_RULES, *(rule for rules in LINK_RULES.values() for rule in rules)]))
 # Which are sudo's and Django's own.
 NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "SUDO_USER"}
+RULES = list(dict.fromkeys([*PATH_RULES, *KEY_RULES, *(rule for rules in LINK_RULES.values() for rule in rules)]))
 
 
 @pytest.fixture(scope="module")
