@@ -15,7 +15,7 @@ from proxyauth.validation.rules import LINK_RULES, PATH_RULES
 from submitter.documentation import eventmeanings, eventspage, markdown, settingspage, sources
 from submitter.documentation.management.commands import makereference
 from submitter.documentation.pages import PAGES
-from submitter.environment import SETTINGS, Setting
+from submitter.environment import FORMER_NAMES, SETTINGS, Setting
 
 READERS = {"bool", "choice", "float", "int", "list", "path", "str", "text"}
 RULES = list(dict.fromkeys([*PATH_RULES, *KEY_RULES, *(rule for rules in LINK_RULES.values() for rule in rules)]))
@@ -140,3 +140,9 @@ def test_variables_of_the_example_are_described() -> None:
     names = {line.lstrip("# ").partition("=")[0] for line in example.splitlines() if re.match(r"(# )?[A-Z_]+=", line)}
     assert "DOCTOR_ACCEPTS" in names
     assert names <= SETTINGS.keys()
+
+
+def test_former_names_lead_to_settings() -> None:
+    page = settingspage.page()
+    assert FORMER_NAMES.keys() <= SETTINGS.keys()
+    assert {name for name, former in FORMER_NAMES.items() if f"| `{former.name}` | `{name}` |" not in page} == set()
