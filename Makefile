@@ -38,7 +38,7 @@ test: up  ## up, then every test: the attacks and the faults, each caused on pur
 
 test-unit: venv  ## The unit and API tests, with coverage; needs no root, but PostgreSQL and Redis (installed, or by URL)
 	$(BIN)/python -m tests.harness.services $(BIN)/pytest tests/unit tests/api \
-	    --numprocesses=auto --maxprocesses=15 --dist=worksteal --cov --cov-report=term:skip-covered --durations=20
+	    --numprocesses=auto --maxprocesses=7 --dist=worksteal --cov --cov-report=term:skip-covered --durations=20
 
 faults: up  ## up, then only the tests that cut connections, kill processes and restart databases
 	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/faults

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from audit import ledger
@@ -90,6 +92,13 @@ def tables_can_be_emptied(django_db_setup: None, django_db_blocker: Any) -> None
         cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_log_stays")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def passwords_are_quickly_checked() -> Iterator[None]:
+    """A password takes long to check on purpose, and many tests log in."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def audit_lines_are_stored_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's transaction is seen by its own thread alone: `audit_lines_are_stored_by_a_thread` is for others."""
@@ -112,6 +121,16 @@ def plain_http(settings: Any) -> None:
 def nobody_holds_anything_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that a test leaves unread is never closed, and would count for its account in the next ones."""
     monkeypatch.setattr(account_shares, "REQUESTS", Shares("requests"))
+
+
+@pytest.fixture
+def ssh_ca(tmp_path: Path, settings: Any) -> Path:
+    """The key of a CA for the login nodes."""
+    key = tmp_path / "ssh_ca"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    key.chmod(0o600)
+    settings.SSH_CA_KEY = str(key)
+    return key
 
 
 @pytest.fixture

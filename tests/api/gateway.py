@@ -33,12 +33,14 @@ class Session(Protocol):
     """What asks a cluster about many jobs: `clusters.gateway.PollSession`."""
 
     def queue(self) -> Listing: ...
-    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int], /) -> HistoryAnswer: ...
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = (), /) -> HistoryAnswer: ...
 
 
 class Jobs(Protocol):
-    """What is asked about jobs, and done to them: `clusters.gateway`."""
+    """What is asked about clusters and jobs, and done to jobs: `clusters.gateway`."""
 
+    def ping(self, cluster: Cluster, account: str, /) -> tuple[str, str]: ...
+    def check_host_key(self, cluster: Cluster, /) -> str: ...
     def slurm_name(self, cluster: Cluster, account: str, /) -> str: ...
     def cancel_elsewhere(self, cluster: Cluster, account: str, accepted: Accepted, /) -> list[str]: ...
     def cancel(self, cluster: Cluster, account: str, job: int, since: int, /) -> Cancellation: ...
@@ -89,7 +91,7 @@ class FakeSession:
     def queue(self) -> Listing:
         return self.gateway.answer(f"queue everybody={self.everybody}", Listing(self.gateway.queued))
 
-    def history(self, jobs: Sequence[int], _since: int, ended: Sequence[int]) -> HistoryAnswer:
+    def history(self, jobs: Sequence[int], _since: int, ended: Sequence[int] = ()) -> HistoryAnswer:
         records = [record for record in self.gateway.accounted if record.job in jobs]
         codes = {str(job): status for job, status in self.gateway.wait_statuses.items() if job in ended}
         try:
@@ -123,6 +125,7 @@ class FakeGateway:
     calls: list[str] = field(default_factory=list)
     submitted: tuple[str, str, str, str] = ("", "", "", "")  # account, token, directory, script
     slurms_name: str = "zeus"
+    server: str = "SSH-2.0-OpenSSH_9.2p1 Debian-2"
     states_elsewhere: list[str] = field(default_factory=lambda: ["CANCELLED"])
     during: Callable[[], object] = lambda: None
 
@@ -160,6 +163,12 @@ class FakeGateway:
 
     def describe(self, _cluster: Cluster, account: str, job: int) -> NewJob | None:
         return self.answer("describe", new_job(account, job))
+
+    def ping(self, _cluster: Cluster, _account: str) -> tuple[str, str]:
+        return self.answer("ping", ("slurm 22.05.8", "Slurmctld is UP"))
+
+    def check_host_key(self, _cluster: Cluster) -> str:
+        return self.server
 
     def slurm_name(self, cluster: Cluster, _account: str) -> str:
         self.calls.append(f"name of {cluster.name}")

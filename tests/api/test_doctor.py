@@ -1,12 +1,7 @@
 """`manage.py doctor`: each fault is caused, found, and comes with what to do."""
 
 import io
-import json
 import runpy
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +10,21 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from clusters import gateway
-from clusters.errors import ClusterError, Failed, Refused, TimedOut, Unreachable
 from clusters.models import Cluster
-from clusters.slurm.records import Listing
-from submitter.ops import heartbeat, readiness
+from submitter.ops import readiness
 from submitter.ops.doctor import audit_log, cluster_checks, host_checks, http_checks
 from submitter.ops.doctor.finding import Finding, Level
-from tests.api.conftest import Cast
+from tests.api.findings import one, static
+
+__all__ = ["static"]
 
 pytestmark = pytest.mark.usefixtures("zeus")
-
-
-def one(findings: Iterator[Finding], name: str) -> Finding:
-    """Return the finding called `name`; one that is not OK says what to do."""
-    [found] = [finding for finding in findings if finding.name == name]
-    assert found.level is Level.OK or found.remedy in str(found)
-    return found
 
 
 @pytest.fixture(autouse=True)
 def nothing_accepted(settings: Any) -> None:
     """Have everything found, whatever the sandbox declares."""
     settings.DOCTOR_ACCEPTS = []
-
-
-@pytest.fixture
-def static(cast: Cast, settings: Any, tmp_path: Path) -> Path:
-    """A minted grid, static files, and a fresh sign of life."""
-    assert cast
-    (tmp_path / "admin").mkdir()
-    settings.STATIC_ROOT = str(tmp_path)
-    settings.CELERY_BROKER_URL = settings.CELERY_BROKER_URL.rsplit("/", 1)[0] + "/12"  # nobody else's
-    heartbeat.beat()
-    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -97,93 +73,6 @@ def test_a_missing_migration_is_found(static: Path) -> None:
     MigrationRecorder(connection).record_unapplied("submitter", "0002_audit_log")
     found = one(host_checks.look(), "migrations")
     assert (found.level, found.message) == (Level.FAIL, "submitter.0002_audit_log")
-
-
-def test_an_audit_log_that_can_be_changed_is_found(static: Path) -> None:
-    assert static
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER USER")
-        assert one(host_checks.look(), "audit-log").level is Level.OK
-        cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_lines_stay")
-    assert one(host_checks.look(), "audit-log").level is Level.FAIL
-
-
-_REPLACED = "CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
-_NO_LINES, _LINES = "DROP TRIGGER audit_lines_stay ON audit_entry", "CREATE TRIGGER audit_lines_stay"
-_EACH = "ON audit_entry FOR EACH ROW"
-_OTHER = "CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
-
-
-@pytest.mark.parametrize(
-    ("done", "remedy"),
-    [
-        ("ALTER TABLE audit_entry DISABLE TRIGGER audit_log_stays", "ENABLE TRIGGER audit_log_stays"),
-        ("ALTER TABLE audit_entry ENABLE REPLICA TRIGGER audit_lines_stay", "ENABLE TRIGGER audit_lines_stay"),
-        ("DROP TRIGGER audit_lines_stay ON audit_entry", "CREATE TRIGGER audit_lines_stay BEFORE UPDATE OR DELETE"),
-        (f"{_NO_LINES}; {_LINES} BEFORE DELETE {_EACH} EXECUTE FUNCTION audit_refuse()", "BEFORE UPDATE OR DELETE"),
-        (
-            f"{_NO_LINES}; {_LINES} BEFORE UPDATE OR DELETE {_EACH} WHEN (false) EXECUTE FUNCTION audit_refuse()",
-            "CREATE TRIGGER audit_lines_stay",
-        ),
-        (
-            f"{_OTHER}; {_NO_LINES}; {_LINES} BEFORE UPDATE OR DELETE {_EACH} EXECUTE FUNCTION other()",
-            "CREATE TRIGGER audit_lines_stay",
-        ),
-        (_REPLACED, "0001_initial.py"),
-        ("CREATE RULE silent AS ON INSERT TO audit_entry DO INSTEAD NOTHING", "DROP RULE silent ON audit_entry"),
-    ],
-)
-def test_whatever_lets_the_audit_log_be_changed_is_found_with_what_to_run(done: str, remedy: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE audit_entry ENABLE TRIGGER USER")
-        assert one(audit_log.look(), "audit-log").level is Level.OK
-        cursor.execute(done)
-    found = one(audit_log.look(), "audit-log")
-    assert found.level is Level.FAIL
-    assert remedy in found.remedy
-
-
-ROLE = "pg_signal_backend"  # PostgreSQL's own, which owns nothing: a test's role may make none
-
-
-@pytest.mark.parametrize(
-    ("grant", "words", "remedy"),
-    [
-        ("INSERT, SELECT", "may insert and read lines, and nothing else", None),
-        ("INSERT", "may not SELECT", f"GRANT SELECT ON audit_entry TO {ROLE}"),
-        ("INSERT, SELECT, UPDATE", "may UPDATE", f"REVOKE UPDATE ON audit_entry FROM {ROLE}, PUBLIC"),
-        ("INSERT, SELECT, UPDATE (outcome)", "may UPDATE", "REVOKE UPDATE"),
-        ("ALL", "may UPDATE, DELETE, TRUNCATE, TRIGGER", "REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER"),
-    ],
-)
-def test_what_the_services_role_may_do_to_the_audit_log_is_told(grant: str, words: str, remedy: str | None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"GRANT {grant} ON audit_entry TO {ROLE}")
-        found = one(audit_log.look(ROLE), "audit-log-role")
-        assert words in found.message
-        if remedy is None:
-            assert found.level is Level.OK
-            return
-        assert found.level is Level.FAIL
-        assert remedy in found.remedy
-        cursor.execute(found.remedy.removeprefix("as the owner: "))
-    assert one(audit_log.look(ROLE), "audit-log-role").level is Level.OK
-
-
-def test_what_everybody_may_do_the_services_role_may_do_as_well() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"GRANT SELECT, INSERT ON audit_entry TO {ROLE}; GRANT DELETE ON audit_entry TO PUBLIC")
-        found = one(audit_log.look(ROLE), "audit-log-role")
-        assert (found.level, "may DELETE" in found.message) == (Level.FAIL, True)
-        cursor.execute(found.remedy.removeprefix("as the owner: "))
-    assert one(audit_log.look(ROLE), "audit-log-role").level is Level.OK
-
-
-def test_an_owner_and_a_superuser_are_found() -> None:
-    found = one(audit_log.look(), "audit-log-role")
-    assert (found.level, "is the table's owner" in found.message) == (Level.FAIL, True)
-    found = one(audit_log.look("postgres"), "audit-log-role")
-    assert (found.level, "is a superuser" in found.message) == (Level.FAIL, True)
 
 
 PARTS = [
@@ -277,169 +166,6 @@ def test_an_accepted_name_that_no_finding_has_is_noted(monkeypatch: pytest.Monke
     assert [line for line in out.getvalue().splitlines() if "DOCTOR_ACCEPTS" in line] == [
         "note  DOCTOR_ACCEPTS: there is no finding “nosuch”"
     ]
-
-
-Respond = Callable[[BaseHTTPRequestHandler], tuple[int, str]]
-
-
-@contextmanager
-def front(respond: Respond) -> Iterator[str]:
-    """Serve what `respond` says: a front server with the service, or without."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, message = respond(self)
-            body = json.dumps({"error_message": message}).encode() if message else b"<html>no</html>"
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def service(*dropped: str, most: int = 64 * 1024) -> Respond:
-    """Answer as the service does behind a front server that drops some headers, and takes `most` bytes in one."""
-
-    def respond(request: BaseHTTPRequestHandler) -> tuple[int, str]:
-        values = [request.headers[name] for name in ("Proxy", "X-Proxy-Certificate") if name in request.headers]
-        if any(len(value) > most for value in values):
-            return 400, ""
-        kept = [name for name in ("Proxy", "X-Proxy-Certificate") if name in request.headers and name not in dropped]
-        return 401, "header-not-base64: x" if kept else "header-missing: x"
-
-    return respond
-
-
-def test_a_front_server_that_passes_everything_on_is_fine() -> None:
-    with front(service()) as url:
-        assert [finding.level for finding in http_checks.look(url, insecure=False)] == [Level.OK] * 3
-
-
-def test_a_front_server_that_refuses_large_headers_is_found() -> None:
-    with front(service(most=8190)) as url:
-        found = one(http_checks.look(url, insecure=False), "header-size")
-    assert found.level is Level.FAIL
-    assert "large_client_header_buffers" in found.remedy
-    assert "400" in found.message
-
-
-def test_a_front_server_that_drops_the_header_and_passes_its_alias_is_noted() -> None:
-    with front(service("Proxy")) as url:
-        found = list(http_checks.look(url, insecure=False))
-    assert one(iter(found), "proxy-header").level is Level.NOTE
-    assert one(iter(found), "header-size").level is Level.OK
-
-
-def test_a_front_server_that_drops_both_is_found() -> None:
-    with front(service("Proxy", "X-Proxy-Certificate")) as url:
-        assert one(http_checks.look(url, insecure=False), "proxy-header").level is Level.FAIL
-
-
-@pytest.mark.parametrize("status", [200, 301, 404, 502])
-def test_an_address_that_leads_elsewhere_is_found(status: int) -> None:
-    with front(lambda _: (status, "")) as url:
-        assert one(http_checks.look(url, insecure=False), "front-server").level is Level.FAIL
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://x", "nonsense"])
-def test_an_address_that_does_not_answer_is_found(url: str) -> None:
-    assert one(http_checks.look(url, insecure=False), "front-server").level is Level.FAIL
-
-
-class _Look:
-    """A cluster that answers."""
-
-    def queue(self) -> Listing:
-        return Listing([])
-
-    def history(self, *_: Any) -> tuple[Listing, dict[str, int]]:
-        return Listing([]), {}
-
-
-@contextmanager
-def _look(*_: Any, **__: Any) -> Iterator[_Look]:
-    yield _Look()
-
-
-def test_a_cluster_that_answers_is_fine(zeus: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert zeus.poll_account
-    monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
-    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
-    monkeypatch.setattr(gateway, "check_host_key", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
-    monkeypatch.setattr(gateway, "poll_session", _look)
-    assert [finding.level for finding in cluster_checks.look()] == [Level.OK] * 2
-
-
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (Unreachable("shows a host key that is not pinned"), "host keys"),
-        (Refused("not let in"), "TrustedUserCAKeys"),
-        (TimedOut("no end"), "command_timeout"),
-        (Failed("sbatch: not found"), "slurm_bin"),
-    ],
-)
-def test_a_cluster_that_does_not_answer_is_found_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, error: ClusterError, told: str
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(gateway, "ping", fail)
-    found = one(cluster_checks.look(), "cluster zeus.cyfronet.pl")
-    assert found.level is Level.FAIL
-    assert told in found.remedy
-    assert str(error) in found.message
-
-
-def test_accounting_that_does_not_answer_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise Failed("sacct: no connection")
-
-    monkeypatch.setattr(gateway, "ping", lambda *_: ("slurm 22.05", "UP"))
-    monkeypatch.setattr(gateway, "slurm_name", lambda *_: "zeus")
-    monkeypatch.setattr(gateway, "check_host_key", lambda *_: "SSH-2.0-OpenSSH_9.2p1 Debian-2")
-    monkeypatch.setattr(gateway, "poll_session", _look)
-    monkeypatch.setattr(_Look, "history", fail)
-    assert [finding.level for finding in cluster_checks.look()] == [Level.OK, Level.FAIL]
-
-
-@pytest.mark.parametrize(
-    ("server", "levels"),
-    [
-        ("SSH-2.0-OpenSSH_9.7p1", [Level.OK]),
-        ("SSH-2.0-OpenSSH_9.8p1 Ubuntu-1", [Level.OK, Level.NOTE]),
-        ("SSH-2.0-OpenSSH_10.0p2 Debian-7", [Level.OK, Level.NOTE]),
-        ("SSH-2.0-dropbear_2024.86", [Level.OK]),
-        (f"SSH-2.0-OpenSSH_{'9' * 200}", [Level.OK]),
-    ],
-)
-def test_a_server_that_drops_addresses_after_failed_logins_is_noted(
-    zeus: Cluster, monkeypatch: pytest.MonkeyPatch, server: str, levels: list[Level]
-) -> None:
-    Cluster.objects.filter(pk=zeus.pk).update(poll_account="")
-    monkeypatch.setattr(gateway, "check_host_key", lambda *_: server)
-    found = list(cluster_checks.look())
-    assert [finding.level for finding in found] == levels
-    assert ["PerSourcePenaltyExemptList" in finding.remedy for finding in found[1:]] == [True] * len(found[1:])
-
-
-def test_a_disabled_cluster_is_noted_and_none_at_all_is_found(zeus: Cluster) -> None:
-    Cluster.objects.filter(pk=zeus.pk).update(enabled=False, disabled_message="until 6 pm")
-    assert one(cluster_checks.look(), "cluster zeus.cyfronet.pl").level is Level.NOTE
-    zeus.delete()
-    assert one(cluster_checks.look(), "clusters").level is Level.FAIL
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Look(FakeSession):
         super().__init__(grid.fake, everybody)
         self._codes = grid.codes
 
-    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int]) -> HistoryAnswer:
+    def history(self, jobs: Sequence[int], since: int, ended: Sequence[int] = ()) -> HistoryAnswer:
         """Answer as the fake does."""
         self._codes += ended
         return super().history(jobs, since, ended)

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
@@ -32,14 +30,11 @@ def ask() -> tuple[int, str, dict[str, Any]]:
 
 
 @pytest.fixture(autouse=True)
-def well(cast: Cast, settings: Any, tmp_path: Path) -> Iterator[None]:
+def well(cast: Cast, ssh_ca: Path, settings: Any) -> Iterator[None]:
     """Everything is in order: a key, a grid, a Redis database of our own with a fresh heartbeat."""
     assert cast
-    key = tmp_path / "ssh_ca"
-    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
-    key.chmod(0o600)
-    settings.SSH_CA_KEY = str(key)
-    ours = settings.CELERY_BROKER_URL = settings.CELERY_BROKER_URL.rsplit("/", 1)[0] + "/14"
+    assert ssh_ca
+    ours = settings.CELERY_BROKER_URL = settings.SPARE_REDIS_URL
     heartbeat.beat()
     yield
     settings.CELERY_BROKER_URL = ours

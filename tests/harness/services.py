@@ -21,10 +21,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psycopg
 import redis
+from psycopg import sql
 
 PATIENCE = 60.0  # seconds in which a service answers after its start
 ELSEWHERE = ["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"]
+SUPERUSER = "tests superuser"  # no account is called so
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 # What is stored is thrown away, so it need not survive a crash of the machine.
@@ -59,8 +62,7 @@ def _leave(number: int, _frame: object) -> NoReturn:
 def postgresql(room: Path) -> Iterator[str]:
     """Have PostgreSQL run in the directory `room` meanwhile, on a Unix socket there; yield the URL of a database."""
     programs, account = _postgresql_programs(), _account(room)
-    superuser = pwd.getpwuid(os.geteuid()).pw_name  # libpq calls itself so
-    options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync", f"--username={superuser}"]
+    options = ["--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync", f"--username={SUPERUSER}"]
     made = subprocess.run(
         [programs / "initdb", "-D", room / "data", *options], user=account, cwd=room, capture_output=True, check=False
     )
@@ -70,7 +72,15 @@ def postgresql(room: Path) -> Iterator[str]:
     ready = [str(programs / "pg_isready"), "-q", "-h", str(room)]
     command = [str(programs / "postgres"), "-D", str(room / "data"), *settings]
     with _service(command, room, _succeeds(ready), ends_by=signal.SIGQUIT, account=account):
+        _make_role(room)
         yield f"postgres:///{room}/postgres"
+
+
+def _make_role(room: Path) -> None:
+    """Make the role that libpq takes where none is named. As the service's it may make databases, and nothing else."""
+    with psycopg.connect(host=str(room), user=SUPERUSER, dbname="postgres", autocommit=True) as session:
+        role = sql.Identifier(pwd.getpwuid(os.geteuid()).pw_name)
+        session.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(role))
 
 
 @contextmanager
@@ -90,9 +100,11 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     with _child(command, signal.SIGTERM, env=environment) as process:
         try:
             code = process.wait()
-        finally:
+        except KeyboardInterrupt:  # has reached it as well
             with suppress(subprocess.TimeoutExpired):
-                process.wait(10)  # an interrupt from the keyboard has reached it as well
+                process.wait(10)
+            raise
+        finally:
             process.terminate()
     return code if code >= 0 else 128 - code
 
