@@ -7,6 +7,7 @@ import pytest
 from django.db import connection, connections
 
 from clusters.errors import Failed, Malformed, TimedOut, Unreachable
+from clusters.gateway import HistoryAnswer
 from clusters.models import Cluster, Poll
 from jobs import locks
 from jobs.models import Job
@@ -228,8 +229,8 @@ def test_what_the_controller_said_stands_where_accounting_is_away(
     registered(zeus)
     fake.queued = [record("FAILED")]
 
-    def away(*_args: Any) -> Any:
-        raise Failed("sacct: connection refused")
+    def away(*_args: Any) -> HistoryAnswer:
+        return HistoryAnswer(error=Failed("sacct: connection refused"))
 
     monkeypatch.setattr(FakeSession, "history", away)
     assert polling.poll(zeus) == 1
