@@ -26,8 +26,7 @@ from clusters.models import Cluster
 from clusters.remote import Request
 from clusters.slurm import listings, sbatch
 from clusters.slurm.records import Listing
-from clusters.slurm.starts import Starts
-from clusters.slurm.starts import parse as parse_starts
+from clusters.slurm.starts import Starts, parse_starts
 from clusters.ssh import connection, metrics, output_files
 from clusters.ssh.agent import Reply
 from clusters.ssh.output_files import OutputFile, Wanted

@@ -49,7 +49,7 @@ def user_of(name: str) -> str:
     return name
 
 
-def word(state: str) -> str:
+def state_of(state: str) -> str:
     """Return SLURM's state as one word: `CANCELLED by 1001` is CANCELLED, a trailing `+` is dropped.
 
     Any word that is one by its letters and its length: new releases have new ones.
@@ -60,7 +60,7 @@ def word(state: str) -> str:
     return first
 
 
-def moment(epoch: str) -> dt.datetime | None:
+def time_of(epoch: str) -> dt.datetime | None:
     """Return the time of an epoch; None for any of SLURM's words for none."""
     if epoch in {"N/A", "Unknown", "None", "NONE", "0", ""}:
         return None

@@ -12,7 +12,7 @@ from clusters import bounds
 from clusters.bounds import number
 from clusters.errors import Malformed
 from clusters.slurm import shown_paths
-from clusters.slurm.columns import moment
+from clusters.slurm.columns import time_of
 from clusters.slurm.filenames import NO_TASK
 from clusters.slurm.shell import Section
 from clusters.slurm.shown_paths import Filled, Shown
@@ -48,7 +48,7 @@ def parse_new_job(job: int, sections: Iterable[Section]) -> NewJob | None:
     submitted = fields["SubmitTime"]
     submitted_at, complaint = None, ""
     try:
-        submitted_at = moment(submitted.partition(" ")[0])
+        submitted_at = time_of(submitted.partition(" ")[0])
     except ValueError:
         complaint = f"scontrol: SubmitTime={submitted[:40]!r}"
     shown = _shown(job, own, fields)

@@ -15,7 +15,16 @@ from clusters import bounds
 from clusters.bounds import number
 from clusters.errors import Failed
 from clusters.slurm import job_names
-from clusters.slurm.columns import count_of, duration_of, exit_code_of, is_allocated, moment, seconds_of, user_of, word
+from clusters.slurm.columns import (
+    count_of,
+    duration_of,
+    exit_code_of,
+    is_allocated,
+    seconds_of,
+    state_of,
+    time_of,
+    user_of,
+)
 from clusters.slurm.records import Listing, Record
 from clusters.slurm.shell import Section, decoded
 
@@ -155,10 +164,10 @@ def _queue_record(columns: Sequence[str]) -> Record:
         job=job,
         task=task,
         user=intern(user_of(user)),
-        state=intern(word(state)),
-        submitted_at=moment(submit),
-        started_at=moment(start) if allocated else None,
-        ended_at=moment(end),
+        state=intern(state_of(state)),
+        submitted_at=time_of(submit),
+        started_at=time_of(start) if allocated else None,
+        ended_at=time_of(end),
         wall_seconds=duration_of(used),
         nodes=count_of(nodes) if allocated else None,
         cores=count_of(cores) if allocated else None,
@@ -178,10 +187,10 @@ def _history_record(columns: Sequence[str]) -> Record:
         job=job,
         task=task,
         user=intern(user_of(user)),
-        state=intern(word(state)),
-        submitted_at=moment(submit),
-        started_at=moment(start) if allocated else None,
-        ended_at=moment(end),
+        state=intern(state_of(state)),
+        submitted_at=time_of(submit),
+        started_at=time_of(start) if allocated else None,
+        ended_at=time_of(end),
         wall_seconds=seconds_of(elapsed),
         nodes=count_of(nodes) if allocated else None,
         cores=count_of(cores) if allocated else None,
@@ -198,8 +207,8 @@ _SQUEUE = _Command(
     cuts=10,
     node_list=9,
     columns=(
-        _Column(4, "start time", moment, "N/A", ("started_at",), of_allocated=True),
-        _Column(5, "end time", moment, "N/A", ("ended_at",)),
+        _Column(4, "start time", time_of, "N/A", ("started_at",), of_allocated=True),
+        _Column(5, "end time", time_of, "N/A", ("ended_at",)),
         _Column(6, "run time", duration_of, "0:00", ("wall_seconds",)),
         _Column(7, "nodes", count_of, "1", ("nodes",), of_allocated=True),
         _Column(8, "CPUs", count_of, "1", ("cores",), of_allocated=True),
@@ -212,8 +221,8 @@ _SACCT = _Command(
     node_list=10,
     columns=(
         _Column(3, "ExitCode", exit_code_of, "0:0", ("exit_code", "signal")),
-        _Column(5, "Start", moment, "Unknown", ("started_at",), of_allocated=True),
-        _Column(6, "End", moment, "Unknown", ("ended_at",)),
+        _Column(5, "Start", time_of, "Unknown", ("started_at",), of_allocated=True),
+        _Column(6, "End", time_of, "Unknown", ("ended_at",)),
         _Column(7, "ElapsedRaw", seconds_of, "0", ("wall_seconds",)),
         _Column(8, "AllocNodes", count_of, "1", ("nodes",), of_allocated=True),
         _Column(9, "AllocCPUS", count_of, "1", ("cores",), of_allocated=True),

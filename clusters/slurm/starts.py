@@ -10,7 +10,7 @@ from clusters import bounds
 from clusters.bounds import number
 from clusters.errors import Failed, Malformed
 from clusters.slurm import job_names, listings
-from clusters.slurm.columns import is_allocated, moment
+from clusters.slurm.columns import is_allocated, time_of
 from clusters.slurm.filenames import Task
 from clusters.slurm.shell import Section
 
@@ -34,7 +34,7 @@ class _Row:
     nodes: str
 
 
-def parse(job: int, sections: Sequence[Section], earliest: int) -> Starts:
+def parse_starts(job: int, sections: Sequence[Section], earliest: int) -> Starts:
     """Return which tasks of `job` have started, by the answer to `starts`; rows before `earliest` (epoch) do not count.
 
     Raises Failed where sacct, or sinfo if that was asked, failed; Malformed.
@@ -58,7 +58,7 @@ def _rows(job: int, text: str, earliest: int) -> Iterator[_Row]:
         try:
             name, own, submitted, nodes = line.split("|")
             of, task = job_names.split(name)
-            at = moment(submitted)
+            at = time_of(submitted)
             if of != job or (at and at.timestamp() < earliest) or ("+" in name and task != "0"):
                 continue
             plain = task is None or "+" in name

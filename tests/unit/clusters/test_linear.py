@@ -50,7 +50,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "the end of an answer": lambda text: _look_for_end(Bytes(text.encode())),
     "sections": lambda text: shell.sections(Bytes(text.encode()), MARKER),
     "an unfinished answer": lambda text: shell.without_markers(Bytes(text.encode()), MARKER),
-    "a job's tasks": lambda text: starts.parse(12, found(text, text, text), 1),
+    "a job's tasks": lambda text: starts.parse_starts(12, found(text, text, text), 1),
     "a list of nodes": lambda text: starts._first(Text(text)),
     "a pattern of names": lambda text: Pattern.of(Text(text)).variants(),
     "a name": lambda text: Template((b"1", b"", b"x"), (0, 3)).task(Bytes(b"1" + text.encode())),

@@ -80,7 +80,7 @@ def test_sacct_tells_exit_code_and_signal() -> None:
     ("words", "word"), [("CANCELLED by 1001", "CANCELLED"), ("COMPLETED", "COMPLETED"), ("CANCELLED+", "CANCELLED")]
 )
 def test_a_state_is_its_first_word(words: str, word: str) -> None:
-    assert columns.word(words) == word
+    assert columns.state_of(words) == word
 
 
 @pytest.mark.parametrize(

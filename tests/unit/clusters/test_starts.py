@@ -14,7 +14,7 @@ def parse(queue: str, history: str = "", nodes: str | None = None, *, failed: in
     found = [Section(queue.encode(), failed), Section(history.encode(), 0)]
     if nodes is not None:
         found.append(Section(nodes.encode(), 0))
-    return starts.parse(20, found, SINCE)
+    return starts.parse_starts(20, found, SINCE)
 
 
 def test_the_tasks_of_an_array_have_their_own_ids_and_hosts() -> None:
@@ -52,7 +52,7 @@ def test_a_question_that_failed_is_no_answer() -> None:
     with pytest.raises(Failed, match="Unable to contact"):
         parse("slurm_load_jobs error: Unable to contact slurm controller\n", failed=1)
     with pytest.raises(Failed):
-        starts.parse(20, [Section(b"", 0)], SINCE)
+        starts.parse_starts(20, [Section(b"", 0)], SINCE)
 
 
 @pytest.mark.parametrize(

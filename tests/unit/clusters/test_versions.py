@@ -184,11 +184,13 @@ def test_a_refusal_is_read_in_sbatchs_words(recording: Recording) -> None:
 def test_the_tasks_that_have_started_are_read_with_their_own_ids(recording: Recording) -> None:
     array = recording.sections("starts_array")
     job = int(array[0].text.partition("_")[0])
-    told = starts.parse(job, array, 1)
+    told = starts.parse_starts(job, array, 1)
     assert [(task.number, task.array) for task in told.tasks] == [(1, job), (2, job)]
     assert len({task.job for task in told.tasks} | {job}) == 3
     assert {task.host for task in told.tasks} == {array[2].text.split("|")[1].split("\n")[0].strip()}
     alone = recording.sections("starts_job")
     number = int(alone[1].text.partition("|")[0])
-    assert [(task.job, task.number) for task in starts.parse(number, alone, 1).tasks] == [(number, None)]
-    assert starts.parse(4_000_000, recording.sections("starts_unknown"), 1) == starts.Starts(known=False, tasks=())
+    assert [(task.job, task.number) for task in starts.parse_starts(number, alone, 1).tasks] == [(number, None)]
+    assert starts.parse_starts(4_000_000, recording.sections("starts_unknown"), 1) == starts.Starts(
+        known=False, tasks=()
+    )
