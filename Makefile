@@ -6,7 +6,7 @@ PYTHON_SOURCES := .ci/dependencies.py .ci/site.py manage.py submitter jobs clust
 SHELL_SOURCES := $(wildcard deploy/*.sh sandbox/*.sh tests/recorded/*.sh)
 # One program (clusters/remote/__init__.py): what one of its files defines, another uses.
 AGENT_SOURCES := $(wildcard clusters/remote/*.sh)
-TEMPLATES := templates
+TEMPLATES := templates submitter/ops/templates audit/templates clusters/templates jobs/templates
 SHFMT := shfmt --language-dialect posix --indent 4
 # Each recipe line that runs the project's Python needs to find the sandbox.
 WITH_SANDBOX := . .local/sandbox.env &&

@@ -78,6 +78,7 @@ DOCTOR_ACCEPTS = env.list(
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 INSTALLED_APPS = [
+    "submitter.ops.apps.OpsConfig",  # before the admin: its templates of the admin's pages come first
     "submitter.ops.admin_app.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -94,7 +95,6 @@ INSTALLED_APPS = [
     "proxyauth",
     "clusters.apps.ClustersConfig",
     "jobs",
-    "submitter.ops.apps.OpsConfig",
     "submitter.documentation",
 ]
 
