@@ -1,6 +1,6 @@
-"""Lists whose address has filters, in every admin: what is not understood is said, and then no row is shown or done to.
+"""Lists in the admin that refuse filters which they do not understand: they say so, and neither show nor change a row.
 
-Django passes over such filters: it shows all rows, or fails where PostgreSQL refuses what was asked.
+Django ignores such filters: it shows all rows, or fails where PostgreSQL refuses the query.
 """
 
 from collections.abc import Iterator
@@ -59,12 +59,12 @@ class UnderstoodList(ChangeList):
             self.faults = list(islice(self._faults(request), _TOLD))
         if not self.faults:
             return super().get_queryset(request, exclude_parameters)
-        asked, text = self.filter_params, self.query
+        params, text = self.filter_params, self.query
         self.filter_params, self.query = {}, ""
         try:
             return super().get_queryset(request, exclude_parameters).none()
         finally:
-            self.filter_params, self.query = asked, text
+            self.filter_params, self.query = params, text
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the rows: what only PostgreSQL can refuse, such as an invalid regular expression, it refuses here."""
@@ -78,7 +78,7 @@ class UnderstoodList(ChangeList):
             self._give_up(request, f"There is no page {_shown(request.GET.get(PAGE_VAR, ''))}.")
         except (DatabaseError, ValueError, TypeError, LookupError, ArithmeticError) as exc:
             if not (self.get_filters_params() or self.query):
-                raise  # nothing was asked for that could be wrong
+                raise  # there is no filter that could be wrong
             log.warning("filters-not-understood", query=request.GET.urlencode()[:500], exc_info=exc)
             names = ", ".join(_shown(name) for name in islice(self.get_filters_params(), _TOLD))
             self._give_up(request, f"The filters in the address are not understood: {names or 'the search'}.")
@@ -91,8 +91,8 @@ class UnderstoodList(ChangeList):
 
     def _faults(self, request: HttpRequest) -> Iterator[str]:
         """Yield a sentence for each parameter that is not understood."""
-        asked = dict(request.GET.lists())
-        broken = {name for name, values in asked.items() if "\0" in f"{name}{''.join(values)}"}
+        params = dict(request.GET.lists())
+        broken = {name for name, values in params.items() if "\0" in f"{name}{''.join(values)}"}
         for name in broken:
             yield f"{_named(name)}: a NUL character is in it, which no text has."
         if broken:
@@ -130,10 +130,10 @@ class UnderstoodList(ChangeList):
             choices = get_fields_from_path(self.model, path)[-1].flatchoices
         except (FieldDoesNotExist, NotRelationField, AttributeError):
             return  # another lookup, or a relation
-        words = [str(choice) for choice, _ in choices]
+        allowed = [str(choice) for choice, _ in choices]
         given = values[-1].split(",") if lookup == "in" else values
-        if words and not set(given) <= set(words):
-            yield _unknown(name, ",".join(given), words)
+        if allowed and not set(given) <= set(allowed):
+            yield _unknown(name, ",".join(given), allowed)
 
 
 def _not_offered(spec: Any) -> Iterator[str]:
@@ -151,8 +151,8 @@ def _not_offered(spec: Any) -> Iterator[str]:
         yield f"{_named(spec.lookup_kwarg)} = “{_shown(','.join(given))}” is none of those that can be chosen."
 
 
-def _unknown(name: str, value: str, words: list[str]) -> str:
-    return f"{_named(name)} = “{_shown(value)}” is not understood: it may be {', '.join(words)}."
+def _unknown(name: str, value: str, allowed: list[str]) -> str:
+    return f"{_named(name)} = “{_shown(value)}” is not understood: it may be {', '.join(allowed)}."
 
 
 def _named(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Pages of a list that may have a million rows: nobody counts further than somebody would ever turn pages."""
+"""Pages of a list that may have a million rows: rows are counted up to a bound that nobody would page to."""
 
 from functools import cached_property
 

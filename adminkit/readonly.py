@@ -1,4 +1,4 @@
-"""Pages of the admin that show rows and let nobody touch them, here, in clusters and in jobs."""
+"""Pages of the admin that show rows and let nobody change them."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ from django.http import HttpRequest
 
 
 class ReadOnly:
-    """For a ModelAdmin or an inline: its rows are written by what happens, by nobody's hand."""
+    """A base for a ModelAdmin or an inline whose rows the service alone writes."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Nothing is added."""
+        """Return that nobody adds a row."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Nothing is changed."""
+        """Return that nobody changes a row."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """Nothing is deleted."""
+        """Return that nobody deletes a row."""
         return False

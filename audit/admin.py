@@ -1,4 +1,4 @@
-"""The audit log to read: filters and a search over its indexes, and nothing that could change it."""
+"""The page of the audit log: filters and a search by its indexes, and nothing that could change a line."""
 
 import uuid
 from typing import Any
@@ -16,39 +16,39 @@ from audit.models import Entry
 _KINDS = ("job", "cluster", "user", "group", "command")  # with which subjects of operators' lines begin
 
 
-class _Words(admin.SimpleListFilter):
-    """One of a few words that lines have; the table is not searched for those that there are."""
+class _WordFilter(admin.SimpleListFilter):
+    """A filter by a column that has a few known values; the table is not searched for those that occur."""
 
-    words: tuple[str, ...]
+    values: tuple[str, ...]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """Return the words."""
-        return [(word, word) for word in self.words]
+        """Return the values."""
+        return [(value, value) for value in self.values]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
-        """Keep the lines that have the chosen one."""
+        """Return the lines that have the chosen value."""
         return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
 
 
-class ActionFilter(_Words):
-    """What was asked for."""
+class ActionFilter(_WordFilter):
+    """Filters by what was asked for."""
 
     title = parameter_name = "action"
-    words = (
+    values = (
         "submit", "submit-again", "abort", "delete", "refresh", "export", "test", "enable", "disable",
         "fetch-host-keys", "confirm-host-keys", "add", "change", "password", "remove", "command",
     )  # fmt: skip
 
 
-class OutcomeFilter(_Words):
-    """What came of it."""
+class OutcomeFilter(_WordFilter):
+    """Filters by what came of it."""
 
     title = parameter_name = "outcome"
-    words = ("done", "refused", "failed", "unknown")
+    values = ("done", "refused", "failed", "unknown")
 
 
 class TimeFilter(admin.DateFieldListFilter):
-    """When it was."""
+    """Filters by time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,7 +56,7 @@ class TimeFilter(admin.DateFieldListFilter):
 
 
 class WhoFilter(admin.SimpleListFilter):
-    """Callers or operators."""
+    """Filters by callers or operators."""
 
     title, parameter_name = "who", "who"
 
@@ -65,7 +65,7 @@ class WhoFilter(admin.SimpleListFilter):
         return [("operators", "operators"), ("callers", "users of the API")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
-        """Keep the lines of the chosen ones."""
+        """Return the lines of the chosen ones."""
         match self.value():
             case "operators":
                 return queryset.exclude(operator="")
@@ -76,7 +76,7 @@ class WhoFilter(admin.SimpleListFilter):
 
 @admin.register(Entry)
 class EntryAdmin(ReadOnly, admin.ModelAdmin):
-    """Lines, newest first; nothing here counts the whole table."""
+    """Shows lines, newest first. Nothing here counts the whole table."""
 
     list_display = ["time", "who", "action", "outcome", "on_what", "why", "address"]
     list_filter = [ActionFilter, OutcomeFilter, WhoFilter, ("at", TimeFilter)]
@@ -128,7 +128,7 @@ class EntryAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description="what was said")
     def why(self, entry: Entry) -> str:
-        """Return the beginning of what was said."""
+        """Return the beginning of the detail."""
         return Truncator(entry.detail).chars(100)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:  # noqa: ARG002

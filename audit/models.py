@@ -8,8 +8,8 @@ from django.utils import timezone
 class Entry(models.Model):
     """One call that asked for a change, or one act of an operator. PostgreSQL refuses every change of a line.
 
-    All of it is text, so that a line means the same when what it names is gone. No line holds a script or a header; why
-    a call was refused is told without what could repeat them.
+    All of it is text, so that a line means the same when what it names is gone. No line holds a script or a header, nor
+    a reason that could repeat them.
     """
 
     at = models.DateTimeField("time (UTC)", default=timezone.now, help_text="when it was answered")

@@ -91,7 +91,7 @@ def _history(act: Act) -> LogEntry:
 
 
 def _change(entry: LogEntry, action: str) -> Act:
-    """Return the act that Django's admin has told of by `entry`."""
+    """Return the act that an entry of Django's history tells of."""
     kind = entry.content_type.model if entry.content_type else ""
     return Act(
         operator=entry.user,

@@ -1,4 +1,4 @@
-"""Composition of the service: settings, routes, error table, Celery."""
+"""The composition of the service: settings, routes, web server, Celery, logs."""
 
 from submitter.celery import app as celery_app
 

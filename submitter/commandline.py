@@ -97,7 +97,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _execute(arguments: Sequence[str]) -> None:
-    """Run the command. Settings that are wrong are told in one line, which names the variable: SystemExit."""
+    """Run the command. Raises SystemExit where settings are wrong, with one line that names the variable."""
     try:
         Utility(list(arguments)).execute()
     except ImproperlyConfigured as exc:

@@ -31,7 +31,7 @@ class Logger(glogging.Logger):  # type: ignore[misc]  # gunicorn ships no types
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Write one request once it is answered or broken off; the address is the client's, as the service sees it.
 
-        What monitoring is told, as long as all is well, is not written.
+        Answers to monitoring are not written as long as all is well.
         """
         del req
         code = getattr(resp, "status_code", None)

@@ -73,7 +73,7 @@ _PROXY_HEADERS = {"PROXY", "X-PROXY-CERTIFICATE"}
 _OWN_HEADERS = {"CONTENT-LENGTH", "CONTENT-TYPE", "HOST", "TRANSFER-ENCODING"}  # gunicorn reads their values, or counts
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+")  # as gunicorn writes one that it could read
 _LINE = "the first line of the request is malformed: an address has no blanks, for example"
-_WORDS = {
+_MESSAGES = {
     ExpectationFailed: "nothing but 100-continue can be expected; leave the header Expect out",
     InvalidHeaderName: "the name of a header is malformed: it has no blanks, for example",
     InvalidRequestLine: _LINE,
@@ -85,20 +85,20 @@ _WORDS = {
 """What to do about it. Nothing of the request is repeated."""
 
 
-def _words(exc: ParseException) -> str:
-    """Return what to do about what gunicorn found in a head; "" where it has no words of its own."""
+def _message(exc: ParseException) -> str:
+    """Return what to do about what gunicorn found in a head; "" where no message is kept for it."""
     if isinstance(exc, InvalidHeader):
-        return _words_on_header(str(exc.hdr))
+        return _message_about_header(str(exc.hdr))
     if isinstance(exc, ObsoleteFolding):
         return _PROXY if exc.hdr in _PROXY_HEADERS else "a header goes on in another line: send it on one"
     if isinstance(exc, InvalidHTTPVersion):
         # What stands behind the first blank of the address counts as the version.
         has_blank = isinstance(exc.version, str) and " " in exc.version
         return _LINE if has_blank else "the HTTP version is not known here: send HTTP/1.1"
-    return next((words for kind, words in _WORDS.items() if isinstance(exc, kind)), "")
+    return next((message for kind, message in _MESSAGES.items() if isinstance(exc, kind)), "")
 
 
-def _words_on_header(header: str) -> str:
+def _message_about_header(header: str) -> str:
     """Return what to do about a header: gunicorn gives its name, or a line that has none, as behind a line break."""
     if header in _OWN_HEADERS:
         return f"the header {header.title()} is malformed, or is there twice"
@@ -144,7 +144,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         gc.freeze()
 
     def is_parent_alive(self) -> bool:
-        """Say whether gunicorn's master is there; without it this worker stops, as if it had been told to."""
+        """Return whether gunicorn's master is there; without it this worker stops as if by SIGTERM."""
         is_there = bool(super().is_parent_alive())
         if not is_there:
             self.alive = False
@@ -302,21 +302,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         conn.close()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no request that the application could be asked, or what it failed with outside of Django.
+        """Answer a request that cannot reach the application, or that failed outside of Django.
 
         The log has nothing of what was sent: gunicorn's own message would repeat the line that it cannot read, and a
         private key in Base64 may have lines.
         """
         address = addr[0] if isinstance(addr, tuple) else ""
-        code, words = HTTPStatus.INTERNAL_SERVER_ERROR, ""
+        code, message = HTTPStatus.INTERNAL_SERVER_ERROR, ""
         if isinstance(exc, ParseException) and not isinstance(exc, _OWN_FAULTS):
             code = next((code for kind, code in _CODES.items() if isinstance(exc, kind)), HTTPStatus.BAD_REQUEST)
-            words = _words(exc)
+            message = _message(exc)
             log.warning("request-refused", address=address, error=type(exc).__name__, status=int(code))
         else:
             method, path = getattr(req, "method", None), getattr(req, "path", None)
             log.error("request-failed", address=address, method=method, path=path, exc_info=exc)
-        body = json.dumps(error_body(words or code.phrase.lower())).encode()
+        body = json.dumps(error_body(message or code.phrase.lower())).encode()
         head = f"HTTP/1.1 {code} {code.phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         with suppress(OSError):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -31,7 +31,7 @@ def with_readable_content_type(application: Application) -> Application:
 
 
 def readable(content_type: str) -> str:
-    """Return `content_type`, or a type that nobody reads: the API answers 415, in the words of `fault`."""
+    """Return `content_type`, or a type that nobody reads: the API answers 415 then, with the message of `fault`."""
     if not content_type:
         return ""
     if len(content_type) > _LONGEST or not _FORM.fullmatch(content_type):

@@ -123,7 +123,7 @@ def _next(exc: Exception) -> str:
 
 
 def _detail(exc: exceptions.APIException, context: dict[str, Any]) -> str:
-    """Return Django REST framework's words, but of a Content-Type that was replaced before Django saw it."""
+    """Return Django REST framework's message; our own about a Content-Type that was replaced before Django saw it."""
     if isinstance(exc, exceptions.UnsupportedMediaType):
         return content_type.fault(context["request"].META.get("CONTENT_TYPE", "")) or str(exc.detail)
     return str(exc.detail)

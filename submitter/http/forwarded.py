@@ -1,6 +1,6 @@
 """Whose request it is, and how it came, behind a front server: a WSGI layer that believes those that are named.
 
-It is the only place that does: gunicorn is told to believe nobody.
+Nothing else does: gunicorn is set to believe nobody.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -120,8 +120,8 @@ def _large_object(text: str) -> dict[str, Any]:
 
 def _behind_blanks(text: str, at: int) -> int:
     """Return where `text` goes on behind blanks, or its length."""
-    found = _TEXT.search(text, at)
-    return found.start() if found else len(text)
+    match = _TEXT.search(text, at)
+    return match.start() if match else len(text)
 
 
 def _after(mark: str, text: str, at: int) -> int:

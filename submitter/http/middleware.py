@@ -1,7 +1,7 @@
 """Middleware of our own: calls of the API have to be encrypted, and need neither logins nor messages.
 
-Who calls the API is told by a proxy. Sessions are left as they are: Django's checks look for its own class, which reads
-nothing before it is asked.
+A proxy says who calls the API. Sessions are left as they are: Django's checks look for its own class, which reads
+nothing until it has to.
 """
 
 from collections.abc import Awaitable, Callable

@@ -24,7 +24,7 @@ def connect() -> None:
 def _keep(loglevel: int | None = None, **_: Any) -> None:
     """Keep the handlers: Celery takes it for done when somebody listens. Its option `--loglevel` still counts.
 
-    With DEBUG each task is told of as well.
+    With DEBUG each task has its lines as well.
     """
     if not loglevel:
         return

@@ -47,8 +47,8 @@ def is_last_superuser(user: Any, *, lock: bool = True) -> bool:
     With `lock`, which takes a transaction, two superusers cannot go at the same time.
     """
     rows = User.objects.filter(is_superuser=True).order_by("pk")
-    found = rows.select_for_update() if lock else rows
-    return {row.pk for row in found if row.is_active and row.is_staff and _has_password(row)} == {user.pk}
+    superusers = rows.select_for_update() if lock else rows
+    return {row.pk for row in superusers if row.is_active and row.is_staff and _has_password(row)} == {user.pk}
 
 
 def _has_password(user: User) -> bool:
@@ -123,8 +123,8 @@ class OperatorAdmin(AuditedAdmin, UserAdmin):
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> LogEntry:
         """Tell of a change; of a password in a sentence, where Django would list the form's fields."""
-        told = "Set the account's password" if _is_password_page(request) else message
-        return super().log_change(request, obj, told)
+        sentence = "Set the account's password" if _is_password_page(request) else message
+        return super().log_change(request, obj, sentence)
 
 
 def _is_password_page(request: HttpRequest) -> bool:

@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from submitter.ops import dashboard
 
 # What operators call the rooms and their tables, in the order in which they need them.
-_ROOMS = {
+_APPS = {
     "jobs": "Jobs",
     "clusters": "Clusters",
     "audit": "Audit log",
@@ -48,13 +48,13 @@ class OperatorSite(admin.AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """List the pages by names that need no knowledge of the programs behind them."""
-        found: list[Any] = super().get_app_list(request, app_label)
-        for room in found:
-            room["name"] = _ROOMS.get(room["app_label"], room["name"])
-            for table in room["models"]:
+        apps: list[Any] = super().get_app_list(request, app_label)
+        for app in apps:
+            app["name"] = _APPS.get(app["app_label"], app["name"])
+            for table in app["models"]:
                 table["name"] = _TABLES.get(table["object_name"], table["name"])
-        order = list(_ROOMS)
-        return sorted(found, key=lambda room: order.index(room["app_label"]) if room["app_label"] in order else 99)
+        order = list(_APPS)
+        return sorted(apps, key=lambda app: order.index(app["app_label"]) if app["app_label"] in order else 99)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Show the dashboard to those who may see clusters and jobs, and the list of pages to everybody."""

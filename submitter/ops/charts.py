@@ -15,7 +15,7 @@ _LABELS = 7
 
 @dataclass(frozen=True)
 class Column:
-    """One step of time: two values of which the first is drawn behind the second, and what a pointer is told."""
+    """One step of time: two values of which the first is drawn behind the second, and the text that a pointer shows."""
 
     label: str
     back: float | None

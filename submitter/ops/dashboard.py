@@ -1,4 +1,4 @@
-"""The operators' start page: whether all is well, told before anything is clicked."""
+"""The operators' start page: it shows whether all is well before anything is clicked."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -82,12 +82,12 @@ class Dashboard:
     def complaints(self) -> list[str]:
         """What somebody has to look at, a sentence each."""
         troubled = [line for line in self.clusters if not line.condition.is_fine]
-        found = [_complaint(line) for line in troubled if line.condition.state is not State.DISABLED]
+        sentences = [_complaint(line) for line in troubled if line.condition.state is not State.DISABLED]
         if not self.clusters:
-            found.append("No cluster is registered yet.")
+            sentences.append("No cluster is registered yet.")
         if self.stuck:
-            found.append(f"{_counted(len(self.stuck))} had no outcome for 3 minutes and more: see below.")
-        return [*found, *self.warnings]
+            sentences.append(f"{_counted(len(self.stuck))} had no outcome for 3 minutes and more: see below.")
+        return [*sentences, *self.warnings]
 
 
 def look() -> Dashboard:
@@ -104,11 +104,11 @@ def look() -> Dashboard:
 
 def periods() -> list[Period]:
     """Return the figures of each period, all of one moment, at most a minute ago."""
-    found: list[Period] | None = cache.get("dashboard-periods")
-    if found is None:
-        found = [period(name) for name in _PERIODS]
-        cache.set("dashboard-periods", found, _KEPT)
-    return found
+    periods: list[Period] | None = cache.get("dashboard-periods")
+    if periods is None:
+        periods = [period(name) for name in _PERIODS]
+        cache.set("dashboard-periods", periods, _KEPT)
+    return periods
 
 
 def period(name: str) -> Period:

@@ -1,6 +1,6 @@
 """What is read at the moment of a scrape: from the registry, from Redis, from the files of the operators.
 
-Each figure comes from an index; none counts the whole table. What cannot be asked is left out, and said to be down.
+Each figure comes from an index; none counts the whole table. What does not answer is left out, and counts as down.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Whether the service can do its work, part by part, each with a reason: what /readyz and `manage.py doctor` say.
+"""Whether each part of the service can do its work, with a reason: for /readyz and `manage.py doctor`.
 
 A part that is `critical` stops the service itself. Without the broker nothing is polled and nobody is slowed down, but
 submissions, aborts and the registry work; without one cluster the others do.
@@ -31,7 +31,7 @@ class Check:
 
 
 def checks() -> list[Check]:
-    """Look at each part; nothing here waits for long, and no cluster is asked."""
+    """Return how each part is. Nothing here waits for long, and no cluster is asked."""
     parts = [database(), ssh_ca_key(), *trust(), broker(), beat()]
     return [*parts, *([polls(), *clusters()] if parts[0].ok else [])]
 
@@ -86,7 +86,7 @@ def polls() -> Check:
 
 
 def clusters() -> list[Check]:
-    """How each cluster is doing, told from the last polls."""
+    """Return how each cluster is doing, judged by its last polls."""
     return [_cluster(condition) for condition in all_health(set(statistics.active()))]
 
 

@@ -88,10 +88,10 @@ def active() -> dict[int, dict[str, int]]:
     Those that their owners have deleted, and that SLURM is still asked about, are among them.
     """
     rows = Job.objects.open().filter(status__in=sorted(ACTIVE)).order_by().values_list("cluster", "status")
-    found: dict[int, dict[str, int]] = defaultdict(dict)
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
     for cluster, status, count in rows.annotate(Count("pk")):
-        found[cluster][status] = count
-    return found
+        counts[cluster][status] = count
+    return counts
 
 
 def stuck() -> list[Job]:
@@ -122,8 +122,8 @@ def times(window: Window) -> tuple[Durations, list[Durations]]:
     """Return how long jobs waited and ran in all of `window`, and in each step of it. Index: jobs_by_end."""
     with connection.cursor() as cursor:
         cursor.execute(_TIMES, window.bounds)
-        found = {begin: _times(*row) for begin, *row in cursor.fetchall()}
-    return found.get(None, Durations()), [found.get(begin, Durations()) for begin in window.begins]
+        durations = {begin: _times(*row) for begin, *row in cursor.fetchall()}
+    return durations.get(None, Durations()), [durations.get(begin, Durations()) for begin in window.begins]
 
 
 def _times(ended: int, queue: list[float | None] | None, wall: list[float | None] | None) -> Durations:

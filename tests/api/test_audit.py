@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.forms import model_to_dict
@@ -19,6 +21,7 @@ from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
 from audit import callers, ledger, operators, storage
+from audit.admin_history import AuditedAdmin
 from audit.models import Entry
 from clusters.errors import Failed, Interrupted, Malformed, TimedOut, Unreachable
 from clusters.models import Cluster
@@ -202,6 +205,34 @@ def test_what_an_operator_does_in_the_admin_is_told_with_the_name(zeus: Cluster)
     assert (entry.operator, entry.action, entry.detail) == ("op", "disable", "Disabled")
     assert entry.subject == "cluster zeus.cyfronet.pl"
     assert (entry.request_id, entry.address) == ("r-12345678", "192.0.2.9")
+
+
+def test_acts_of_an_operator_take_as_many_statements_as_one_does(zeus: Cluster) -> None:
+    user = User.objects.create(username="op")
+
+    def queries(count: int) -> int:
+        act = operators.Act(operator=user, action="abort", message="abort: DONE", obj=zeus, account="plgalice")
+        with CaptureQueriesContext(connection) as asked:
+            operators.record(*[act] * count)
+        return len(asked)
+
+    queries(1)  # it looks up the row's kind, which is remembered
+    assert queries(30) == queries(1)
+    assert (Entry.objects.count(), LogEntry.objects.count()) == (32, 32)
+    assert Entry.objects.latest("id").account == "plgalice"
+
+
+def test_an_act_is_in_both_histories_or_in_none(zeus: Cluster) -> None:
+    user, key = User.objects.create(username="op"), uuid.uuid4()
+    act = operators.Act(operator=user, action="submit", message="", obj=zeus, submission=key)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        operators.record(act, act)  # a submission has one line
+    assert (Entry.objects.count(), LogEntry.objects.count()) == (0, 0)
+
+
+def test_every_page_of_the_admin_writes_its_changes_into_the_audit_log() -> None:
+    assert len(admin.site._registry) > 5
+    assert [page for page in admin.site._registry.values() if not isinstance(page, AuditedAdmin)] == []
 
 
 def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py checkproxy FILE...`: why a proxy gets in, or which rule keeps it out."""
+"""`manage.py checkproxy FILE...`: says why a proxy is accepted, or which rule refuses it."""
 
 import base64
 import sys
@@ -43,8 +43,8 @@ _HEADER = re2.compile(rb"(?im)^[ \t]*(?:" + _NAME + _LINE + rb"|" + _OPTION + rb
 
 
 @dataclass(frozen=True)
-class _Bench:
-    """What files are judged against; `accounts` is None where no mapping is asked, and `no_accounts` says why."""
+class _Criteria:
+    """What files are judged by. `accounts` is None where no account is looked up, and `no_accounts` says why."""
 
     conf: Conf
     trust: store.Trust
@@ -55,7 +55,7 @@ class _Bench:
 
 @dataclass(frozen=True)
 class _Sent:
-    """What a file holds: PEM, its certificates, and whether a private key is among it."""
+    """What a file holds: its PEM, the certificates in it, and whether a private key is among them."""
 
     pem: bytes
     certificates: tuple[Certificate, ...]
@@ -63,7 +63,7 @@ class _Sent:
 
 
 class Command(BaseCommand):
-    """Judge proxy files as the service would: one file with every rule that was asked, several with a line each."""
+    """Judges proxy files as the service would: one file with a line for each rule, several files with a line each."""
 
     help = _HELP
     examples = (
@@ -83,20 +83,20 @@ class Command(BaseCommand):
         parser.add_argument("--no-signing-policy", action="store_true", help="ask no signing policy")
 
     def handle(self, *_: object, files: list[Path], **options: Any) -> None:
-        """Judge; exits 0 if all were accepted, 1 if one was refused, 2 if one could not be read."""
-        bench = _bench(options)
+        """Judge the files. Exits with 0 if all were accepted, 1 if one was refused, 2 if one could not be read."""
+        criteria = _criteria(options)
         if len(files) == 1:
-            code = self._explain(files[0], bench)
+            code = self._explain(files[0], criteria)
         else:
-            code = max(self._judge_briefly(path, bench) for path in files)
+            code = max(self._judge_briefly(path, criteria) for path in files)
         if code:
             sys.exit(code)
 
-    def _judge_briefly(self, path: Path, bench: _Bench) -> int:
+    def _judge_briefly(self, path: Path, criteria: _Criteria) -> int:
         try:
             sent = _read(path)
-            verified = _judge(sent, bench, chain.ignore)
-            _account(verified, bench)
+            verified = _judge(sent, criteria, chain.ignore)
+            _account(verified, criteria)
         except OSError as exc:
             self._say(f"{_name(path)}: unreadable {exc.strerror}")
             return UNREADABLE
@@ -106,13 +106,13 @@ class Command(BaseCommand):
         self._say(_acceptance(path, sent, verified))
         return ACCEPTED
 
-    def _explain(self, path: Path, bench: _Bench) -> int:
+    def _explain(self, path: Path, criteria: _Criteria) -> int:
         try:
             sent = _read(path)
             self._introduce(sent.certificates)
-            verified = _judge(sent, bench, self._tell())
+            verified = _judge(sent, criteria, self._trace())
             self._describe(verified)
-            self._say(f"{'account:':9}{_account(verified, bench) or bench.no_accounts}")
+            self._say(f"{'account:':9}{_account(verified, criteria) or criteria.no_accounts}")
         except OSError as exc:
             self.stderr.write(f"{_name(path)}: unreadable: {exc.strerror}")
             return UNREADABLE
@@ -121,46 +121,46 @@ class Command(BaseCommand):
             self._say("not checked: what comes after the rule that failed")
             self._say(f"{_name(path)}: refused {exc.rule}")
             return REFUSED
-        for what in _unchecked(sent, bench):
+        for what in _unchecked(sent, criteria):
             self._say(f"not checked: {what}")
         self._say(_acceptance(path, sent, verified))
         return ACCEPTED
 
     def _say(self, line: str) -> None:
-        """Write a line. Names are the sender's: what a terminal would take for orders is written as an escape."""
+        """Write a line. Names come from the sender: what would control a terminal is written as an escape sequence."""
         escaped = (each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
         self.stdout.write("".join(escaped))
 
     def _introduce(self, certificates: Sequence[Certificate]) -> None:
-        """Write what the file holds, before anything of it is judged: the proxy first."""
+        """Write what the file holds, the proxy first, before any of it is judged."""
         for number, each in enumerate(certificates, 1):
             self._say(f"certificate {number} of {len(certificates)}, version {each.version}, serial {each.serial:x}")
             self._say(f"  subject {dn.text(each.subject)}")
             self._say(f"  issuer  {dn.text(each.issuer)}")
             self._say(f"  valid   {_validity(each.not_before, each.not_after)}")
 
-    def _tell(self) -> Trace:
-        """Write each rule that was kept, under the name of what kept it."""
+    def _trace(self) -> Trace:
+        """Return a trace that writes each rule that was kept, below the name of what kept it."""
         last = ""
 
-        def tell(about: str, rule: str) -> None:
+        def trace(about: str, rule: str) -> None:
             nonlocal last
             if about != last:
                 self._say(about)
                 last = about
             self._say(f"  ok      {rule}")
 
-        return tell
+        return trace
 
     def _describe(self, verified: Verified) -> None:
         limited = ", limited" if verified.is_limited else ""
-        for word, value in (
+        for label, value in (
             ("type", f"{verified.kind}{limited}"),
             ("DN", verified.dn),
             ("serial", f"{verified.serial:x}"),
             ("valid", _validity(verified.not_before, verified.not_after)),
         ):
-            self._say(f"{word + ':':9}{value}")
+            self._say(f"{label + ':':9}{value}")
 
 
 def _name(path: Path) -> str:
@@ -177,7 +177,7 @@ def _acceptance(path: Path, sent: _Sent, verified: Verified) -> str:
 
 
 def _read(path: Path) -> _Sent:
-    """What the file holds; raises OSError, and Malformed, also for more than a header can hold."""
+    """Return what the file holds. Raises OSError, and Malformed, also where it holds more than a header can."""
     if str(path) == _STANDARD_INPUT:
         raw = sys.stdin.buffer.read(_MOST)
     else:
@@ -188,7 +188,7 @@ def _read(path: Path) -> _Sent:
 
 
 def _pem(raw: bytes) -> bytes:
-    """The proxy file that `raw` is, or that is sent by the header, or by the header's value, which it is.
+    """Return the proxy file in `raw`: itself, or what a header, or a header's value, has in Base64. Raises Malformed.
 
     A terminal may have broken the lines of a value that stands alone; a header is judged as the service would.
     """
@@ -206,39 +206,39 @@ def _pem(raw: bytes) -> bytes:
         raise Malformed("not-pem", what) from exc
 
 
-def _judge(sent: _Sent, bench: _Bench, passed: Trace) -> Verified:
-    passed("the file", "format")
+def _judge(sent: _Sent, criteria: _Criteria, trace: Trace) -> Verified:
+    trace("the file", "format")
     if sent.has_key:
-        credential.read(sent.pem, bench.conf.policy)
-        passed("the file", "possession")
-    return chain.judge(sent.certificates, bench.trust.anchors, bench.moment, bench.conf.policy, passed)
+        credential.read(sent.pem, criteria.conf.policy)
+        trace("the file", "possession")
+    return chain.judge(sent.certificates, criteria.trust.anchors, criteria.moment, criteria.conf.policy, trace)
 
 
-def _unchecked(sent: _Sent, bench: _Bench) -> Iterator[str]:
-    """What nobody looked at of a proxy that was accepted."""
-    policy = bench.conf.policy
+def _unchecked(sent: _Sent, criteria: _Criteria) -> Iterator[str]:
+    """Yield what was not checked of a proxy that was accepted."""
+    policy = criteria.conf.policy
     if not sent.has_key:
         yield "possession of the private key, which is not in the file"
-    for authority in chain.assemble(sent.certificates, bench.trust.anchors, policy).authorities:
+    for authority in chain.assemble(sent.certificates, criteria.trust.anchors, policy).authorities:
         name = dn.text(authority.certificate.subject)
         if policy.crl is Need.IGNORE or authority.crl is None:
             yield f"what {name} has revoked: {'lists are ignored' if policy.crl is Need.IGNORE else 'it has no list'}"
         if policy.signing_policy is Need.IGNORE or authority.policy is None:
             ignored = policy.signing_policy is Need.IGNORE
             yield f"what {name} may sign: {'signing policies are ignored' if ignored else 'it has no signing policy'}"
-    if bench.accounts is None:
-        yield f"the account: {bench.no_accounts}"
+    if criteria.accounts is None:
+        yield f"the account: {criteria.no_accounts}"
 
 
-def _account(verified: Verified, bench: _Bench) -> str:
-    """The account, "" if nobody asked; raises NoAccount."""
-    if bench.accounts is None:
+def _account(verified: Verified, criteria: _Criteria) -> str:
+    """Return the account, or "" where none is looked up. Raises NoAccount."""
+    if criteria.accounts is None:
         return ""
-    return gridmap.account_of(verified.owner, bench.accounts, bench.conf.dn_pattern, may_be_used)
+    return gridmap.account_of(verified.owner, criteria.accounts, criteria.conf.dn_pattern, may_be_used)
 
 
-def _bench(options: dict[str, Any]) -> _Bench:
-    """Bring settings and options together; raises CommandError for what cannot be judged against."""
+def _criteria(options: dict[str, Any]) -> _Criteria:
+    """Return the settings, changed by the options. Raises CommandError where files cannot be judged by them."""
     try:
         configuration = conf.read()
     except ValueError as exc:
@@ -254,11 +254,14 @@ def _bench(options: dict[str, Any]) -> _Bench:
     if trusted.fault:
         raise CommandError(f"trust directory: {trusted.fault}", returncode=UNREADABLE)
     accounts, no_accounts = _accounts(options, configuration)
-    return _Bench(configuration, trusted.value, accounts, no_accounts, options["at"] or now())
+    return _Criteria(configuration, trusted.value, accounts, no_accounts, options["at"] or now())
 
 
 def _accounts(options: dict[str, Any], configuration: Conf) -> tuple[Gridmap | None, str]:
-    """The mapping, or why none is asked. A machine that only judges may have no grid-mapfile."""
+    """Return the grid-mapfile, or None and why no account is looked up: not every machine has a grid-mapfile.
+
+    Raises CommandError where it cannot be read.
+    """
     if options["trust_dir"] and not options["gridmap"]:
         return None, "not asked for"
     path = options["gridmap"] or configuration.gridmap
