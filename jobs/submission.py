@@ -76,18 +76,18 @@ class Order:
     digest: str = ""
 
 
-def submit(place: SubmissionSlot, host: Host, owner_dn: str, order: Order) -> tuple[Job, bool]:
-    """Run sbatch on the cluster of `place`, `host`; return the job, and whether an earlier request had submitted it.
+def submit(slot: SubmissionSlot, host: Host, owner_dn: str, order: Order) -> tuple[Job, bool]:
+    """Run sbatch on the cluster of `slot`, `host`; return the job, and whether an earlier request had submitted it.
 
-    The row, whose id is the place's token, is committed before the cluster is asked, and no transaction is open
+    The row, whose id is the slot's token, is committed before the cluster is asked, and no transaction is open
     meanwhile: whatever dies, the row stays, and jobs.recovery finishes it. Raises SubmissionRefused, Unreachable or
     Refused (there is no job), OutcomeUnknown (there may be one), KeyReused, StillInFlight; and hosts.Changed, before
     anything was done.
     """
     values = {
-        "id": place.token,
-        "cluster": place.cluster,
-        "account": place.account,
+        "id": slot.token,
+        "cluster": slot.cluster,
+        "account": slot.account,
         "owner_dn": owner_dn,
         "tag": order.tag,
         "working_directory": order.directory,
@@ -96,8 +96,8 @@ def submit(place: SubmissionSlot, host: Host, owner_dn: str, order: Order) -> tu
     }
     job = Job(**values)
     if not _register(job, host):
-        return _replay(place.account, order), True
-    _run(place, job, order)
+        return _replay(slot.account, order), True
+    _run(slot, job, order)
     return job, False
 
 
@@ -140,10 +140,10 @@ def _register(job: Job, host: Host) -> bool:
     return bool(is_registered)
 
 
-def _run(place: SubmissionSlot, job: Job, order: Order) -> None:
+def _run(slot: SubmissionSlot, job: Job, order: Order) -> None:
     """Run sbatch, and write the outcome into the row of `job`."""
     try:
-        answer = submitting.submit(place, order.directory, order.script)
+        answer = submitting.submit(slot, order.directory, order.script)
     except (Unreachable, Refused) as exc:
         keep(job, NotSubmitted(str(exc)))
         raise
@@ -157,7 +157,7 @@ def _run(place: SubmissionSlot, job: Job, order: Order) -> None:
     except (DatabaseError, ClusterError) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     if not answer.sbatch_runs:
-        submitting.acknowledge(place, answer.outcome if isinstance(answer.outcome, Accepted) else None, _write_news)
+        submitting.acknowledge(slot, answer.outcome if isinstance(answer.outcome, Accepted) else None, _write_news)
     if not isinstance(outcome, Accepted):
         raise _refusal(outcome)
 

@@ -1,6 +1,6 @@
-"""What Celery runs. Each task that asks a login node is about one account, and two of the same never run side by side.
+"""Celery's tasks. Each one that asks a login node is about one account, and two of the same never run side by side.
 
-What beat starts looks at the database alone, and orders the rest; docs/operators-guide.md names the queues.
+The tasks that beat starts read the database alone, and order the others; docs/operators-guide.md names the queues.
 """
 
 import threading
@@ -19,13 +19,13 @@ from jobs.sync import polling
 
 log = structlog.get_logger(__name__)
 
-# However many accounts do not answer, half of a worker's threads poll those that did.
+# However many accounts do not answer, half of a worker's threads poll those that do.
 _for_failing = threading.BoundedSemaphore(max(1, settings.WORKER_THREADS // 2))
 
 
 @shared_task(expires=60)
 def poll_clusters() -> None:
-    """Order a poll for each account that is due by the next time, so that none waits for another, nor for beat."""
+    """Order a poll for each account that is due before the next tick, so that no account waits for another."""
     for cluster, account, due_at in polling.orders():
         poll_account.apply_async(
             (cluster.pk, account), eta=due_at, expires=schedule.ORDER_EXPIRES_AFTER.total_seconds()

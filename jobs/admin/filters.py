@@ -1,4 +1,4 @@
-"""Filters of the job list that ask nothing of the table: what can be chosen is known, or is typed."""
+"""Filters of the job list. None reads the table for its choices: they are fixed, or the value is typed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -70,7 +70,7 @@ class Deleted(admin.SimpleListFilter):
     parameter_name = "deleted"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        """Return the two."""
+        """Return the two choices."""
         return [("no", "not deleted"), ("yes", "deleted by the owner")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
@@ -91,7 +91,7 @@ class Typed(admin.SimpleListFilter):
     offered: tuple[str, ...] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002
-        """Return one, that Django shows the filter at all."""
+        """Return one choice: Django shows no filter without any."""
         return [("", "")]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
@@ -110,7 +110,7 @@ class Typed(admin.SimpleListFilter):
 
 
 class SlurmState(Typed):
-    """SLURM's own word for the job's state."""
+    """The job's state as SLURM calls it."""
 
     title = "SLURM state"
     parameter_name = "slurm_state"
@@ -144,13 +144,13 @@ class Account(Typed):
 
 
 class Moment(Typed):
-    """A time of one's own, UTC."""
+    """A time that is typed, UTC."""
 
     hint = "2026-01-31 12:00"
     lookup = ""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:  # noqa: ARG002
-        """Keep the jobs on that side of it; none where it is no time, and then `fault` says so."""
+        """Keep the jobs before or after the time; none where what is typed is no time, and then `fault` says so."""
         text = (self.value() or "").strip()
         if not text:
             return queryset
@@ -162,7 +162,7 @@ class Moment(Typed):
 
 
 class Since(Moment):
-    """Not before it."""
+    """Jobs whose submission began at that time or later."""
 
     title = "submitted from (UTC)"
     parameter_name = "since"
@@ -170,7 +170,7 @@ class Since(Moment):
 
 
 class Until(Moment):
-    """Before it."""
+    """Jobs whose submission began before that time."""
 
     title = "submitted before (UTC)"
     parameter_name = "until"

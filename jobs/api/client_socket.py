@@ -1,4 +1,4 @@
-"""What the web server's socket tells of the client whose request is answered; gunicorn puts it into the environ."""
+"""The connection to the client whose request is answered: whether it is open. gunicorn puts it into the environ."""
 
 import select
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR | select.POLLNVAL
 def has_left(environ: Mapping[str, Any]) -> bool:
     """Say whether the client has closed its end, over TCP, TLS or a Unix socket; never where no socket is known.
 
-    A client that closes only its sending half counts as gone, too: whoever waits for it answers it at once.
+    A client that closes only its sending half counts as gone, too: a request of its that waits is answered at once.
     """
     socket = environ.get(_SOCKET)
     if socket is None:

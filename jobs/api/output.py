@@ -1,4 +1,4 @@
-"""Streams a job's output file from its cluster, and ends by the time at which the caller's proxy does."""
+"""Streams a job's output file from its cluster; a download ends at the latest when the caller's proxy expires."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ _OF_TASKS = frozenset("ajJN?*")  # places whose values SLURM has to tell
 
 
 class _Stream:
-    """A response's content that gives its SSH channel back, whether it was read or not."""
+    """A response's content, which releases its SSH channel whether it was read or not."""
 
     def __init__(self, stack: ExitStack, pieces: Iterator[bytes], expires: datetime) -> None:
         self._stack = stack
@@ -135,7 +135,7 @@ def _later_writer(job: Job, path: str) -> str:
 
 
 def _has_started(job: Job) -> bool:
-    """Return whether SLURM has said so, and not since then that it waits again."""
+    """Return whether SLURM has said that the job started, and has not said since then that it waits again."""
     return job.started_at is not None and Status(job.status) is not Status.QUEUED
 
 
@@ -158,9 +158,9 @@ def _shown(job: Job, path: str) -> str:
 
 
 def _none(job: Job, path: str, *, started: bool, older: bool = False) -> OutputNotFound:
-    """Return what is true of a job whose output `path` is not there, by what SLURM has said of the job.
+    """Return why the output `path` of `job` is not there, by what SLURM has said of the job.
 
-    `older`: nor is a file there that counts, which one from before the job does not.
+    `older`: a file from before the job began does not count.
     """
     return OutputNotFound(f"Job with {job.job_id} {_why_none(job, path, started=started, older=older)}")
 

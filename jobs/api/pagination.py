@@ -1,4 +1,4 @@
-"""Pages of a list, for those who ask: `limit` and `offset`, X-Total-Count, and Link (RFC 8288)."""
+"""Pages of a list, for callers who ask for one: `limit` and `offset`, X-Total-Count, and Link (RFC 8288)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -93,7 +93,7 @@ class OrderSerializer(ClosedSerializer):
     def validate_host(self, value: str) -> Host:
         """Return the cluster of that name or alias: an enabled one, or one of which operators have said why it is not.
 
-        Whether it takes jobs now is no matter of the form.
+        Whether it takes jobs now is not checked here: the view does that.
         """
         host = hosts.get_host(value)
         if host and (host.cluster.enabled or host.cluster.disabled_message):

@@ -200,15 +200,15 @@ class JobViewSet(ClosedQuery, ViewSet):
         host, order = values["host"], order_of(request, values)
         if not host.cluster.enabled:
             raise ClusterClosed(host.cluster.name, host.cluster.disabled_message)
-        place = submitting.acquire_slot(host.cluster, caller.account)
-        target = Target(cluster=host.cluster.name, submission=place.token)
+        slot = submitting.acquire_slot(host.cluster, caller.account)
+        target = Target(cluster=host.cluster.name, submission=slot.token)
         try:
-            return submission.submit(place, host, caller.dn, order)
+            return submission.submit(slot, host, caller.dn, order)
         except hosts.Changed:
             raise
         except (RefusedBefore, StillInFlight) as exc:
             raise CallFailed(replace(target, submission=exc.first), exc) from exc
-        except KeyReused as exc:  # the place's own token names no submission
+        except KeyReused as exc:  # the slot's own token names no submission
             raise CallFailed(replace(target, submission=None), exc) from exc
         except Exception as exc:
             raise CallFailed(target, exc) from exc

@@ -16,7 +16,7 @@ from jobs.states import ACTIVE, Status
 
 
 class SubmissionStatus(models.TextChoices):
-    """How far the submission came: it stays PENDING while nobody knows whether SLURM has the job."""
+    """How far the submission came: it is PENDING as long as it is not known whether SLURM has the job."""
 
     PENDING = "PENDING"
     SUBMITTED = "SUBMITTED"
