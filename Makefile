@@ -31,20 +31,17 @@ purge:  ## Remove everything that it made, accounts and state included
 demo:  ## up, then the life of a job on both clusters, as a person would do it with curl
 	@$(SANDBOX) demo
 
-test: up  ## up, then every test: the attacks and the faults, each caused on purpose, come last
-	@$(WITH_SANDBOX) began=$$(date +%s); $(BIN)/pytest --ignore=tests/live/attacks --ignore=tests/live/faults && \
-	$(BIN)/pytest tests/live/attacks && $(BIN)/pytest tests/live/faults; code=$$?; \
-	echo "Tests took $$(( $$(date +%s) - began )) s"; exit $$code
+test: up  ## up, then every part of the tests, whatever came of the part before, and how long each took
+	@$(WITH_SANDBOX) $(BIN)/python -m tests.run
 
 test-unit: venv  ## The unit and API tests, with coverage; needs no root, but PostgreSQL and Redis (installed, or by URL)
-	$(BIN)/python -m tests.harness.services $(BIN)/pytest tests/unit tests/api \
-	    --numprocesses=auto --maxprocesses=7 --dist=worksteal --cov --cov-report=term:skip-covered --durations=20
+	$(BIN)/python -m tests.harness.services $(BIN)/python -m tests.run unit
 
 faults: up  ## up, then only the tests that cut connections, kill processes and restart databases
-	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/faults
+	@$(WITH_SANDBOX) $(BIN)/python -m tests.run faults
 
 attacks: up  ## up, then only the tests in which one user attacks and another one works
-	@$(WITH_SANDBOX) $(BIN)/pytest tests/live/attacks
+	@$(WITH_SANDBOX) $(BIN)/python -m tests.run attacks
 
 bench: up  ## up, then the benchmarks, and which targets are met (python -m tests.bench --help: parts of them)
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.bench

@@ -383,6 +383,12 @@ POLL_ANSWER_LIMIT_PER_ACCOUNT = 1024**2 * _clusters.int(
     meaning="MiB that are read of the answer to a poll as an owner's own account.",
 )
 DISPATCH_INTERVAL = min(1.0, POLL_INTERVAL)  # how often beat has somebody see which cluster is due by the next time
+RECOVERY_INTERVAL = _clusters.float(
+    "RECOVERY_INTERVAL",
+    default=15.0,
+    least=1.0,
+    meaning="Seconds between two searches for submissions whose answer was lost.",
+)
 
 CELERY_BROKER_URL = broker(
     secret(
@@ -418,8 +424,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "recover-submissions": {
         "task": "jobs.tasks.recover_submissions",
-        "schedule": 15.0,
-        "options": {"expires": 15.0},
+        "schedule": RECOVERY_INTERVAL,
+        "options": {"expires": RECOVERY_INTERVAL},
     },
     "resume-bulk-operations": {
         "task": "jobs.tasks.resume_bulk_operations",

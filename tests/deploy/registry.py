@@ -30,7 +30,7 @@ class Registry:
         environment = os.environ | {"DATABASE_URL": url or self.application}
         command = [sys.executable, "manage.py", *words]
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=True
         ).stdout
 
     def wipe(self) -> None:

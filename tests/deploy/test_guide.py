@@ -9,9 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sandbox.service import SOURCES
 from tests.deploy import guide
 from tests.live.ground import variable
+
+pytestmark = pytest.mark.apart
 
 ROOT = Path(__file__).parents[2]
 INSTALL = guide.commands("Install")
@@ -80,7 +84,7 @@ def followed(top: Path, *more: str) -> str:
     command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "script"]
     with (top / "errors").open("w") as errors:
         done = subprocess.run(
-            command, cwd=top, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=240, check=False
+            command, cwd=top, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=900, check=False
         )
     assert done.returncode == 0, done.stdout + (top / "errors").read_text()
     return done.stdout

@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from clusters.health import State
 from submitter.ops import heartbeat
 
+pytestmark = pytest.mark.apart
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "job-submitter.rules.yml"
 DASHBOARD = DEPLOY / "grafana" / "job-submitter.json"

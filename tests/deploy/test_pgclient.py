@@ -7,6 +7,8 @@ import pytest
 
 from deploy.pgclient import BadUrl, split_password
 
+pytestmark = pytest.mark.apart
+
 SCRIPT = Path(__file__).parents[2] / "deploy" / "pgclient.py"
 
 

@@ -14,6 +14,8 @@ import pytest
 from tests.deploy.registry import ROOT, Registry, registry, superuser
 from tests.deploy.rows import FILL, TELL
 
+pytestmark = pytest.mark.apart
+
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Registry]:
@@ -32,7 +34,7 @@ def told(one: Registry) -> Any:
 
 def run(script: str, file: Path, url: str, **environment: str) -> None:
     command = [str(ROOT / "deploy" / script), str(file)]
-    subprocess.run(command, env=os.environ | {"DATABASE_URL": url} | environment, timeout=120, check=True)
+    subprocess.run(command, env=os.environ | {"DATABASE_URL": url} | environment, timeout=600, check=True)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_no_password_is_among_the_arguments_of_a_process(
     assert quote(SECRET, safe="") not in seen
 
 
-_LOOK = "from submitter.ops.doctor import auditlog; print(*auditlog.look(), sep=chr(10))"
+_LOOK = "from submitter.ops.doctor import audit_log; print(*audit_log.look(), sep=chr(10))"
 _RUN = "from django.db import connection; connection.cursor().execute({!r})"
 
 

@@ -17,6 +17,8 @@ from sandbox.machine import ports_from
 from tests.live.ground import eventually
 from tests.server.conftest import free_port, running
 
+pytestmark = pytest.mark.apart
+
 ROOT = Path(__file__).parents[2]
 SITE = (ROOT / "deploy" / "nginx" / "job-submitter.conf").read_text()
 

@@ -13,6 +13,8 @@ import pytest
 from sandbox.accounts import SERVICE
 from sandbox.commands import as_user
 
+pytestmark = pytest.mark.apart
+
 ROOT = Path(__file__).parents[2]
 START = ROOT / "deploy" / "start.py"
 
@@ -33,7 +35,7 @@ def start(*command: str, **changes: str) -> subprocess.CompletedProcess[str]:
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

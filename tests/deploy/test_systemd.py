@@ -14,6 +14,8 @@ from django.conf import settings
 
 from tests.deploy import guide
 
+pytestmark = pytest.mark.apart
+
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 QUEUES = [queue.name for queue in settings.CELERY_TASK_QUEUES]
 WORKERS = [f"job-submitter-worker@{queue}.service" for queue in QUEUES]

@@ -1,18 +1,22 @@
 """Somebody who calls the service over HTTPS, and what that somebody does with jobs."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
-from tests.live.ground import GRANT, Cluster, eventually
+from tests.live.ground import GRANT, PATIENCE, Cluster, eventually
 
+TOGETHER = 4  # submissions at the same time: more is slower on a machine with two processors
 FINAL = {"FINISHED", "ABORTED", "ERROR"}
 JSON = {"Content-Type": "application/json"}
 
 Job = dict[str, Any]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def _ended_by_slurm(job: Job) -> bool:
@@ -27,6 +31,12 @@ def _told(job: Job) -> bool:
 def script(*lines: str) -> str:
     """Return a batch script with the grant and these lines."""
     return "\n".join(["#!/bin/bash", f"#SBATCH -A {GRANT}", *lines, ""])
+
+
+def together(make: Callable[[K], V], keys: Iterable[K]) -> dict[K, Future[V]]:
+    """Make something for each of `keys`, some at the same time; what could not be made fails whoever asks for it."""
+    with ThreadPoolExecutor(TOGETHER) as threads:
+        return {key: threads.submit(make, key) for key in keys}
 
 
 @dataclass
@@ -70,7 +80,7 @@ class Caller:
         job: Job = answer.json()
         return job
 
-    def until(self, job: Job, reached: Callable[[Job], bool], what: str, *, seconds: float = 60) -> Job:
+    def until(self, job: Job, reached: Callable[[Job], bool], what: str, *, seconds: float = PATIENCE) -> Job:
         """Ask for the job until `reached` likes it, and return it so."""
 
         def look() -> Job | None:
@@ -87,7 +97,7 @@ class Caller:
         """Wait until the service says how the job ended, and return it."""
         return self.until(job, lambda now: now["status"] in FINAL, "has ended")
 
-    def complete(self, job: Job, *, seconds: float = 60) -> Job:
+    def complete(self, job: Job, *, seconds: float = PATIENCE) -> Job:
         """Wait until the job has ended and the rest is told, and return it."""
         return self.until(
             job,

@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 T = TypeVar("T")
 
+PATIENCE = 180.0  # seconds after which something is taken not to happen any more, on however busy a machine
 GRANT = "plgtest"  # the one account that SLURM accepts in `#SBATCH -A`
 
 
@@ -30,7 +32,7 @@ def variable(name: str) -> str:
     return value
 
 
-def eventually(look: Callable[[], T | None], what: str, *, seconds: float = 60) -> T:
+def eventually(look: Callable[[], T | None], what: str, *, seconds: float = PATIENCE) -> T:
     """Look again and again until there is something, and return it; fail with `what` when `seconds` are over."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -81,6 +83,19 @@ class Cluster:
         finally:
             self._remember(300)
 
+    @contextmanager
+    def impatient(self) -> Iterator[None]:
+        """Have SLURM's commands try for a second only to reach a controller that refuses connections, and not for nine.
+
+        It must be down: a controller that answers slowly would be given up as well (MessageTimeout in slurm.conf(5)).
+        """
+        before = self.conf.read_text()
+        try:
+            self.conf.write_text(f"{before}MessageTimeout=2\n")
+            yield
+        finally:
+            self.conf.write_text(before)
+
     def _remember(self, seconds: int) -> None:
         """Set how long the controller keeps ended jobs; SLURM's default is 300 s, and so is the sandbox's."""
         lines = re.sub(r"^MinJobAge=.*$", f"MinJobAge={seconds}", self.conf.read_text(), flags=re.MULTILINE)
@@ -122,6 +137,13 @@ def stopped(process: str, *, ready: Callable[[], bool]) -> Iterator[None]:
     finally:
         supervisor("start", process)
         eventually(ready, f"{process} is back")
+
+
+def at_once(watch: Callable[[Cluster], None], *clusters: Cluster) -> None:
+    """Have `watch` look at each of the clusters at the same time; raise what the first one that fails has raised."""
+    with ThreadPoolExecutor(len(clusters)) as threads:
+        for done in [threads.submit(watch, cluster) for cluster in clusters]:
+            done.result()
 
 
 @contextmanager

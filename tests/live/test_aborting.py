@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 import pytest
 
 from tests.live.caller import Caller, Job
 from tests.live.contract import error
-from tests.live.ground import Cluster, environment, eventually, variable
+from tests.live.ground import Cluster, at_once, environment, eventually, variable
 
 ABORT = {"action": "abort"}
 NEVER_GIVEN = 90_000_000  # SLURM's ids of the sandbox are far below
@@ -31,7 +32,7 @@ def test_deleting_twice_finds_nothing_the_second_time(alice: Caller, cluster: Cl
     job = alice.submit(cluster, "exec sleep 300")
     path = f"/api/jobs/{job['job_id']}"
     assert alice.call("DELETE", path).status_code == 204
-    eventually(lambda: not active(cluster, job), "the job is cancelled in SLURM", seconds=10)
+    eventually(lambda: not active(cluster, job), "the job is cancelled in SLURM")
     for method, body in (("DELETE", None), ("GET", None), ("PUT", ABORT)):
         error(alice.call(method, path, json=body), 404)
     error(alice.call("GET", job["stdout_path"]), 404)
@@ -56,10 +57,17 @@ def test_a_deleted_job_is_followed_to_its_end_in_the_registry(
         return row[0], row[1]
 
     assert told()[0] == "ABORTED"
-    eventually(lambda: told() == ("ABORTED", True), "accounting has told the end of it", seconds=60)
+    eventually(lambda: told() == ("ABORTED", True), "accounting has told the end of it")
 
 
-def test_a_job_that_scancel_leaves_alone_is_neither_aborted_nor_deleted(alice: Caller, cluster: Cluster) -> None:
+@pytest.mark.alone
+def test_a_job_that_scancel_leaves_alone_is_neither_aborted_nor_deleted(
+    alice: Caller, zeus: Cluster, prometheus: Cluster
+) -> None:
+    at_once(partial(keeps_what_scancel_leaves_alone, alice), zeus, prometheus)
+
+
+def keeps_what_scancel_leaves_alone(alice: Caller, cluster: Cluster) -> None:
     job = alice.running(alice.submit(cluster, "exec sleep 300"))
     path = f"/api/jobs/{job['job_id']}"
     with environment(cluster, SCANCEL_STATE="PENDING"):
@@ -141,7 +149,7 @@ def test_a_job_that_slurm_does_not_know_keeps_its_status_until_it_is_deleted(
 ) -> None:
     job = unknown()
     before = job["checked_at"]
-    polled = alice.until(job, lambda now: now["checked_at"] > before, "was asked about", seconds=30)
+    polled = alice.until(job, lambda now: now["checked_at"] > before, "was asked about")
     assert (polled["status"], "end_time" in polled) == ("RUNNING", False), "absence says nothing"
     alice.end(job)
     assert alice.call("DELETE", f"/api/jobs/{job['job_id']}").status_code == 204

@@ -3,15 +3,16 @@
 import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from tests.live.caller import Caller, Job, script
+from tests.live.caller import Caller, Job, script, together
 from tests.live.contract import error
 from tests.live.ground import Cluster
 
-CANARY = f"canary-{uuid.uuid4().hex}"  # the file that is made if a name is interpreted
+CANARY = "canary-of-test-directories"  # the file that is made if a name is interpreted
 
 NAMES = [
     "plain",
@@ -58,15 +59,17 @@ def make(directory: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def absolute(alice: Caller, zeus: Cluster, place: Path) -> dict[str, Job]:
+def absolute(alice: Caller, zeus: Cluster, place: Path) -> dict[str, Future[Job]]:
     """A job in each directory, named by its absolute path."""
-    return {name: submit(alice, zeus, make(place / name)) for name in NAMES}
+    return together(lambda name: submit(alice, zeus, make(place / name)), NAMES)
 
 
 @pytest.fixture(scope="module")
-def relative(alice: Caller, prometheus: Cluster, place: Path, absolute: dict[str, Job]) -> dict[str, Job]:
+def relative(
+    alice: Caller, prometheus: Cluster, place: Path, absolute: dict[str, Future[Job]]
+) -> dict[str, Future[Job]]:
     """A job in each directory, named by its path from the home directory."""
-    return {name: submit(alice, prometheus, Path(place.name) / name) for name in absolute}
+    return together(lambda name: submit(alice, prometheus, Path(place.name) / name), absolute)
 
 
 def submit(alice: Caller, cluster: Cluster, directory: Path) -> Job:
@@ -79,9 +82,9 @@ def submit(alice: Caller, cluster: Cluster, directory: Path) -> Job:
 def test_a_job_runs_in_the_directory_of_exactly_this_name(
     alice: Caller, zeus: Cluster, prometheus: Cluster, place: Path, request: pytest.FixtureRequest, name: str, way: str
 ) -> None:
-    jobs: dict[str, Job] = request.getfixturevalue(way)
+    jobs: dict[str, Future[Job]] = request.getfixturevalue(way)
     cluster = zeus if way == "absolute" else prometheus
-    job = jobs[name]
+    job = jobs[name].result()
     assert alice.written(job) == f"{place / name}\n"
     assert (place / name / f"told.{cluster.number(job['job_id'])}").is_file()
     assert not list(place.rglob(CANARY))

@@ -20,6 +20,8 @@ from tests.live.caller import Caller
 from tests.live.ground import GRANT, Cluster, variable
 from tests.live.readme import block, header_file
 
+pytestmark = pytest.mark.xdist_group("curl")  # it looks at every call of curl on the machine
+
 SAFE = block("header=$(mktemp)", "curl")
 ORIGINAL = block("proxy=")
 OLD_CURL = SAFE.replace("'PROXY: %s\\n'", "'header = \"PROXY: %s\"\\n'").replace(

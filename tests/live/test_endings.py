@@ -2,11 +2,12 @@
 
 import errno
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 
 from tests.live import registry
-from tests.live.caller import Caller, Job
+from tests.live.caller import Caller, Job, together
 from tests.live.contract import RUNTIME, check_job
 from tests.live.ground import GRANT, Cluster, eventually
 from tests.live.runtime import check_runtime, ended
@@ -37,7 +38,8 @@ Jobs = dict[str, Job]
 @pytest.fixture(scope="module")
 def begun(alice: Caller, zeus: Cluster, prometheus: Cluster) -> dict[str, Jobs]:
     """All of these jobs on both clusters (by host), as they are once those run that are to."""
-    jobs = {one.host: {name: alice.submit(one, *SCRIPTS[name]) for name in SCRIPTS} for one in (zeus, prometheus)}
+    made = together(lambda key: alice.submit(key[0], *SCRIPTS[key[1]]), product((zeus, prometheus), SCRIPTS))
+    jobs = {one.host: {name: made[one, name].result() for name in SCRIPTS} for one in (zeus, prometheus)}
     for mine in jobs.values():
         for name in ("runs, aborted", "traps, aborted", "runs, cancelled", "runs, requeued"):
             mine[name] = alice.running(mine[name])

@@ -12,6 +12,8 @@ from sandbox.accounts import POLLER
 from tests.live.caller import Caller, Job
 from tests.live.ground import Cluster, eventually, new_agents, variable
 
+pytestmark = pytest.mark.alone  # every agent of these users reads these files
+
 EXPORTED = {
     "choices": {
         **{f"SQUEUE_{name}": "nothing" for name in ("NAMES", "LICENSES")},

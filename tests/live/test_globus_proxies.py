@@ -15,9 +15,16 @@ from proxyauth.policy import Policy
 from proxyauth.trust import gridmap, store
 from proxyauth.validation import chain
 from proxyauth.validation.chain import Verified
+from tests.live.ground import variable
+
+pytestmark = [pytest.mark.apart, pytest.mark.spread]
 
 _KINDS = {"rfc": "-rfc", "draft": "-draft", "legacy": "-old"}
-_ALICE = Path(os.environ["USER_CERTIFICATES"]) / "plgalice"
+
+
+def _of_alice(name: str) -> Path:
+    """Return a file of alice's own certificate: `usercert.pem` or `userkey.pem`."""
+    return Path(variable("USER_CERTIFICATES")) / "plgalice" / name
 
 
 @pytest.fixture
@@ -30,16 +37,16 @@ def where(tmp_path: Path) -> Iterator[Path]:
 
 def _proxy(out: Path, *options: str, of: Path | None = None) -> Path:
     """Make a proxy of alice's certificate, or of the proxy `of`."""
-    source = [str(of), str(of)] if of else [str(_ALICE / "usercert.pem"), str(_ALICE / "userkey.pem")]
+    source = [str(of), str(of)] if of else [str(_of_alice("usercert.pem")), str(_of_alice("userkey.pem"))]
     command = ["grid-proxy-init", "-q", "-cert", source[0], "-key", source[1], "-bits", "2048", "-out", str(out)]
-    environment = {"PATH": os.environ["PATH"], "X509_CERT_DIR": os.environ["TRUST_DIR"], "HOME": str(out.parent)}
+    environment = {"PATH": os.environ["PATH"], "X509_CERT_DIR": variable("TRUST_DIR"), "HOME": str(out.parent)}
     subprocess.run([*command, *options], check=True, env=environment, capture_output=True, timeout=60)
     return out
 
 
 def _judge(proxy: Path, policy: Policy | None = None, now: datetime | None = None) -> Verified:
     rules = policy or Policy()
-    anchors = store.follow(Path(os.environ["TRUST_DIR"])).state().value.anchors
+    anchors = store.follow(Path(variable("TRUST_DIR"))).state().value.anchors
     return chain.judge(credential.read(proxy.read_bytes(), rules), anchors, now or datetime.now(UTC), rules)
 
 
@@ -47,7 +54,7 @@ def _judge(proxy: Path, policy: Policy | None = None, now: datetime | None = Non
 def test_a_proxy_of_each_kind_gets_in(where: Path, kind: str) -> None:
     found = _judge(_proxy(where / "proxy", _KINDS[kind]))
     assert (found.kind, found.is_limited) == (kind, False)
-    accounts = follow_gridmap(Path(os.environ["GRIDMAP"])).state().value
+    accounts = follow_gridmap(Path(variable("GRIDMAP"))).state().value
     assert gridmap.account_of(found.owner, accounts, None, may_be_used) == "plgalice"
 
 
@@ -100,7 +107,7 @@ def test_a_small_key_is_refused_unless_the_site_allows_it(where: Path) -> None:
 
 def test_the_user_s_own_certificate_is_refused_unless_the_site_allows_it(where: Path) -> None:
     both = where / "both"
-    both.write_bytes((_ALICE / "usercert.pem").read_bytes() + (_ALICE / "userkey.pem").read_bytes())
+    both.write_bytes(_of_alice("usercert.pem").read_bytes() + _of_alice("userkey.pem").read_bytes())
     with pytest.raises(NotAllowed, match="proxy-missing"):
         _judge(both)
     assert _judge(both, Policy(allow_end_entity=True)).kind == "end-entity"
@@ -108,5 +115,5 @@ def test_the_user_s_own_certificate_is_refused_unless_the_site_allows_it(where: 
 
 @pytest.mark.parametrize("user", ["ALICE", "BOB", "CAROL"])
 def test_the_sandbox_s_own_proxies_are_valid(user: str) -> None:
-    found = _judge(Path(os.environ[f"{user}_PROXY"]))
+    found = _judge(Path(variable(f"{user}_PROXY")))
     assert found.dn.endswith(f"/CN=plg{user.lower()}")

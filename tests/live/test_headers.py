@@ -51,12 +51,12 @@ def certificate() -> bytes:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A proxy of a proxy of a proxy of alice's, with keys of 4096 bits: far over the servers' usual 8190 bytes."""
+    """A proxy of a proxy of alice's and so on, the first with 4096 bits: far over the servers' usual 8190 bytes."""
     own = Path(variable("USER_CERTIFICATES")) / "plgalice"
     source = (own / "usercert.pem", own / "userkey.pem")
-    for step in range(3):
+    for step, bits in enumerate(("4096", "2048", "2048", "2048", "2048")):
         out = tmp_path_factory.mktemp("large") / str(step)
-        command = ["grid-proxy-init", "-q", "-rfc", "-bits", "4096", "-out", str(out)]
+        command = ["grid-proxy-init", "-q", "-rfc", "-bits", bits, "-out", str(out)]
         subprocess.run(
             [*command, "-cert", str(source[0]), "-key", str(source[1])],
             env=os.environ | {"X509_CERT_DIR": variable("TRUST_DIR"), "HOME": str(out.parent)},

@@ -5,12 +5,13 @@ The table holds what SLURM 22.05 was seen to make. `{j}` is the job's own id, `{
 
 import os
 import shutil
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.live.caller import Caller, Job
+from tests.live.caller import Caller, Job, together
 from tests.live.contract import error
 from tests.live.ground import Cluster, eventually
 
@@ -74,6 +75,17 @@ class Submitted:
     directory: Path
 
 
+# The two clusters' tests run side by side.
+_CLUSTERS = [pytest.param(name, marks=pytest.mark.xdist_group(f"output on {name}")) for name in ("zeus", "prometheus")]
+
+
+@pytest.fixture(scope="module", params=_CLUSTERS)
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """Each of the two clusters."""
+    one: Cluster = request.getfixturevalue(request.param)
+    return one
+
+
 @pytest.fixture(scope="session")
 def rooms(alice: Caller) -> Path:
     """Where the directories are."""
@@ -97,27 +109,26 @@ def submit(caller: Caller, cluster: Cluster, pattern: str, directory: Path, *lin
     return caller.submit(cluster, f"#SBATCH -J {NAME}", output, *lines, said, working_directory=str(directory))
 
 
-@pytest.fixture(scope="session")
-def submitted(alice: Caller, zeus: Cluster, prometheus: Cluster, rooms: Path) -> dict[tuple[str, str], Submitted]:
-    """A job and an array of each pattern on each cluster, all of which have ended."""
-    made = {}
-    for cluster in (zeus, prometheus):
-        for number, pattern in enumerate(TABLE):
-            alone, tasks = (room(rooms, f"{cluster.domain}-{number}-{kind}") for kind in ("job", "array"))
-            job = submit(alice, cluster, pattern, alone)
-            array = submit(alice, cluster, pattern, tasks, "#SBATCH --array=3,12", "#SBATCH --open-mode=append")
-            made[cluster.host, pattern] = Submitted(job, array, alone.parent / alone.name.removesuffix("-job"))
-    for each in made.values():
-        for job in (each.job, each.array):
-            alice.complete(job, seconds=120)
-    return made
+@pytest.fixture(scope="module")
+def submitted(alice: Caller, cluster: Cluster, rooms: Path) -> dict[str, Future[Submitted]]:
+    """A job and an array of each pattern on the cluster, submitted together; each test waits for its own one's end."""
+
+    def submit_both(pattern: str) -> Submitted:
+        number = list(TABLE).index(pattern)
+        alone, tasks = (room(rooms, f"{cluster.domain}-{number}-{kind}") for kind in ("job", "array"))
+        job = submit(alice, cluster, pattern, alone)
+        array = submit(alice, cluster, pattern, tasks, "#SBATCH --array=3,12", "#SBATCH --open-mode=append")
+        return Submitted(job, array, alone.parent / alone.name.removesuffix("-job"))
+
+    return together(submit_both, TABLE)
 
 
 @pytest.mark.parametrize("pattern", TABLE)
 def test_a_jobs_output_is_the_file_that_slurm_makes(
-    alice: Caller, cluster: Cluster, submitted: dict[tuple[str, str], Submitted], pattern: str
+    alice: Caller, cluster: Cluster, submitted: dict[str, Future[Submitted]], pattern: str
 ) -> None:
-    one = submitted[cluster.host, pattern]
+    one = submitted[pattern].result()
+    alice.complete(one.job)
     number = cluster.number(one.job["job_id"])
     expected = TABLE[pattern][0].format(j=number)
     assert files(Path(f"{one.directory}-job")) == {os.path.normpath(expected): f"{number}\n"}
@@ -127,9 +138,10 @@ def test_a_jobs_output_is_the_file_that_slurm_makes(
 
 @pytest.mark.parametrize("pattern", TABLE)
 def test_an_arrays_output_is_the_files_of_its_tasks_in_their_order(
-    alice: Caller, cluster: Cluster, submitted: dict[tuple[str, str], Submitted], pattern: str
+    alice: Caller, cluster: Cluster, submitted: dict[str, Future[Submitted]], pattern: str
 ) -> None:
-    one = submitted[cluster.host, pattern]
+    one = submitted[pattern].result()
+    alice.complete(one.array)
     array = cluster.number(one.array["job_id"])
     found = files(Path(f"{one.directory}-array"))
     ids = {int(task): own for own, task in (line.split() for text in found.values() for line in text.splitlines())}
@@ -208,18 +220,6 @@ def test_of_an_array_that_runs_the_tasks_that_have_started_are_told(
     assert answer.text == f"{first}second\n"
     assert answer.headers["Output-Tasks"] == f"1;size={len(first)}, 2;size=7"
     alice.end(job)
-
-
-def test_the_tasks_of_an_array_are_known_as_long_as_accounting_knows_them(
-    alice: Caller, cluster: Cluster, rooms: Path
-) -> None:
-    here = room(rooms, f"{cluster.domain}-forgotten")
-    job = submit(alice, cluster, "x-%j.txt", here, "#SBATCH --array=3,12")
-    before = ended(alice, job)
-    with cluster.forgetful():
-        eventually(lambda: not cluster.holds(job["job_id"]), "the controller has forgotten it")
-        assert alice.output(job) == before
-    assert [line.split()[1] for line in before.splitlines()] == ["3", "12"]
 
 
 def test_output_that_is_thrown_away_is_told(alice: Caller, cluster: Cluster, rooms: Path) -> None:

@@ -58,6 +58,7 @@ def test_an_abort_of_it_reaches_it(alice: Caller, zeus: Cluster, prometheus: Clu
     assert state.strip() == "CANCELLED"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("variable_", ["SLURM_CLUSTERS", "SBATCH_CLUSTERS"])
 def test_a_start_up_file_that_chooses_the_cluster_counts(
     alice: Caller, zeus: Cluster, prometheus: Cluster, variable_: str
@@ -77,6 +78,7 @@ def test_of_several_clusters_sbatch_chooses_one_and_the_job_is_registered_there(
     assert alice.complete(job)["status"] == "FINISHED"
 
 
+@pytest.mark.alone
 def test_on_a_cluster_that_is_not_registered_it_is_cancelled_and_the_caller_is_told(
     alice: Caller, zeus: Cluster, prometheus: Cluster, tag: str
 ) -> None:
@@ -91,7 +93,7 @@ def test_on_a_cluster_that_is_not_registered_it_is_cancelled_and_the_caller_is_t
         state = prometheus.slurm("squeue", "-h", "-t", "all", "-j", number, "-o", "%T").strip()
         return state == "CANCELLED"
 
-    eventually(ended, "SLURM says that the job is cancelled", seconds=20)
+    eventually(ended, "SLURM says that the job is cancelled")
     assert alice.call("GET", f"/api/jobs?tag={tag}").json() == []
 
 
@@ -106,6 +108,7 @@ def test_where_sbatch_submits_nothing_that_is_final(alice: Caller, zeus: Cluster
     assert told[1] == told[0]
 
 
+@pytest.mark.alone
 def test_where_a_signal_ends_the_login_shell_nothing_was_submitted_and_that_is_certain(
     alice: Caller, zeus: Cluster
 ) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from itertools import groupby
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from tests.live import registry
 from tests.live.caller import Caller, Job
 from tests.live.contract import check_job
-from tests.live.ground import Cluster, eventually
+from tests.live.ground import Cluster, at_once, eventually
 from tests.live.runtime import seconds
+
+pytestmark = pytest.mark.alone  # it takes nodes away
 
 RUNS_THEN_ENDS = ['[ -z "$SLURM_RESTART_COUNT" ] || exit 0', "exec sleep 300"]
 """Runs until it is taken off its node, and ends well the second time."""
@@ -56,10 +59,17 @@ def preempting(alice: Caller, cluster: Cluster, node: str) -> Iterator[None]:
         cluster.slurm("scontrol", "reconfigure")
 
 
+Taken = Callable[[Caller, Cluster, str], AbstractContextManager[None]]
+
+
 @pytest.mark.parametrize("taken", [failing, preempting])
 def test_a_job_that_is_taken_off_its_node_waits_again_and_its_end_counts_from_the_first_submission(
-    alice: Caller, cluster: Cluster, taken: Callable[[Caller, Cluster, str], AbstractContextManager[None]]
+    alice: Caller, zeus: Cluster, prometheus: Cluster, taken: Taken
 ) -> None:
+    at_once(partial(waits_again, alice, taken), zeus, prometheus)
+
+
+def waits_again(alice: Caller, taken: Taken, cluster: Cluster) -> None:
     node = second_node(cluster)
     options = ["#SBATCH --requeue", f"#SBATCH --nodelist={node}"]
     job = alice.running(alice.submit(cluster, *options, *RUNS_THEN_ENDS))

@@ -16,6 +16,8 @@ from tests.live.caller import Job
 from tests.live.contract import check_job
 from tests.live.ground import GRANT, Cluster, eventually, variable
 
+pytestmark = pytest.mark.xdist_group("curl")  # here the key is on the command line
+
 SAMPLES = Path(__file__).parents[1] / "recorded" / "seed_calls.txt"
 Submit = Callable[..., "Answer"]
 

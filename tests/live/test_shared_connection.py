@@ -11,7 +11,7 @@ import pytest
 from clusters.slurm import shell
 from clusters.ssh.connection import Connection
 from clusters.ssh.stream import Stream
-from tests.live.logins import ACCOUNT, zeus
+from tests.live.agents.login_node import ACCOUNT, zeus
 
 TOGETHER, EACH = 4, 400  # sshd takes ten channels, and counts one for a moment after its end
 

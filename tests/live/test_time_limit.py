@@ -8,13 +8,20 @@ from tests.live.ground import Cluster
 from tests.live.runtime import check_runtime
 
 
+@pytest.fixture(scope="module")
+def overdue(alice: Caller, bob: Caller, zeus: Cluster, prometheus: Cluster) -> dict[str, tuple[Caller, Job]]:
+    """A job on each cluster that wants more time than it may take: SLURM looks after a minute, every half a minute."""
+    lines = ["#SBATCH --time=1", "#SBATCH --error=overdue.err", "echo begun", "echo odd >&2", "exec sleep 300"]
+    return {cluster.host: (who, who.submit(cluster, *lines)) for who, cluster in ((alice, zeus), (bob, prometheus))}
+
+
 @pytest.mark.parametrize("name", ["zeus", "prometheus"])
 def test_a_job_over_its_time_limit_is_an_error(
     name: str, overdue: dict[str, tuple[Caller, Job]], request: pytest.FixtureRequest
 ) -> None:
     cluster: Cluster = request.getfixturevalue(name)
     owner, job = overdue[cluster.host]
-    ended = owner.complete(job, seconds=150)
+    ended = owner.complete(job)
     check_job(ended, cluster)
     assert (ended["status"], ended["slurm_state"]) == ("ERROR", "TIMEOUT")
     check_runtime(ended, cluster)

@@ -96,7 +96,7 @@ class LoginAgent:
 
     def sections(self, request: Request) -> list[shell.Section]:
         """Return the sections of its answer."""
-        out, _err = self.process.communicate(request.framed(self.marker), timeout=40)
+        out, _err = self.process.communicate(request.framed(self.marker), timeout=120)
         assert out.endswith(b" end\n")
         return shell.sections(out, self.marker)
 
@@ -120,8 +120,15 @@ def node(zeus: Cluster) -> Iterator[LoginNode]:
     try:
         yield LoginNode(home, temporary, zeus)
     finally:
-        zeus.slurm("scancel", "-u", USER, "-n", "job.sh,sbatch")
+        cancel_jobs_of(base, zeus)
         shutil.rmtree(base)
+
+
+def cancel_jobs_of(base: Path, cluster: Cluster) -> None:
+    """Cancel the jobs that were submitted from below `base`: they are not those of other tests, which run meanwhile."""
+    jobs = (line.split(maxsplit=1) for line in cluster.slurm("squeue", "-h", "-u", USER, "-o", "%A %Z").splitlines())
+    if own := [job for job, directory in jobs if Path(directory).is_relative_to(base)]:
+        cluster.slurm("scancel", *own)
 
 
 @pytest.fixture

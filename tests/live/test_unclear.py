@@ -3,13 +3,17 @@
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.live.caller import Caller
-from tests.live.ground import Cluster, eventually, variable
+from tests.live.ground import Cluster, at_once, eventually, variable
+
+pytestmark = pytest.mark.alone  # everybody's jobs of the cluster are asked about with these programs
 
 PROGRAM = """#!/bin/sh
 out=$(/usr/bin/{tool} "$@"); status=$?
@@ -20,7 +24,7 @@ exit $status
 CHANGES = {"squeue": '$7 = "INVALID"; $8 = "2K"', "sacct": '$9 = "2K"; $10 = "?"'}
 
 
-@pytest.fixture
+@contextmanager
 def unclear(cluster: Cluster) -> Iterator[None]:
     """Have the cluster's commands print such columns meanwhile."""
     directory = Path("/home") / f"unclear-{uuid.uuid4().hex}"
@@ -50,26 +54,40 @@ def complaint(cluster: Cluster) -> str:
     return "".join(error for (error,) in found)
 
 
-@pytest.mark.usefixtures("unclear")
-def test_a_job_lives_and_ends_although_columns_cannot_be_read(alice: Caller, cluster: Cluster) -> None:
-    over = Path(str(alice.directory)) / f"over-{uuid.uuid4().hex}"
-    waits = f"until [ -e {over} ]; do sleep 0.1; done"
-    job = alice.running(alice.submit(cluster, "#SBATCH -n2", waits, "exit 5"))
-    assert (job["nodes"], job["cores"]) == ("2048", "2")
-    assert "start_time" in job
-    error = eventually(lambda: complaint(cluster), "the poll complains of what it cannot read")
-    assert "columns not understood, the first: squeue: run time 'INVALID' of " in error
-    over.touch()
-    ended = alice.complete(job)
-    assert (ended["status"], ended["exit_code"], ended["nodes"], ended["cores"]) == ("ERROR", 5, "2048", "2")
-    assert ended["start_time"] == job["start_time"]
-    assert {"end_time", "wall_time"} <= set(ended)
+def test_a_job_lives_and_ends_although_columns_cannot_be_read(
+    alice: Caller, zeus: Cluster, prometheus: Cluster
+) -> None:
+    at_once(partial(lives_and_ends, alice), zeus, prometheus)
 
 
-@pytest.mark.usefixtures("unclear")
-def test_a_job_is_refreshed_and_aborted_although_columns_cannot_be_read(alice: Caller, cluster: Cluster) -> None:
-    job = alice.submit(cluster, "exec sleep 300")
-    path = f"/api/jobs/{job['job_id']}"
-    eventually(lambda: alice.call("GET", f"{path}?refresh=true").json()["status"] == "RUNNING", "it runs, as refreshed")
-    alice.end(job)
-    assert alice.job(job["job_id"])["status"] == "ABORTED"
+def lives_and_ends(alice: Caller, cluster: Cluster) -> None:
+    with unclear(cluster):
+        over = Path(str(alice.directory)) / f"over-{uuid.uuid4().hex}"
+        waits = f"until [ -e {over} ]; do sleep 0.1; done"
+        job = alice.running(alice.submit(cluster, "#SBATCH -n2", waits, "exit 5"))
+        assert (job["nodes"], job["cores"]) == ("2048", "2")
+        assert "start_time" in job
+        error = eventually(lambda: complaint(cluster), "the poll complains of what it cannot read")
+        assert "columns not understood, the first: squeue: run time 'INVALID' of " in error
+        over.touch()
+        ended = alice.complete(job)
+        assert (ended["status"], ended["exit_code"], ended["nodes"], ended["cores"]) == ("ERROR", 5, "2048", "2")
+        assert ended["start_time"] == job["start_time"]
+        assert {"end_time", "wall_time"} <= set(ended)
+
+
+def test_a_job_is_refreshed_and_aborted_although_columns_cannot_be_read(
+    alice: Caller, zeus: Cluster, prometheus: Cluster
+) -> None:
+    at_once(partial(is_refreshed_and_aborted, alice), zeus, prometheus)
+
+
+def is_refreshed_and_aborted(alice: Caller, cluster: Cluster) -> None:
+    with unclear(cluster):
+        job = alice.submit(cluster, "exec sleep 300")
+        path = f"/api/jobs/{job['job_id']}"
+        eventually(
+            lambda: alice.call("GET", f"{path}?refresh=true").json()["status"] == "RUNNING", "it runs, as refreshed"
+        )
+        alice.end(job)
+        assert alice.job(job["job_id"])["status"] == "ABORTED"

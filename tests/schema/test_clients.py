@@ -17,6 +17,8 @@ import pytest
 from tests.bench.place import GRANT, Place
 from tests.live.ground import eventually
 
+pytestmark = pytest.mark.xdist_group("schema")  # one instance of the service for both files
+
 BIN = Path(sys.executable).parent
 SCRIPT = f"#!/bin/sh\n#SBATCH -A {GRANT}\necho 'hello, w\u00f6rld'\nexit 3\n"
 NEVER = f"#!/bin/sh\n#SBATCH -A {GRANT} --begin=now+1hour\nexit 0\n"
@@ -33,7 +35,7 @@ def generated(*command: str, folder: Path) -> None:
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]],
         cwd=folder, env=os.environ | {"PATH": path, "HOME": str(folder)},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-PATIENCE = 10.0  # seconds that a client of these tests waits for an answer
+PATIENCE = 60.0  # seconds that a client of these tests waits for an answer
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Server:
             return False
 
 
-def until(look: Callable[[], object], what: str, seconds: float = 30) -> None:
+def until(look: Callable[[], object], what: str, seconds: float = 120) -> None:
     """Look again and again until it is so."""
     deadline = time.monotonic() + seconds
     while not look():
@@ -132,10 +132,13 @@ def running(
         finally:
             server.clients.close()
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
-@pytest.fixture(scope="module", params=["tcp", "unix", "tls"])
+KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(f"server on {kind}")) for kind in ("tcp", "unix", "tls")]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def hurried(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
 ) -> Iterator[Server]:
@@ -146,7 +149,7 @@ def hurried(
         yield server
 
 
-@pytest.fixture(scope="module", params=["tcp", "unix", "tls"])
+@pytest.fixture(scope="module", params=KINDS)
 def patient(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
 ) -> Iterator[Server]:

@@ -12,6 +12,8 @@ import pytest
 from sandbox import processes
 from tests.server.conftest import Server, everything, running, until
 
+pytestmark = pytest.mark.apart
+
 BEGUN = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Odd: "
 WHOLE = b"GET /here HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPLOAD = b"POST /read HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"

@@ -7,6 +7,8 @@ import pytest
 
 from tests.server.conftest import Server, everything, running
 
+pytestmark = pytest.mark.apart
+
 APPLICATION = "tests.server.application:behind_front_servers"
 ADDRESS = "192.0.2.1"
 CLAIMS = {

@@ -13,6 +13,8 @@ import pytest
 
 from tests.server.conftest import CHECKOUT, Server, everything, running, until
 
+pytestmark = pytest.mark.apart
+
 NOWHERE = {
     "SECRET_KEY": "x" * 60, "DATABASE_URL": "postgres://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0",
 }  # fmt: skip
@@ -121,7 +123,7 @@ def test_celery_writes_lines_from_its_start_to_its_end(tmp_path: Path, part: str
     with (tmp_path / "celery.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=CHECKOUT, env=os.environ | NOWHERE, stdout=log, stderr=log)
     try:
-        until(lambda: "refused" in (tmp_path / "celery.log").read_text(), "it misses its broker", seconds=60)
+        until(lambda: "refused" in (tmp_path / "celery.log").read_text(), "it misses its broker")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

@@ -11,7 +11,9 @@ import pytest
 
 from tests.server.conftest import Server, everything, running, until
 
-ENDED = 30  # seconds in which it has to end; those who would keep it would do so for 90 (`graceful_timeout`)
+pytestmark = [pytest.mark.apart, pytest.mark.spread]
+
+ENDED = 60  # seconds in which it has to end; those who would keep it would do so for 90 (`graceful_timeout`)
 FOREVER = {"WEB_HEAD_SECONDS": "300", "WEB_BODY_SECONDS": "300", "WEB_SEND_SECONDS": "300"}
 LARGE = 64 * 2**20
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.server.conftest import Server, everything
 
+pytestmark = pytest.mark.apart
+
 LINES = b"TUlJREZ6Q0NBZitn\nQXdJQkFnSUVONUth\nQXpBTkJna3Foa2lH"
 START = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 

@@ -15,6 +15,7 @@ from sandbox.commands import run
 from sandbox.layout import write
 from tests.live.faults.daemon import Daemon
 from tests.live.faults.waiting import eventually
+from tests.live.ground import PATIENCE
 from tests.live.penalties import accounts
 from tests.live.penalties.accounts import DENIED, EVERYBODY, TWO_FACTORS
 
@@ -65,7 +66,7 @@ class Node:
 
     def await_logins(self, number: int) -> None:
         """Wait until it has let somebody in for the `number`th time."""
-        eventually(lambda: self._have(_LET_IN) >= number, f"{number} logins")
+        eventually(lambda: self._have(_LET_IN) >= number, f"{number} logins", seconds=PATIENCE)
 
     def start(self) -> None:
         """Begin to accept logins."""

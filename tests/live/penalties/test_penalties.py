@@ -14,7 +14,9 @@ from tests.live.penalties.accounts import CROWD, EXPIRED, NEWCOMER, REGULARS, SL
 from tests.live.penalties.asking import LET_IN, PAUSE, Answers, ask_anew, asked
 from tests.live.penalties.node import Node, running
 
-pytestmark = pytest.mark.django_db(transaction=True)  # the service's processes share what they know of logins
+# The service's processes share what they know of logins, in the database of these tests. The nodes share their root
+# directory, and so who may log in.
+pytestmark = [pytest.mark.apart, pytest.mark.xdist_group("penalties"), pytest.mark.django_db(transaction=True)]
 
 _LOGINS = 15  # of the account that is let in, a new connection each
 _REFUSED = {Refused.__name__, "BrokenOff"}

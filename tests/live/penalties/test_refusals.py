@@ -10,7 +10,9 @@ from tests.live.penalties.accounts import BARRED, DENIED, EXPIRED, OUTDATED, STR
 from tests.live.penalties.asking import LET_IN, ask, ask_anew
 from tests.live.penalties.node import Node
 
-pytestmark = pytest.mark.django_db(transaction=True)  # the service's processes share what they know of logins
+# The service's processes share what they know of logins, in the database of these tests. The nodes share their root
+# directory, and so who may log in.
+pytestmark = [pytest.mark.apart, pytest.mark.xdist_group("penalties"), pytest.mark.django_db(transaction=True)]
 
 
 def refusal(pool: Pool, node: Node, account: Account) -> str:

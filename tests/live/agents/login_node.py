@@ -16,11 +16,14 @@ import pytest
 from clusters.calls.pool import Pool
 from clusters.models import Cluster
 from clusters.remote import Request
-from clusters.ssh.agent import AgentSettings
+from clusters.ssh.agent import AgentSettings, Reply
+from clusters.ssh.connection import Connection
 from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.shared_connection import Limits
+from tests.live.ground import processes_with
 
 ACCOUNT = "plgalice"
+LONG = 60.0  # seconds
 NAME = Request("name")  # runs scontrol, and nothing else
 
 
@@ -134,3 +137,29 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Traffic:
     monkeypatch.setattr(paramiko.Transport, "open_session", opening)
     monkeypatch.setattr(paramiko.Channel, "send", sending)
     return traffic
+
+
+def ask(
+    pool: Pool, setting: AgentSettings, request: Request = NAME, *, timeout: float = LONG, at: Endpoint | None = None,
+    account: str = ACCOUNT,
+) -> tuple[str, Reply]:  # fmt: skip
+    """Return the answer to a request, and the marker of the agent that gave it."""
+    with pool.agent(at or zeus(), account, setting, timeout=LONG) as lent:
+        return lent.marker, lent.ask(request, timeout=timeout)
+
+
+def answered_by(pool: Pool, programs: Programs) -> str:
+    """Return the marker of an agent that answers as it should."""
+    marker, reply = ask(pool, programs.setting)
+    assert ([section.text for section in reply.sections], reply.ended) == ([f"{ACCOUNT}\n"], "")
+    return marker
+
+
+def agent_process(marker: str) -> int:
+    """Return the process of the agent with this marker."""
+    [process] = processes_with(marker)
+    return process
+
+
+def connections(pool: Pool) -> set[Connection]:
+    return {held.connection for session in pool._sessions.values() for held in session._waiting}
