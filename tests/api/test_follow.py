@@ -18,7 +18,7 @@ from jobs.sync import notifications, polling, refresh
 from tests.api.conftest import Cast
 from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
-from tests.live.ground import eventually
+from tests.harness.sandbox_env import eventually
 
 pytestmark = pytest.mark.usefixtures("zeus")
 ORDER = {"host": "zeus", "script": "#!/bin/sh\n", "tag": "t1"}

@@ -26,7 +26,7 @@ from tests.api.conftest import DNS, Caller, Cast
 from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
 from tests.api.test_follow import ORDER, in_the_background
-from tests.live.ground import eventually
+from tests.harness.sandbox_env import eventually
 from tests.pki import grid
 from tests.pki.mint import Form
 

@@ -16,8 +16,8 @@ from tests.bench import accounting, alone, crowd, cycle, held, instance, proxy_c
 from tests.bench.instance import Instance
 from tests.bench.login import Credentials, WarmLogin
 from tests.bench.meter import Meter
-from tests.bench.place import Place, Run
 from tests.bench.service import connections, remove
+from tests.bench.target import Place, Run
 from tests.bench.targets import Outcome
 
 MANY, ACCOUNTS = 50, 20  # callers, and whose they are

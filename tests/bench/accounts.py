@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from sandbox import processes
 from sandbox.commands import CommandFailed, run, succeeds
-from tests.bench.place import GRANT
+from tests.bench.target import GRANT
 from tests.live.faults.waiting import eventually
 
 _MARK = "job-submitter benchmarks"

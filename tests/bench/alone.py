@@ -13,8 +13,8 @@ from tests.bench import table
 from tests.bench.instance import ROUND_TRIP
 from tests.bench.login import Credentials, WarmLogin, submit_cold
 from tests.bench.measure import PAUSE, Call, Times, in_turn
-from tests.bench.place import Place, Run
 from tests.bench.service import Service
+from tests.bench.target import Place, Run
 from tests.bench.targets import Outcome, at_most, ratio
 
 _ROUNDS, _EACH = 12, 5

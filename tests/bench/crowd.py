@@ -15,9 +15,9 @@ from tests.bench import table
 from tests.bench.login import Credentials, WarmLogin
 from tests.bench.measure import NothingLeft
 from tests.bench.meter import Meter
-from tests.bench.place import Place, Run
 from tests.bench.service import Service
 from tests.bench.side import Side, take_turns
+from tests.bench.target import Place, Run
 from tests.bench.targets import Outcome, at_least, at_most, ratio
 
 CALLERS = 8

@@ -11,7 +11,7 @@ from typing import Any
 from sandbox.commands import run
 from tests.bench import database, table
 from tests.bench.login import Credentials, WarmLogin
-from tests.bench.place import Place, Run
+from tests.bench.target import Place, Run
 from tests.live.faults.daemon import CHECKOUT
 
 JOBS = 2_000

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from sandbox.accounts import POLLER
 from sandbox.commands import run
 from tests.bench import accounts, database
-from tests.bench.place import CLUSTER, Place
 from tests.bench.relay import Relay
+from tests.bench.target import CLUSTER, Place
 from tests.bench.users import Users
 from tests.live.faults.backing import Redis, free_port
 from tests.live.faults.daemon import CHECKOUT, Daemon

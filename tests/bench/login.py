@@ -7,7 +7,7 @@ from pathlib import Path
 
 import paramiko
 
-from tests.bench.place import GRANT, Place
+from tests.bench.target import GRANT, Place
 
 _TIMEOUT = 60  # seconds
 _SUBMIT = "sbatch --parsable"  # the script comes on standard input

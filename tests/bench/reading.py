@@ -9,9 +9,9 @@ from functools import partial
 from tests.bench import table
 from tests.bench.instance import Instance
 from tests.bench.measure import Call, Load, Times, in_turn, side_by_side
-from tests.bench.place import Place, Run
 from tests.bench.registry import FEW, LISTED, MANY, REGISTERED, TAG, readers
 from tests.bench.service import Service, listing
+from tests.bench.target import Place, Run
 from tests.bench.targets import Outcome, at_most, ratio
 
 _ROUNDS, _EACH = 10, 5

@@ -4,8 +4,8 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from tests.bench.instance import Instance
-from tests.bench.place import Place, Run
 from tests.bench.service import Service
+from tests.bench.target import Place, Run
 
 REGISTERED = 100_000
 FEW, LISTED, MANY = 50, 1_000, 10_000

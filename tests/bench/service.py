@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.bench.place import Place, Run
+from tests.bench.target import Place, Run
 from tests.bench.wire import Answer, Wire, request
 
 _ABORT = json.dumps({"action": "abort"})

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.commands import run
 from tests.bench import table
-from tests.bench.place import GRANT, Place, Run
 from tests.bench.service import Service, connections, remove
+from tests.bench.target import GRANT, Place, Run
 
 JOBS = 200
 _EVERY = 0.25  # seconds between two looks of the client

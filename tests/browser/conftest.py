@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.live.caller import Caller
+from tests.harness.caller import Caller
+from tests.harness.operators import manage
+from tests.harness.sandbox_env import Cluster, variable
 from tests.live.conftest import calling
-from tests.live.ground import Cluster, variable
-from tests.live.operators import manage
 
 CHROMIUM = "/usr/bin/chromium"  # Debian's own
 ARTEFACTS = Path(__file__).parents[2] / ".local" / "artefacts"

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import VIEWS, Enter, Keep
-from tests.live.caller import Caller
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller
+from tests.harness.sandbox_env import Cluster
 
 
 def open_cluster(page: Page, cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import VIEWS, Keep
-from tests.live.ground import variable
+from tests.harness.sandbox_env import variable
 
 # Whatever the policy stops, in a script's own words, also where the console would not say it.
 _WATCH = """

@@ -13,7 +13,7 @@ import pytest
 
 from sandbox.service import SOURCES
 from tests.deploy import guide
-from tests.live.ground import variable
+from tests.harness.sandbox_env import variable
 
 pytestmark = pytest.mark.apart
 

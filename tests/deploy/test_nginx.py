@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.live.caller import Caller, script
-from tests.live.contract import error
-from tests.live.ground import Cluster, eventually, variable
+from tests.harness.caller import Caller, script
+from tests.harness.contract import error
+from tests.harness.sandbox_env import Cluster, eventually, variable
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "deploy" / "nginx" / "job-submitter.conf"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from tests.deploy.registry import ROOT, Registry, registry, superuser
+from tests.deploy.own_database import ROOT, Registry, registry, superuser
 from tests.deploy.rows import FILL, TELL
 
 pytestmark = pytest.mark.apart

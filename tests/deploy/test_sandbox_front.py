@@ -14,7 +14,7 @@ from sandbox.accounts import SERVICE
 from sandbox.commands import as_user
 from sandbox.layout import Layout, own
 from sandbox.machine import ports_from
-from tests.live.ground import eventually
+from tests.harness.sandbox_env import eventually
 from tests.server.conftest import free_port, running
 
 pytestmark = pytest.mark.apart

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from tests.live.caller import Caller, Job
-from tests.live.ground import Cluster, variable
+from tests.harness.caller import Caller, Job
+from tests.harness.sandbox_env import Cluster, variable
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,8 +2,8 @@
 
 import datetime as dt
 
-from tests.live.caller import Job
-from tests.live.ground import Cluster, eventually
+from tests.harness.caller import Job
+from tests.harness.sandbox_env import Cluster, eventually
 
 _FIELDS = ("AllocNodes", "AllocCPUS", "Submit", "Start", "End", "ElapsedRaw", "ExitCode")
 

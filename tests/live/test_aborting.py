@@ -7,9 +7,9 @@ from functools import partial
 import psycopg
 import pytest
 
-from tests.live.caller import Caller, Job
-from tests.live.contract import error
-from tests.live.ground import Cluster, at_once, environment, eventually, variable
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import error
+from tests.harness.sandbox_env import Cluster, at_once, environment, eventually, variable
 
 ABORT = {"action": "abort"}
 NEVER_GIVEN = 90_000_000  # SLURM's ids of the sandbox are far below

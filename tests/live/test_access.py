@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.live.caller import Caller, Job
-from tests.live.contract import error
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import error
+from tests.harness.sandbox_env import Cluster
 
 ABSENT = "1.batch.grid.cyf-kr.edu.pl"
 ABORT = {"action": "abort"}

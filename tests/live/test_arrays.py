@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.live.caller import Caller, Job
-from tests.live.contract import RUNTIME, check_job, error
-from tests.live.ground import Cluster, eventually
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import RUNTIME, check_job, error
+from tests.harness.sandbox_env import Cluster, eventually
 
 Jobs = dict[str, Job]
 

@@ -10,8 +10,8 @@ from functools import partial
 
 import pytest
 
-from tests.live.caller import Caller, Job
-from tests.live.ground import Cluster, at_once
+from tests.harness.caller import Caller, Job
+from tests.harness.sandbox_env import Cluster, at_once
 
 pytestmark = pytest.mark.alone  # SLURM counts what all tests have the account ask
 

@@ -6,8 +6,8 @@ from threading import Barrier
 
 import httpx
 
-from tests.live.caller import Caller, script
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller, script
+from tests.harness.sandbox_env import Cluster
 
 CROWD = 16  # sshd lets a connection have 10 channels
 

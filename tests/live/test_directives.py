@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.caller import Caller
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller
+from tests.harness.sandbox_env import Cluster
 
 ODD = "a b'c;$(touch canary) ü"
 

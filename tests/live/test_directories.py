@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.caller import Caller, Job, script, together
-from tests.live.contract import error
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller, Job, script, together
+from tests.harness.contract import error
+from tests.harness.sandbox_env import Cluster
 
 CANARY = "canary-of-test-directories"  # the file that is made if a name is interpreted
 

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.live.caller import Caller
-from tests.live.ground import GRANT, Cluster, variable
+from tests.harness.caller import Caller
+from tests.harness.sandbox_env import GRANT, Cluster, variable
 from tests.live.readme import block, header_file
 
 pytestmark = pytest.mark.xdist_group("curl")  # it looks at every call of curl on the machine

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from tests.live import registry
-from tests.live.caller import Caller, Job, together
-from tests.live.contract import RUNTIME, check_job
-from tests.live.ground import GRANT, Cluster, eventually
+from tests.harness.caller import Caller, Job, together
+from tests.harness.contract import RUNTIME, check_job
+from tests.harness.sandbox_env import GRANT, Cluster, eventually
+from tests.live import stored_jobs
 from tests.live.runtime import check_runtime, ended
 
 WAITS = "#SBATCH --begin=now+1hour"
@@ -111,7 +111,7 @@ def test_an_exit_code_that_accounting_cuts_stays_whole(alice: Caller, cluster: C
     assert (job["slurm_state"], job["exit_code"], job["signal"]) == ("FAILED", 137, None)
     said = eventually(lambda: ended(job, cluster), "accounting has the end")
     assert said["ExitCode"] == "9:0", "sacct takes 128 from it"
-    eventually(lambda: registry.is_confirmed(job), "the service has heard it")
+    eventually(lambda: stored_jobs.is_confirmed(job), "the service has heard it")
     assert alice.job(job["job_id"])["exit_code"] == 137
 
 
@@ -119,7 +119,7 @@ def test_a_job_that_could_not_be_launched_has_no_exit_code(
     alice: Caller, cluster: Cluster, fates: dict[str, Jobs]
 ) -> None:
     job = alice.ended(fates[cluster.host]["no output"])
-    eventually(lambda: registry.is_confirmed(job), "the service has heard of it from accounting")
+    eventually(lambda: stored_jobs.is_confirmed(job), "the service has heard of it from accounting")
     job = alice.job(job["job_id"])
     assert (job["status"], job["slurm_state"], job["exit_code"], job["signal"]) == ("ERROR", "FAILED", None, None)
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from sandbox.accounts import POLLER
-from tests.live.caller import Caller, Job
-from tests.live.ground import Cluster, eventually, new_agents, variable
+from tests.harness.caller import Caller, Job
+from tests.harness.sandbox_env import Cluster, eventually, new_agents, variable
 
 pytestmark = pytest.mark.alone  # every agent of these users reads these files
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.live.caller import Caller, Job
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import check_job
+from tests.harness.sandbox_env import Cluster, eventually
 from tests.live.conftest import Forgotten
-from tests.live.contract import check_job
-from tests.live.ground import Cluster, eventually
 from tests.live.runtime import check_runtime
 
 pytestmark = pytest.mark.alone  # the controller forgets everybody's jobs

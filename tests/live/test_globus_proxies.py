@@ -15,7 +15,7 @@ from proxyauth.policy import Policy
 from proxyauth.trust import gridmap, store
 from proxyauth.validation import chain
 from proxyauth.validation.chain import Verified
-from tests.live.ground import variable
+from tests.harness.sandbox_env import variable
 
 pytestmark = [pytest.mark.apart, pytest.mark.spread]
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from tests.live.caller import Caller
-from tests.live.contract import error
-from tests.live.ground import variable
+from tests.harness.caller import Caller
+from tests.harness.contract import error
+from tests.harness.sandbox_env import variable
 
 KIB = 1024
 PROXY_CERT_INFO = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")

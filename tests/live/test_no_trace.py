@@ -18,7 +18,7 @@ import pytest
 import redis
 from psycopg.sql import SQL, Identifier
 
-from tests.live.ground import PATIENCE
+from tests.harness.sandbox_env import PATIENCE
 
 pytestmark = pytest.mark.alone  # it stops a login node
 

@@ -19,11 +19,11 @@ from redis import Redis
 from structlog.contextvars import bound_contextvars
 
 from submitter.celery import app
-from tests.live.caller import Caller, script
+from tests.harness.caller import Caller, script
+from tests.harness.sandbox_env import Cluster, eventually, variable
 from tests.live.conftest import working_directory
 from tests.live.faults.backing import free_port
 from tests.live.faults.daemon import Daemon
-from tests.live.ground import Cluster, eventually, variable
 
 
 @dataclass

@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live import registry
-from tests.live.caller import Caller, Job
-from tests.live.contract import RUNTIME, check_job, error
-from tests.live.ground import Cluster, eventually, stopped
-from tests.live.operators import manage
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import RUNTIME, check_job, error
+from tests.harness.operators import manage
+from tests.harness.sandbox_env import Cluster, eventually, stopped
+from tests.live import stored_jobs
 from tests.live.runtime import check_runtime
 
 pytestmark = pytest.mark.alone  # it stops what every job needs
@@ -96,7 +96,7 @@ class TestWithoutItsController:
 
     def test_operators_are_told(self, zeus: Cluster, down: dict[str, Job]) -> None:
         assert down
-        why = eventually(lambda: registry.poll_error(zeus), "the look that failed is noted")
+        why = eventually(lambda: stored_jobs.poll_error(zeus), "the look that failed is noted")
         assert "slurm" in why
         told = manage("poll", "zeus")
         assert told.returncode != 0
@@ -112,4 +112,4 @@ def test_after_the_outage_everything_is_as_slurm_says(alice: Caller, zeus: Clust
     alice.end(jobs["aborted"])
     assert alice.job(jobs["aborted"]["job_id"])["status"] == "ABORTED"
     assert alice.call("DELETE", f"/api/jobs/{jobs['deleted']['job_id']}").status_code == 204
-    eventually(lambda: not registry.poll_error(zeus), "the next look succeeds")
+    eventually(lambda: not stored_jobs.poll_error(zeus), "the next look succeeds")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.caller import Caller, Job, together
-from tests.live.contract import error
-from tests.live.ground import Cluster, eventually
+from tests.harness.caller import Caller, Job, together
+from tests.harness.contract import error
+from tests.harness.sandbox_env import Cluster, eventually
 
 NAME = "%a-n"  # of each job
 HOST = "localhost"  # of the sandbox's nodes, whose own names are others

@@ -12,7 +12,7 @@ import redis
 from structlog.testing import capture_logs
 
 from proxyauth.ratelimit.limiter import RateLimiter
-from tests.live.ground import variable
+from tests.harness.sandbox_env import variable
 
 pytestmark = pytest.mark.apart
 

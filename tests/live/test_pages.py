@@ -9,9 +9,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.live.caller import Caller
-from tests.live.ground import Cluster, variable
-from tests.live.operators import manage
+from tests.harness.caller import Caller
+from tests.harness.operators import manage
+from tests.harness.sandbox_env import Cluster, variable
 
 ROUTES = {"/api/jobs", "/api/jobs/{job_id}", "/api/jobs/{job_id}/stdout", "/api/jobs/{job_id}/stderr"}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.live.caller import Caller, script
-from tests.live.contract import check_job, error
-from tests.live.ground import Cluster, eventually, new_agents, processes_with, variable
+from tests.harness.caller import Caller, script
+from tests.harness.contract import check_job, error
+from tests.harness.sandbox_env import Cluster, eventually, new_agents, processes_with, variable
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import registry
-from tests.live.caller import Caller, Job
-from tests.live.ground import Cluster, at_once, eventually
+from tests.harness.caller import Caller, Job
+from tests.harness.sandbox_env import Cluster, at_once, eventually
+from tests.live import stored_jobs
 
 pytestmark = pytest.mark.alone  # how soon the service hears is another thing on a busy machine
 
@@ -40,9 +40,9 @@ def follows(alice: Caller, cluster: Cluster) -> None:
     def says(state: str) -> bool:
         return state in cluster.slurm("squeue", "-h", "-t", "all", "-j", number, "-o", "%T")
 
-    moves_soon_after(lambda: says("RUNNING"), lambda: registry.status(job) == "RUNNING", "runs")
+    moves_soon_after(lambda: says("RUNNING"), lambda: stored_jobs.status(job) == "RUNNING", "runs")
     over.touch()
-    moves_soon_after(lambda: says("COMPLETED"), lambda: registry.status(job) == "FINISHED", "has ended")
+    moves_soon_after(lambda: says("COMPLETED"), lambda: stored_jobs.status(job) == "FINISHED", "has ended")
 
 
 def waits_and_is_looked_at(alice: Caller, cluster: Cluster) -> None:

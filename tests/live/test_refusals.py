@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.live.caller import JSON, Caller, Job, script
-from tests.live.contract import error
-from tests.live.ground import Cluster
+from tests.harness.caller import JSON, Caller, Job, script
+from tests.harness.contract import error
+from tests.harness.sandbox_env import Cluster
 
 MIB = 1024 * 1024
 ORDER: dict[str, object] = {"host": "zeus.cyfronet.pl", "script": "#!/bin/bash\n#SBATCH -A plgtest\n#SBATCH --hold\n"}

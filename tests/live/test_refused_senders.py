@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from proxyauth.ratelimit.limiter import RateLimiter
-from tests.live.ground import variable
+from tests.harness.sandbox_env import variable
 
 pytestmark = pytest.mark.apart
 

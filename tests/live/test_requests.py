@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.caller import Caller, Job, script
-from tests.live.contract import check_job
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller, Job, script
+from tests.harness.contract import check_job
+from tests.harness.sandbox_env import Cluster
 
 
 @pytest.fixture(scope="module")

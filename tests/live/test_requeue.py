@@ -8,10 +8,10 @@ from itertools import groupby
 
 import pytest
 
-from tests.live import registry
-from tests.live.caller import Caller, Job
-from tests.live.contract import check_job
-from tests.live.ground import Cluster, at_once, eventually
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import check_job
+from tests.harness.sandbox_env import Cluster, at_once, eventually
+from tests.live import stored_jobs
 from tests.live.runtime import seconds
 
 pytestmark = pytest.mark.alone  # it takes nodes away
@@ -73,12 +73,12 @@ def waits_again(alice: Caller, taken: Taken, cluster: Cluster) -> None:
     node = second_node(cluster)
     options = ["#SBATCH --requeue", f"#SBATCH --nodelist={node}"]
     job = alice.running(alice.submit(cluster, *options, *RUNS_THEN_ENDS))
-    number, first = cluster.number(job["job_id"]), registry.submitted_at(job)
+    number, first = cluster.number(job["job_id"]), stored_jobs.submitted_at(job)
     with taken(alice, cluster, node):
         back = alice.until(job, lambda now: now["status"] == "QUEUED", "waits again")
         check_job(back, cluster)
         assert not {"start_time", "end_time", "wall_time", "nodes"} & set(back)
-    assert registry.submitted_at(job) == first < int(cluster.slurm("squeue", "-h", "-j", number, "-o", "%V"))
+    assert stored_jobs.submitted_at(job) == first < int(cluster.slurm("squeue", "-h", "-j", number, "-o", "%V"))
     cluster.slurm("scontrol", "update", f"JobId={number}", "StartTime=now")  # SLURM lets it wait two minutes
     ended = alice.complete(job)
     check_job(ended, cluster)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.live.caller import Job
-from tests.live.contract import check_job
-from tests.live.ground import GRANT, Cluster, eventually, variable
+from tests.harness.caller import Job
+from tests.harness.contract import check_job
+from tests.harness.sandbox_env import GRANT, Cluster, eventually, variable
 
 pytestmark = pytest.mark.xdist_group("curl")  # here the key is on the command line
 

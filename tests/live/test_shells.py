@@ -4,9 +4,9 @@ import pwd
 import shutil
 from pathlib import Path
 
-from tests.live.caller import Caller, script
-from tests.live.contract import check_job, error
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller, script
+from tests.harness.contract import check_job, error
+from tests.harness.sandbox_env import Cluster
 
 ODD = "dir $HOME `x` 'q' \"d\" !1 ; ü"
 

@@ -1,8 +1,8 @@
 """What SLURM has other words for than waiting and running: held, suspended, and jobs of several parts."""
 
-from tests.live.caller import Caller
-from tests.live.contract import check_job
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller
+from tests.harness.contract import check_job
+from tests.harness.sandbox_env import Cluster
 
 
 def test_a_held_job_says_so_until_it_is_released(alice: Caller, cluster: Cluster) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.live.caller import Caller
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller
+from tests.harness.sandbox_env import Cluster
 from tests.server.conftest import running
 from tests.server.test_stop import has_ended, stop
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.live.caller import Caller, Job
-from tests.live.contract import check_job
-from tests.live.ground import Cluster
+from tests.harness.caller import Caller, Job
+from tests.harness.contract import check_job
+from tests.harness.sandbox_env import Cluster
 from tests.live.runtime import check_runtime
 
 

@@ -17,7 +17,7 @@ from clusters.remote import Request
 from clusters.slurm import description, lookup, sbatch, shell
 from clusters.ssh.agent import AgentSettings
 from sandbox.commands import run
-from tests.live.ground import Cluster
+from tests.harness.sandbox_env import Cluster
 from tests.live.quota import over_quota
 
 USER = "plgalice"

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.live.caller import Caller
-from tests.live.ground import Cluster, at_once, eventually, variable
+from tests.harness.caller import Caller
+from tests.harness.sandbox_env import Cluster, at_once, eventually, variable
 
 pytestmark = pytest.mark.alone  # everybody's jobs of the cluster are asked about with these programs
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench import instance
-from tests.bench.place import Place
-from tests.live.ground import variable
+from tests.bench.target import Place
+from tests.harness.sandbox_env import variable
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.bench.place import GRANT, Place
-from tests.live.ground import eventually
+from tests.bench.target import GRANT, Place
+from tests.harness.sandbox_env import eventually
 
 pytestmark = pytest.mark.xdist_group("schema")  # one instance of the service for both files
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.place import Place
+from tests.bench.target import Place
 
 pytestmark = pytest.mark.xdist_group("schema")  # one instance of the service for both files
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from tests.live.faults.census import Count
 from tests.live.faults.instance import Instance
 from tests.soak.assault import assault
+from tests.soak.chaos import Mischief
 from tests.soak.load import Load
-from tests.soak.mischief import Mischief
 
 _LANES = 4
 _USERS = 6  # threads of the two users who work

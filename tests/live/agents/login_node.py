@@ -20,7 +20,7 @@ from clusters.ssh.agent import AgentSettings, Reply
 from clusters.ssh.connection import Connection
 from clusters.ssh.endpoint import Endpoint
 from clusters.ssh.shared_connection import Limits
-from tests.live.ground import processes_with
+from tests.harness.sandbox_env import processes_with
 
 ACCOUNT = "plgalice"
 LONG = 60.0  # seconds

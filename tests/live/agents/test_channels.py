@@ -10,6 +10,7 @@ from clusters.remote import Request
 from clusters.ssh import agent as agents
 from clusters.ssh import metrics
 from clusters.ssh.agent import AgentSettings
+from tests.harness.sandbox_env import eventually
 from tests.live.agents.login_node import (
     ACCOUNT,
     LONG,
@@ -20,7 +21,6 @@ from tests.live.agents.login_node import (
     ask,
     zeus,
 )
-from tests.live.ground import eventually
 
 pytestmark = pytest.mark.spread
 

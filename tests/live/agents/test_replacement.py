@@ -12,6 +12,7 @@ from clusters.calls.pool import Pool
 from clusters.errors import Malformed, TimedOut
 from clusters.ssh import agent as agents
 from clusters.ssh import stream as streams
+from tests.harness.sandbox_env import eventually, processes_with
 from tests.live.agents.login_node import (
     ACCOUNT,
     EveryLogin,
@@ -24,7 +25,6 @@ from tests.live.agents.login_node import (
     connections,
     zeus,
 )
-from tests.live.ground import eventually, processes_with
 
 pytestmark = pytest.mark.spread
 

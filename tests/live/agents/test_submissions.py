@@ -26,6 +26,7 @@ from clusters.submitting.acknowledgement import (
     clear_batch,
     describe_batch,
 )
+from tests.harness.sandbox_env import eventually, processes_with
 from tests.live.agents.login_node import (
     ACCOUNT,
     LONG,
@@ -35,7 +36,6 @@ from tests.live.agents.login_node import (
     answered_by,
     zeus,
 )
-from tests.live.ground import eventually, processes_with
 
 pytestmark = pytest.mark.spread
 

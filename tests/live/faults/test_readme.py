@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.harness.sandbox_env import variable
 from tests.live import readme
 from tests.live.faults.client import Client, Posted, new_tag, script
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
-from tests.live.ground import variable
 
 Settled = Callable[[Sequence[Posted]], None]
 

@@ -2,8 +2,8 @@
 
 import psycopg
 
-from tests.live.caller import Job
-from tests.live.ground import Cluster, variable
+from tests.harness.caller import Job
+from tests.harness.sandbox_env import Cluster, variable
 
 
 def status(job: Job) -> str:

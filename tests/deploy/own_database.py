@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sandbox import layout
-from tests.live.ground import variable
+from tests.harness.sandbox_env import variable
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "deploy" / "postgresql" / "roles.sql"

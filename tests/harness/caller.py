@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.live.ground import GRANT, PATIENCE, Cluster, eventually
+from tests.harness.sandbox_env import GRANT, PATIENCE, Cluster, eventually
 
 TOGETHER = 4  # submissions at the same time: more is slower on a machine with two processors
 FINAL = {"FINISHED", "ABORTED", "ERROR"}

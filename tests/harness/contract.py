@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.live.caller import Job
-from tests.live.ground import Cluster
+from tests.harness.caller import Job
+from tests.harness.sandbox_env import Cluster
 
 ERROR_FIELDS = {"status", "exit_code", "standard_output", "error_output", "error_message", "tag"}
 ALWAYS = {"job_id", "stdout_path", "stderr_path", "status", "tag"}
