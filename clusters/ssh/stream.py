@@ -16,6 +16,7 @@ _SHOWN_NOISE = 500  # bytes of what a login prints before the marker that an err
 _MOST_NOISE = 4 * 1024 * 1024  # bytes; who prints more prints without end
 _FITS_BUFFERS = 32 * 1024  # bytes
 _STATUS_TIMEOUT = 1.0  # seconds for the exit status of a command that prints no more
+_ERRORS_INTERVAL = 0.5  # seconds without output after which errors are read; a channel's window has room for 2 MiB
 
 
 class Stream:
@@ -26,6 +27,8 @@ class Stream:
         self._channel = channel
         self._marker = f"{marker}\n".encode()
         self._noise = b""
+        self._errors = b""
+        self._taken = 0  # bytes of both
         self._expired = False
 
     @property
@@ -39,31 +42,53 @@ class Stream:
         return bool(self._channel.recv_ready())
 
     def start(self, command: str, timeout: float) -> None:
-        """Run `command` in the login shell; its errors come with its output."""
-        self._channel.set_combine_stderr(True)
+        """Run `command` in the login shell."""
         with self._bounded(timeout):
             self._channel.exec_command(command)
 
     def begin(self, timeout: float) -> bytes:
         """Read what the login prints up to the marker line; return what has come behind it.
 
+        Errors that it prints are noise too. They are read apart: the server sends two streams, and an error that was
+        printed before the marker may arrive after it.
+
         Raises Refused where the login shell ended before that, and Malformed where it prints without end.
         """
-        deadline, taken = time.monotonic() + timeout, 0
-        while (piece := self.take(deadline, timeout)) is not None:
-            taken += len(piece)
+        deadline = time.monotonic() + timeout
+        while (piece := self._take_noise(deadline, timeout)) is not None:
             so_far = self._noise + piece
             _before, marker, after = so_far.partition(self._marker)
             if marker:
                 return after
             self._noise = so_far[-_SHOWN_NOISE:]
-            if taken > _MOST_NOISE:
-                self._channel.close()
-                raise Malformed(f"the login prints without end: more than {_MOST_NOISE} bytes that are no answer")
-        noise = shell.decoded(self._noise).replace(self._marker.decode().strip(), "").strip()
+            self._count_noise(piece)
+        self._take_errors()
+        noise = shell.decoded(self._noise + self._errors).replace(self._marker.decode().strip(), "").strip()
         status = self.exit_status(timeout)
         how = "was ended by a signal" if status is None else f"ended with {status}"
         raise Refused(f"the account's shell {how} before it ran a command, perhaps by a start-up file: {noise!r}")
+
+    def _take_noise(self, deadline: float, timeout: float) -> bytes | None:
+        """Return what `take` returns, and read the errors that arrive meanwhile: a full window would stop the login."""
+        while True:
+            self._take_errors()
+            try:
+                return self.take(min(deadline, time.monotonic() + _ERRORS_INTERVAL), timeout)
+            except TimedOut:
+                if time.monotonic() >= deadline:
+                    raise
+
+    def _take_errors(self) -> None:
+        while self._channel.recv_stderr_ready():
+            piece = self._channel.recv_stderr(_PIECE)
+            self._errors = (self._errors + piece)[-_SHOWN_NOISE:]
+            self._count_noise(piece)
+
+    def _count_noise(self, piece: bytes) -> None:
+        self._taken += len(piece)
+        if self._taken > _MOST_NOISE:
+            self._channel.close()
+            raise Malformed(f"the login prints without end: more than {_MOST_NOISE} bytes that are no answer")
 
     def send(self, data: bytes, timeout: float) -> None:
         """Write `data` to the command's standard input. Nothing is raised if that has ended: its answer says why."""

@@ -54,8 +54,13 @@ class Channel:
         self.status_event = self
         self.closed = False
 
-    def set_combine_stderr(self, _combine: bool) -> None:
-        """Do so in any case."""
+    def recv_stderr_ready(self) -> bool:
+        """Say that there is nothing: errors come with the output, on one socket."""
+        return False
+
+    def recv_stderr(self, _size: int) -> bytes:
+        """Return nothing."""
+        return b""
 
     def exec_command(self, command: str) -> None:
         """Start it as a login shell would."""

@@ -70,8 +70,8 @@ class Channel:
     closed: bool = False
     status_event: threading.Event = field(default_factory=threading.Event)
 
-    def set_combine_stderr(self, combined: bool) -> None:
-        assert combined
+    def recv_stderr_ready(self) -> bool:
+        return False
 
     def settimeout(self, timeout: float) -> None:
         """Wait so many seconds, on the clock."""

@@ -20,11 +20,16 @@ END = f"\n{MARKER} 0 end\n".encode()
 
 @dataclass
 class Printing:
-    """A channel whose command prints `text` in pieces, again and again if it is `endless`, and ends with 3."""
+    """A channel whose command prints `text` in pieces, again and again if it is `endless`, and ends with 3.
+
+    Beside that come `errors`, once as many pieces of the output were read as `before` says.
+    """
 
     text: bytes
     piece: int
     endless: bool = False
+    errors: bytes = b""
+    before: int = 0
     taken: int = 0
     closed: bool = False
     exit_status: int = 3
@@ -40,6 +45,13 @@ class Printing:
         at = self.taken % len(self.text) if self.endless else self.taken
         piece = self.text[at : at + min(size, self.piece)]
         self.taken += len(piece)
+        return piece
+
+    def recv_stderr_ready(self) -> bool:
+        return bool(self.errors) and (self.taken >= self.before * self.piece or self.taken >= len(self.text))
+
+    def recv_stderr(self, size: int) -> bytes:
+        piece, self.errors = self.errors[: min(size, self.piece)], self.errors[min(size, self.piece) :]
         return piece
 
     @property
@@ -65,6 +77,24 @@ def answered(printing: Printing, limit: int) -> _IncomingAnswer:
     while not answer.whole and (piece := taking.take(float("inf"), 5)) is not None:
         answer.add(piece)
     return answer
+
+
+@given(st.binary(max_size=300), st.binary(max_size=900), st.integers(1, 700), st.integers(0, 9))
+def test_errors_of_a_login_are_no_part_of_an_answer_whenever_they_come(
+    errors: bytes, output: bytes, piece: int, before: int
+) -> None:
+    answer = answered(Printing(LINE + output + END, piece, errors=errors, before=before), 1000)
+    assert [(section.output, section.status) for section in answer.reply().sections] == [(output, 0)]
+
+
+def test_errors_of_a_login_say_why_it_ran_no_command() -> None:
+    with pytest.raises(Refused, match="welcome; no home"):
+        stream(Printing(b"welcome; ", 100, errors=b"no home", before=1)).begin(5)
+
+
+def test_a_login_that_prints_errors_without_end_is_not_read_for_ever() -> None:
+    with pytest.raises(Malformed, match="prints without end"):
+        stream(Printing(b"x", 60_000, errors=bytes(5 * 1024 * 1024), before=9)).begin(5)
 
 
 @given(st.binary(max_size=3000), st.binary(max_size=900), st.integers(1, 700))

@@ -60,29 +60,24 @@ class Channel:
     timeout: float = TIMEOUT
     shell: subprocess.Popen[bytes] | None = None
     closed: bool = False
-    combined: bool = False
     status_event: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.status_event.set()  # whoever asks for the status waits for it
 
-    def set_combine_stderr(self, combined: bool) -> None:
-        self.combined = combined
-
     def invoke_subsystem(self, name: str) -> None:
         if not self.login.subsystem:
             raise paramiko.SSHException("Channel closed.")
-        self._run(self.login.subsystem, name)
+        self._run(self.login.subsystem, name, subprocess.DEVNULL)
 
     def exec_command(self, command: str) -> None:
-        self._run(command, "program")
+        self._run(command, "program", subprocess.PIPE)
 
-    def _run(self, command: str, name: str) -> None:
+    def _run(self, command: str, name: str, errors: int) -> None:
         self.login.begun.append(name)
         self.shell = subprocess.Popen(
             ["/bin/bash", "-c", f"{self.login.start_up}\n{command}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-            stderr=subprocess.STDOUT if self.combined else subprocess.DEVNULL,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
         )  # fmt: skip
 
     def _stream(self, name: str) -> Any:
@@ -113,6 +108,12 @@ class Channel:
         if not self._ready("stdout", self.timeout):
             raise TimeoutError
         return os.read(self._stream("stdout").fileno(), size)
+
+    def recv_stderr_ready(self) -> bool:
+        return self._ready("stderr") and self._left("stderr")
+
+    def recv_stderr(self, size: int) -> bytes:
+        return os.read(self._stream("stderr").fileno(), size)
 
     def settimeout(self, timeout: float) -> None:
         self.timeout = timeout
