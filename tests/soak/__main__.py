@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--seconds 600] [--calm 120]`: users submit beside one who attacks, and under random faults.
+"""`python -m tests.soak [--seconds 600] [--calm 120] [--least 60]`: users submit, and everything breaks.
 
 Three phases: nobody attacks; one user attacks; everything breaks at random as well. Then SLURM's jobs are counted
 against the registry's and against the answers. Exit code 1 unless nothing is lost, doubled or unknown, and the attacker
@@ -78,11 +78,11 @@ def main() -> int:
     """Run, print the numbers, and return the exit code."""
     options = arguments()
     print(f"python -m tests.soak --seconds {options.seconds} --calm {options.calm} --seed {options.seed}", flush=True)
-    with Instance("soak", _LANES, users=3, environment={"REQUESTS_PER_ACCOUNT": "16"}) as instance:
-        load, comparison = soak(instance, options.seconds, options.calm, random.Random(options.seed))  # noqa: S311 - no secret
+    with Instance("soak", users=3, environment={"REQUESTS_PER_ACCOUNT": "16"}) as instance:
+        load, comparison = soak(instance, options)
         count = counted(instance, load)
         report(load, comparison, count, instance)
-    expected = (options.seconds + 2 * options.calm) * _LEAST
+    expected = options.least or (options.seconds + 2 * options.calm) * _LEAST
     is_enough = load.submissions >= expected
     if not is_enough:
         print(f"too few submissions: {load.submissions}, not {expected:.0f}")
@@ -96,24 +96,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=600, help="how long things break (default: 600)")
     parser.add_argument("--calm", type=int, help="how long each phase before lasts (default: a fifth of --seconds)")
     parser.add_argument("--seed", type=int, default=time.time_ns(), help="repeats the faults of another run, in kind")
+    parser.add_argument("--least", type=int, help="go on until so many jobs were ordered, however slow the machine is")
     options = parser.parse_args()
     if options.calm is None:
         options.calm = options.seconds // 5
     return options
 
 
-def soak(instance: Instance, seconds: int, calm: int, dice: random.Random) -> tuple[Load, Comparison]:
+def soak(instance: Instance, options: argparse.Namespace) -> tuple[Load, Comparison]:
     """Submit alone, beside an attacker, and while things break; return what was submitted, with all whole again."""
-    for lane in instance.lanes:
-        instance.enable(lane, command_timeout=10)
-    load = Load([instance.caller, instance.bob], instance.lanes, _USERS, dice)
-    mischief = Mischief(instance, instance.lanes, dice)
+    dice = random.Random(options.seed)  # noqa: S311 - no secret
+    lanes = [instance.new_lane(command_timeout=10) for _ in range(_LANES)]
+    load = Load([instance.caller, instance.bob], lanes, _USERS, dice)
+    mischief = Mischief(instance, lanes, dice)
     load.start()
     try:
-        alone = measured(load, "alone", calm)
+        alone = measured(load, "alone", options.calm)
         with assault(instance) as attacker:
-            comparison = Comparison(alone, measured(load, "beside an attacker", calm))
-            mischief.until(time.monotonic() + seconds)
+            comparison = Comparison(alone, measured(load, "beside an attacker", options.calm))
+            deadline = time.monotonic() + options.seconds
+            mischief.until(deadline, lambda: load.submissions >= (options.least or 0))
             assert attacker.strikes, "no login of the attacker has struck"
     finally:
         mischief.heal()

@@ -45,10 +45,10 @@ class Mischief:
             self._freeze_controller: 1,
         }
 
-    def until(self, deadline: float) -> None:
-        """Break things until `deadline` (monotonic seconds), and say what."""
-        while (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, self._dice.uniform(0.3, 1.5)))
+    def until(self, deadline: float, is_enough: Callable[[], bool]) -> None:
+        """Break things until `deadline` (monotonic seconds) and until it is enough, and say what."""
+        while time.monotonic() < deadline or not is_enough():
+            time.sleep(self._dice.uniform(0.3, 1.5))
             [kind] = self._dice.choices(list(self._kinds), list(self._kinds.values()))
             print(f"{time.strftime('%H:%M:%S')} {kind()}", flush=True)
         self.heal()

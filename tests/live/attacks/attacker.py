@@ -4,14 +4,17 @@ import base64
 import json
 import pwd
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from sandbox import processes
 from tests.live.faults.accounts import Account
-from tests.live.faults.client import Client, script
+from tests.live.faults.client import Client, Posted, script
 from tests.live.faults.lane import Lane
 from tests.live.faults.registry import Registry
 from tests.live.faults.waiting import eventually
@@ -39,11 +42,21 @@ class Attacker:
 
     def hold(self, lane: Lane, *lines: str, directory: str = "") -> str:
         """Submit a job that stays in the queue, wait until its output files are known, and return its job_id."""
-        posted = self.client.post(lane, lines=lines, directory=directory)
+        posted = eventually(partial(self._post, lane, lines, directory), "the attacker's calls of before have ended")
         assert posted.code == 201, posted.body
         known = "SELECT id FROM jobs_job WHERE id = %s AND stdout <> ''"
         eventually(lambda: self.registry.execute(known, posted.submission), "the job is described")
         return str(posted.body["job_id"])
+
+    def _post(self, lane: Lane, lines: Sequence[str], directory: str) -> Posted | None:
+        """Submit a job; return nothing where too many calls of the attacker are under way."""
+        posted = self.client.post(lane, lines=lines, directory=directory)
+        return None if posted.code == HTTPStatus.TOO_MANY_REQUESTS else posted
+
+    def hold_each(self, lanes: Sequence[Lane], number: int, *lines: str, directory: str = "") -> list[str]:
+        """The same with so many jobs on each of `lanes`, side by side."""
+        with ThreadPoolExecutor(8) as crowd:
+            return list(crowd.map(lambda lane: self.hold(lane, *lines, directory=directory), [*lanes] * number))
 
     def request(
         self, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, proxy: bool = True

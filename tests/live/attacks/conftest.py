@@ -1,6 +1,11 @@
-"""One instance for all attacks with two users, the attacker and the victim; a fresh cluster of it for each test."""
+"""One instance for all attacks with two users, the attacker and the victim; fresh clusters of it for each test.
 
-from collections.abc import Iterator
+A test attacks on two clusters at once: the one is polled as each owner about their own jobs, the other as one account
+about everybody's.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -8,52 +13,53 @@ import pytest
 from sandbox.accounts import POLLER
 from tests.live.attacks import memory
 from tests.live.attacks.attacker import ADDRESS, Attacker
-from tests.live.attacks.victim import Victim
+from tests.live.attacks.victim import HELD, Victim
 from tests.live.faults.client import Client
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
+from tests.live.faults.template import migrated as migrated  # noqa: PLC0414 - a fixture
 
-_LANES = 240
-DEFAULTS = {"REQUESTS_PER_ACCOUNT": "16"}
-"""What the sandbox, whose few accounts stand for many users, has more generous than production."""
+ENVIRONMENT = {
+    # The sandbox, whose few accounts stand for many users, is more generous here than production.
+    "REQUESTS_PER_ACCOUNT": "16",
+    "WEB_HEAD_SECONDS": str(HELD),
+    "WEB_BODY_SECONDS": str(HELD),
+    "WEB_SEND_SECONDS": str(HELD),
+}
+
+_FAILED = pytest.StashKey[bool]()
 
 
-class TakeLane(Protocol):
-    """Returns another fresh lane, polled as the test's others; keyword arguments are columns of its cluster."""
+class TakeLanes(Protocol):
+    """Returns two fresh lanes: polled as each owner, and as one account."""
 
-    def __call__(self, **columns: object) -> Lane: ...
+    def __call__(self) -> Sequence[Lane]: ...
 
 
 @pytest.fixture(scope="session")
-def instance() -> Iterator[Instance]:
-    """The service, with everything it needs, for these tests alone."""
-    with Instance("attack", _LANES, environment=DEFAULTS) as whole:
+def instance(migrated: Path) -> Iterator[Instance]:
+    """The service, with everything it needs, for these tests alone; no process may take the machine's memory."""
+    with Instance("attack", environment=ENVIRONMENT, migrated=migrated) as whole:
+        _bound(whole)
         yield whole
 
 
-@pytest.fixture(scope="session")
-def unused_lanes(instance: Instance) -> list[Lane]:
-    """The lanes that no test has had yet."""
-    return list(instance.lanes)
-
-
-@pytest.fixture(params=["", POLLER], ids=["polled by each owner", "polled by one account"])
-def poll_account(request: pytest.FixtureRequest) -> str:
-    """As whom the clusters are asked about everybody's jobs; empty: as each owner about their own."""
-    return str(request.param)
+def _bound(instance: Instance) -> None:
+    for part in (instance.web, instance.worker):
+        memory.bound(part)
 
 
 @pytest.fixture
-def take_lane(instance: Instance, unused_lanes: list[Lane], poll_account: str) -> Iterator[TakeLane]:
+def take_lanes(instance: Instance) -> Iterator[TakeLanes]:
     """Fresh lanes, no longer polled at the end."""
-    with instance.lending(unused_lanes, poll_account=poll_account) as take:
-        yield take
+    with instance.lending(command_timeout=HELD) as take:
+        yield lambda: (take(), take(poll_account=POLLER))
 
 
 @pytest.fixture
-def lane(take_lane: TakeLane) -> Lane:
-    """A fresh cluster with the defaults of production."""
-    return take_lane()
+def lanes(take_lanes: TakeLanes) -> Sequence[Lane]:
+    """Two fresh clusters: polled as each owner, and as one account."""
+    return take_lanes()
 
 
 @pytest.fixture(scope="session")
@@ -66,21 +72,30 @@ def attacker(instance: Instance) -> Iterator[Attacker]:
 
 
 @pytest.fixture
-def victim(instance: Instance, lane: Lane) -> Victim:
+def victim(instance: Instance, lanes: Sequence[Lane]) -> Victim:
     """The user who wants to work."""
-    return Victim(instance, instance.bob, lane)
+    return Victim(instance, instance.bob, lanes)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note which tests failed."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(autouse=True)
-def whole(instance: Instance) -> Iterator[None]:
-    """Begin each test with a web server and a worker that no other attack has touched."""
-    parts = (instance.web, instance.worker)
-    for part in parts:
-        memory.bound(part)
+def whole(instance: Instance, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where an attack has done harm, begin the next test with a web server and a worker that it has not touched."""
     yield
-    for part in parts:
-        part.kill()
-    instance.redis.flush()
-    for part in parts:
-        part.start(wait=False)
-    instance.web.wait()
+    if request.node.stash.get(_FAILED, False):
+        parts = (instance.web, instance.worker)
+        for part in parts:
+            part.kill()
+        instance.redis.flush()
+        for part in parts:
+            part.start(wait=False)
+        for part in parts:
+            part.wait()
+        _bound(instance)

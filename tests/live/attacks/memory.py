@@ -15,6 +15,12 @@ def bound(daemon: Daemon) -> None:
         resource.prlimit(process.pid, resource.RLIMIT_AS, (_MOST, _MOST))
 
 
+def forget_peaks(daemon: Daemon) -> None:
+    """Count anew: the peaks are what each process has now."""
+    for process in daemon.family():
+        (process.directory / "clear_refs").write_text("5")
+
+
 def peaks(daemon: Daemon) -> dict[int, int]:
     """Return the most MiB of memory that each process of `daemon` has had at a time, by its pid."""
     return {process.pid: _peak(process.pid) for process in daemon.family()}

@@ -1,9 +1,9 @@
 """An SFTP server that claims what it likes (draft-ietf-secsh-filexfer-02), run in a login by the system's own Python.
 
-`python3 sftpserver.py KIND JOB`, where KIND is
+`python3 sftpserver.py KIND JOB...`, where KIND is
 size       every file is said to have almost 2^63 bytes;
 data       a read is answered by hundreds of times what was asked for;
-directory  a directory has no last name, and all are of tasks of the array JOB.
+directory  a directory has no last name, and all are of tasks of the arrays JOB.
 """
 
 import struct
@@ -26,26 +26,26 @@ def attributes(kind: str) -> bytes:
     return struct.pack(">IQI", 0x1 | 0x4, SIZES[kind], 0o100644)
 
 
-def names(job: str, number: int) -> bytes:
+def names(jobs: list[str], number: int) -> bytes:
     """Return a thousand entries of a directory."""
-    entries = [f"out-{job}-{number}{each:03}.txt".encode() for each in range(1000)]
+    entries = [f"out-{jobs[each % len(jobs)]}-{number}{each:03}.txt".encode() for each in range(1000)]
     return struct.pack(">I", 1000) + b"".join(
         text(entry) + text(entry * 10) + attributes("directory") for entry in entries
     )
 
 
-def serve(kind: str, job: str, requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(kind: str, jobs: list[str], requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer each request until there is no more."""
     count = 0
     while head := requests.read(5):
         length, request = struct.unpack(">IB", head)
         body = requests.read(length - 1)
         count += 1
-        answers.write(text(answered(kind, job, request, body, count)))
+        answers.write(text(answered(kind, jobs, request, body, count)))
         answers.flush()
 
 
-def answered(kind: str, job: str, request: int, body: bytes, count: int) -> bytes:
+def answered(kind: str, jobs: list[str], request: int, body: bytes, count: int) -> bytes:
     """Return the answer to one request."""
     if request == INIT:
         return bytes([VERSION]) + struct.pack(">I", 3)
@@ -56,11 +56,11 @@ def answered(kind: str, job: str, request: int, body: bytes, count: int) -> byte
         [wanted] = struct.unpack(">I", body[-4:])
         return bytes([DATA]) + number + text(bytes(MOST if kind == "data" else wanted))
     if request == READDIR:
-        return bytes([NAME]) + number + names(job, count)
+        return bytes([NAME]) + number + names(jobs, count)
     if request == CLOSE:
         return bytes([STATUS]) + number + struct.pack(">I", 0) + text(b"") + text(b"")
     return bytes([ATTRIBUTES]) + number + attributes(kind)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.argv[1], sys.argv[2:], sys.stdin.buffer, sys.stdout.buffer)

@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,60 +31,67 @@ _SACCT = 'case "$*" in *JobIDRaw*) exit 0;; esac; exec "$real" "$@"'
 
 
 @contextmanager
-def asked_for(instance: Instance, attacker: Attacker, job: str) -> Iterator[None]:
-    """Ask for the output of `job`, again and again as soon as it begins to come; on other connections read nothing."""
-    request = [attacker.request("GET", f"/api/jobs/{job}/stdout")]
+def asked_for(instance: Instance, attacker: Attacker, jobs: Sequence[str]) -> Iterator[None]:
+    """Ask for the output of `jobs`, again and again as soon as it begins to come; on other connections read nothing."""
+    requests = [attacker.request("GET", f"/api/jobs/{job}/stdout") for job in jobs]
     with (
-        Crowd(instance.port, request, 4, reading=Reading.HASTY) as hasty,
-        Crowd(instance.port, request, 4, reading=Reading.NOT),
+        Crowd(instance.port, requests, 4, reading=Reading.HASTY) as hasty,
+        Crowd(instance.port, requests, 4, reading=Reading.NOT),
     ):
         yield
         assert hasty.sent >= 4
 
 
 @contextmanager
-def file_with_holes(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[None]:
-    """Have an output file of 16 TiB, almost all of it holes."""
+def files_with_holes(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[None]:
+    """Have output files of 16 TiB, almost all of it holes."""
     with attacker.folder("holes") as folder:
-        job = attacker.hold(lane, "#SBATCH -o large-%j", directory=str(folder))
-        large = folder / f"large-{job.partition('.')[0]}"
-        large.touch()
-        os.truncate(large, 16 * _TIB - 4096)  # the most that ext4 takes
-        with asked_for(instance, attacker, job):
+        jobs = attacker.hold_each(lanes, 1, "#SBATCH -o large-%j", directory=str(folder))
+        for job in jobs:
+            large = folder / f"large-{job.partition('.')[0]}"
+            large.touch()
+            os.truncate(large, 16 * _TIB - 4096)  # the most that ext4 takes
+        with asked_for(instance, attacker, jobs):
             yield
 
 
 @contextmanager
-def forgotten_array(attacker: Attacker, lane: Lane, directory: str = "") -> Iterator[str]:
-    """Have an array that has run, of whose tasks SLURM knows nothing: its files are looked for in their directory."""
-    job = attacker.hold(lane, "#SBATCH --array=0-3", "#SBATCH -o out-%A-%a.txt", directory=directory)
-    run(["scontrol", "release", job.partition(".")[0]], env={"SLURM_CONF": lane.slurm_conf})
-    path = f"/api/jobs/{job}"
-    eventually(lambda: attacker.client.call("GET", path).json()["status"] == "FINISHED", "the array has run")
-    with forged(attacker, lane, squeue=_SQUEUE, sacct=_SACCT):
-        yield job
+def forgotten_arrays(attacker: Attacker, lanes: Sequence[Lane], directory: str = "") -> Iterator[list[str]]:
+    """Have arrays that have run, of whose tasks SLURM knows nothing: their files are looked for in the directory."""
+    jobs = attacker.hold_each(lanes, 1, "#SBATCH --array=0-3", "#SBATCH -o out-%A-%a.txt", directory=directory)
+    for job in jobs:
+        run(["scontrol", "release", job.partition(".")[0]], env={"SLURM_CONF": lanes[0].slurm_conf})
+    for job in jobs:
+        eventually(partial(_has_run, attacker, job), "the array has run")
+    with forged(attacker, *lanes, squeue=_SQUEUE, sacct=_SACCT):
+        yield jobs
+
+
+def _has_run(attacker: Attacker, job: str) -> bool:
+    return bool(attacker.client.call("GET", f"/api/jobs/{job}").json()["status"] == "FINISHED")
 
 
 @contextmanager
-def crowded_directory(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[None]:
-    """Have a hundred thousand files that are named like the output files of an array job's tasks."""
-    with attacker.folder("crowded") as folder, forgotten_array(attacker, lane, str(folder)) as job:
-        for number in range(_NAMES):
-            (folder / f"out-{job.partition('.')[0]}-{number}.txt").touch()
-        with asked_for(instance, attacker, job):
+def crowded_directory(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[None]:
+    """Have a hundred thousand files that are named like the output files of two array jobs' tasks."""
+    with attacker.folder("crowded") as folder, forgotten_arrays(attacker, lanes, str(folder)) as jobs:
+        for job in jobs:
+            for number in range(_NAMES // len(jobs)):
+                os.close(os.open(folder / f"out-{job.partition('.')[0]}-{number}.txt", os.O_CREAT))
+        with asked_for(instance, attacker, jobs):
             yield
 
 
 @contextmanager
-def own_sftp_server(instance: Instance, attacker: Attacker, lane: Lane, kind: str) -> Iterator[None]:
+def own_sftp_server(instance: Instance, attacker: Attacker, lanes: Sequence[Lane], kind: str) -> Iterator[None]:
     """Have a start-up file run another SFTP server, where sshd starts its server through the login shell."""
     program = attacker.account.write("sftpserver.py", Path(sftpserver.__file__).read_text())
     with ExitStack() as stack:
         if kind == "directory":
-            job = stack.enter_context(forgotten_array(attacker, lane))
+            jobs = stack.enter_context(forgotten_arrays(attacker, lanes))
         else:
-            job = attacker.hold(lane, "#SBATCH -o one-%j")
-        words = f"{program} {kind} {job.partition('.')[0]}"
+            jobs = attacker.hold_each(lanes, 1, "#SBATCH -o one-%j")
+        words = f"{program} {kind} {' '.join(job.partition('.')[0] for job in jobs)}"
         instance.node.restart(f"Subsystem sftp {_SFTP_SERVER}")
         stack.callback(instance.node.restart)
         text = f"""_from={_SFTP_SERVER}
@@ -93,22 +101,23 @@ case $BASH_EXECUTION_STRING in "$_from"*)
 esac
 """
         stack.enter_context(attacker.starting_up(text))
-        stack.enter_context(asked_for(instance, attacker, job))
+        stack.enter_context(asked_for(instance, attacker, jobs))
         eventually(lambda: attacker.strikes, "the other server was started")
         yield
 
 
 @contextmanager
-def large_bodies(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[Crowd]:
+def large_bodies(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[Crowd]:
     """Send 24 MiB at once on sixteen connections, again and again: 4 MiB that are no script, each byte as six."""
-    body = json.dumps({"host": lane.host, "script": "\x01" * (4 * 1024 * 1024)}).encode()
-    with Crowd(instance.port, [attacker.request("POST", "/api/jobs", body)], 16) as crowd:
+    bodies = [json.dumps({"host": lane.host, "script": "\x01" * (4 * 1024 * 1024)}).encode() for lane in lanes]
+    with Crowd(instance.port, [attacker.request("POST", "/api/jobs", body) for body in bodies], 16) as crowd:
         yield crowd
 
 
 @contextmanager
 def within_bounds(instance: Instance) -> Iterator[None]:
     """See that no process of the web server takes much more memory meanwhile than it had before."""
+    memory.forget_peaks(instance.web)
     before = max(memory.peaks(instance.web).values())
     yield
     peaks = memory.peaks(instance.web)
@@ -116,30 +125,30 @@ def within_bounds(instance: Instance) -> Iterator[None]:
 
 
 def test_output_with_holes_of_terabytes_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
 ) -> None:
-    with within_bounds(instance), file_with_holes(instance, attacker, lane):
+    with within_bounds(instance), files_with_holes(instance, attacker, lanes):
         victim.watch()
 
 
 def test_output_among_a_hundred_thousand_names_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
 ) -> None:
-    with within_bounds(instance), crowded_directory(instance, attacker, lane):
+    with within_bounds(instance), crowded_directory(instance, attacker, lanes):
         victim.watch()
 
 
 @pytest.mark.parametrize("kind", ["size", "data", "directory"])
 def test_sftp_server_of_a_user_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, kind: str
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], kind: str
 ) -> None:
-    with within_bounds(instance), own_sftp_server(instance, attacker, lane, kind):
+    with within_bounds(instance), own_sftp_server(instance, attacker, lanes, kind):
         victim.watch()
 
 
 def test_request_bodies_of_one_user_take_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
 ) -> None:
-    with within_bounds(instance), large_bodies(instance, attacker, lane) as crowd:
+    with within_bounds(instance), large_bodies(instance, attacker, lanes) as crowd:
         victim.watch()
         assert crowd.sent >= 16

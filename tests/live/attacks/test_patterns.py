@@ -1,6 +1,6 @@
 """Names of output files that take long to be compared: they are nobody's trouble but the attacker's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -15,7 +15,7 @@ NO_TASK = "4294967294"  # what SLURM shows for %a where there is no task (NO_VAL
 
 
 @contextmanager
-def backtracking_name(instance: Instance, attacker: Attacker, lane: Lane, *lines: str) -> Iterator[Crowd]:
+def backtracking_name(instance: Instance, attacker: Attacker, lanes: Sequence[Lane], *lines: str) -> Iterator[Crowd]:
     """Lay a file of 250 digits and another letter beside an output file that `lines` name; ask for that all the time.
 
     As a regular expression with one group of digits for each number of the name, each place at which a group may end is
@@ -23,9 +23,10 @@ def backtracking_name(instance: Instance, attacker: Attacker, lane: Lane, *lines
     """
     with attacker.folder("digits") as folder:
         (folder / ("1" * 250 + "y")).touch()
-        job = attacker.hold(lane, *lines, directory=str(folder))
+        jobs = attacker.hold_each(lanes, 1, *lines, directory=str(folder))
+        requests = [attacker.request("GET", f"/api/jobs/{job}/stdout") for job in jobs]
         # Whoever waits in vain comes again, and meets another process.
-        with Crowd(instance.port, [attacker.request("GET", f"/api/jobs/{job}/stdout")], 8, patience=2) as crowd:
+        with Crowd(instance.port, requests, 8, patience=2) as crowd:
             yield crowd
 
 
@@ -35,8 +36,8 @@ def backtracking_name(instance: Instance, attacker: Attacker, lane: Lane, *lines
     ids=["a job", "an array job"],
 )
 def test_output_named_by_twenty_numbers_stops_nobody_else(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, lines: list[str]
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], lines: list[str]
 ) -> None:
-    with backtracking_name(instance, attacker, lane, *lines) as crowd:
+    with backtracking_name(instance, attacker, lanes, *lines) as crowd:
         victim.watch()
         assert crowd.sent > 0

@@ -4,7 +4,7 @@ import itertools
 import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -102,9 +102,9 @@ def test_log_line_is_one_line_of_json_whatever_came(instance: Instance, attacker
 
 
 def test_header_that_only_a_front_server_may_send_changes_no_answer(
-    instance: Instance, attacker: Attacker, lane: Lane
+    instance: Instance, attacker: Attacker, lanes: Sequence[Lane]
 ) -> None:
-    path = f"/api/jobs/{attacker.hold(lane)}"
+    path = f"/api/jobs/{attacker.hold(lanes[0])}"
     usual = exchange(instance.port, attacker.request("GET", path))
     values = ["/api", "/evil", path, "//evil.example.org", ""]
     changed = []

@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
@@ -17,11 +17,13 @@ from tests.live.faults.waiting import eventually
 
 
 @contextmanager
-def silence(instance: Instance, attacker: Attacker, lane: Lane, logins: AbstractContextManager[None]) -> Iterator[None]:
+def silence(
+    instance: Instance, attacker: Attacker, lanes: Sequence[Lane], logins: AbstractContextManager[None]
+) -> Iterator[None]:
     """Have jobs of which SLURM has to be asked, more of them all the time, while the attacker's `logins` misbehave."""
-    jobs = [attacker.hold(lane) for _ in range(3)]
-    requests = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs] + [attacker.order(lane)]
-    with logins, Crowd(instance.port, requests, 4):
+    jobs = attacker.hold_each(lanes, 3)
+    requests = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs]
+    with logins, Crowd(instance.port, requests + [attacker.order(lane) for lane in lanes], 8):
         eventually(lambda: attacker.strikes, "a login is silent")
         yield
 
@@ -37,15 +39,17 @@ def hanging_home(attacker: Attacker) -> str:
 
 @pytest.mark.parametrize("always", [False, True], ids=["upon the poll", "always"])
 def test_login_that_sleeps_delays_nobody_elses_statuses(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, *, always: bool
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], *, always: bool
 ) -> None:
-    asleep = attacker.starting_up(f"{STRIKE}; exec sleep 600\n") if always else sleeping(attacker, lane, upon="squeue")
-    with silence(instance, attacker, lane, asleep):
+    asleep = (
+        attacker.starting_up(f"{STRIKE}; exec sleep 600\n") if always else sleeping(attacker, *lanes, upon="squeue")
+    )
+    with silence(instance, attacker, lanes, asleep):
         victim.watch()
 
 
 def test_home_directory_that_hangs_delays_nobody_elses_statuses(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
 ) -> None:
-    with silence(instance, attacker, lane, attacker.starting_up(hanging_home(attacker))):
+    with silence(instance, attacker, lanes, attacker.starting_up(hanging_home(attacker))):
         victim.watch()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.live.attacks.attacker import Attacker
-from tests.live.attacks.conftest import TakeLane
+from tests.live.attacks.conftest import TakeLanes
 from tests.live.attacks.crowd import Crowd
 from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
@@ -16,11 +16,11 @@ _MANY = 140  # two processes have 128 threads
 
 
 @contextmanager
-def waiters(instance: Instance, attacker: Attacker, lane: Lane) -> Iterator[Crowd]:
+def waiters(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[Crowd]:
     """Have many connections wait for a job to move that does not move."""
-    job = attacker.hold(lane)
-    request = attacker.request("GET", f"/api/jobs/{job}", headers={"Prefer": "wait=60"})
-    with Crowd(instance.port, [request], _MANY) as crowd:
+    jobs = attacker.hold_each(lanes, 1)
+    requests = [attacker.request("GET", f"/api/jobs/{job}", headers={"Prefer": "wait=60"}) for job in jobs]
+    with Crowd(instance.port, requests, _MANY) as crowd:
         yield crowd
 
 
@@ -34,16 +34,16 @@ def submissions_that_wait(instance: Instance, attacker: Attacker, lanes: Sequenc
 
 
 def test_long_poll_of_one_user_on_every_thread_leaves_everybody_else_theirs(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
 ) -> None:
-    with waiters(instance, attacker, lane) as crowd:
+    with waiters(instance, attacker, lanes) as crowd:
         victim.watch()
         assert crowd.sent >= _MANY
 
 
 def test_submission_of_one_user_on_every_thread_leaves_everybody_else_theirs(
-    instance: Instance, attacker: Attacker, victim: Victim, lane: Lane, take_lane: TakeLane
+    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], take_lanes: TakeLanes
 ) -> None:
-    with submissions_that_wait(instance, attacker, [lane, *(take_lane() for _ in range(4))]) as crowd:
+    with submissions_that_wait(instance, attacker, [*lanes, *take_lanes(), *take_lanes()]) as crowd:
         victim.watch()
         assert crowd.sent >= _MANY

@@ -1,8 +1,9 @@
 """The other user: does what users do while an attack goes on, and finds everything as usual."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,12 +15,20 @@ from tests.live.faults.client import Client, new_tag
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
 
-# In ticks of the clock, of which a poll interval of the instance has two. A change in SLURM is shown within two
-# intervals; the rest is what a poll itself may take on a machine that does the attacker's work as well.
-STATUS = 2 * 2 + 6
-ANSWER = 10  # a call that does not wait on purpose
+USUAL = 45
+"""Ticks of the clock in which the victim has what it waits for: many times what that takes, also on a slow machine.
 
-_PATIENCE = 25  # seconds in which a call that does not wait gets an answer, or none
+Whoever is kept waiting by an attack waits longer: the attacks hold what they take for as long as `HELD` says.
+"""
+
+HELD = 100
+"""Seconds for which an attack can hold what it takes: time-outs of the clusters and of the web server.
+
+In production they are shorter, and the others would be kept waiting for less long.
+"""
+
+_LONGEST = 120  # ticks until an attack has done everything that it does
+_PATIENCE = 60  # seconds in which a call that does not wait gets an answer, or none
 
 Job = dict[str, Any]
 
@@ -29,24 +38,28 @@ class Disturbed(AssertionError):
 
 
 class Victim:
-    """Uses the service on `lane`; every method raises Disturbed or NotInTime where something is not as usual."""
+    """Uses the service on `lanes`; every method raises Disturbed or NotInTime where something is not as usual."""
 
-    def __init__(self, instance: Instance, client: Client, lane: Lane) -> None:
+    def __init__(self, instance: Instance, client: Client, lanes: Sequence[Lane]) -> None:
         self._instance = instance
         self._client = client
-        self._lane = lane
+        self._lanes = lanes
         self._clock = Clock(instance.beat)
 
-    def watch(self, ticks: int = 15) -> None:
-        """Use everything until so many ticks have passed: a job from before stays as it was, no web process ends."""
+    def watch(self, until: Callable[[], bool] = lambda: True) -> None:
+        """Use everything on every lane, twice and until `until`: a job from before stays as it was, no process ends."""
         processes = {process.pid for process in self._instance.web.family()}
-        began = self._clock.ticks
-        kept = self.submit("#SBATCH --hold")
-        while self._clock.ticks - began < ticks:
-            self._use_everything()
+        with ThreadPoolExecutor(len(self._lanes)) as crowd:
+            list(crowd.map(partial(self._watch, until), self._lanes))
+        assert {process.pid for process in self._instance.web.family()} == processes, "a web process has ended"
+
+    def _watch(self, until: Callable[[], bool], lane: Lane) -> None:
+        kept = self.submit(lane, "#SBATCH --hold")
+        for _ in range(2):
+            self._use_everything(lane)
+        self._clock.within(_LONGEST, until, "the attack has done everything")
         self.finds_untouched(kept)
         self._delete(kept)
-        assert {process.pid for process in self._instance.web.family()} == processes, "a web process has ended"
 
     def finds_untouched(self, job: Job) -> None:
         """See that a job which waits since before is what it was all the time, here and in SLURM."""
@@ -60,20 +73,18 @@ class Victim:
         assert {event["status"] for event in events} == {"QUEUED"}, events
         assert self._instance.controller.active([int(slurm_id(job))]), "SLURM holds it no more"
 
-    def submit(self, *lines: str) -> Job:
+    def submit(self, lane: Lane, *lines: str) -> Job:
         """Submit a job with these lines that prints its tag, and return it."""
         tag = new_tag()
         script = "\n".join(["#!/bin/sh", f"#SBATCH -A {GRANT} --comment={tag}", *lines, f"echo {tag}", ""])
-        job: Job = self.call(
-            "POST", "/api/jobs", 201, json={"host": self._lane.host, "tag": tag, "script": script}
-        ).json()
+        job: Job = self.call("POST", "/api/jobs", 201, json={"host": lane.host, "tag": tag, "script": script}).json()
         return job
 
-    def call(self, method: str, path: str, code: int, *, ticks: int = ANSWER, **options: Any) -> httpx.Response:
+    def call(self, method: str, path: str, code: int, *, ticks: int = USUAL, **options: Any) -> httpx.Response:
         """Return the answer to one call, which has to be `code` within so many ticks."""
         began = self._clock.ticks
         try:
-            answer = self._client.call(method, path, timeout=_PATIENCE if ticks == ANSWER else 90, **options)
+            answer = self._client.call(method, path, timeout=_PATIENCE if ticks == USUAL else 120, **options)
         except httpx.TransportError as exc:
             raise Disturbed(f"{method} {path}: {exc!r}, after {self._clock.ticks - began} ticks") from exc
         passed = self._clock.ticks - began
@@ -81,9 +92,9 @@ class Victim:
             raise Disturbed(f"{method} {path}: {answer.status_code} after {passed} ticks: {answer.text[:500]}")
         return answer
 
-    def _use_everything(self) -> None:
-        held, lost = self.submit("#SBATCH --hold"), self.submit("#SBATCH --hold")
-        real = self.submit()
+    def _use_everything(self, lane: Lane) -> None:
+        held, lost = self.submit(lane, "#SBATCH --hold"), self.submit(lane, "#SBATCH --hold")
+        real = self.submit(lane)
         self._sees(held)
         self._is_told_of_an_end_in_slurm(lost)
         self._aborts(held)
@@ -125,7 +136,7 @@ class Victim:
 
     def _becomes(self, job: Job, status: str, since: int) -> None:
         self._clock.within(
-            STATUS, lambda: self._shown(job)["status"] == status, f"{job['job_id']} is {status}", since=since
+            USUAL, lambda: self._shown(job)["status"] == status, f"{job['job_id']} is {status}", since=since
         )
 
     @contextmanager
@@ -133,11 +144,11 @@ class Victim:
         """Have somebody wait, for a minute at most, until the job moves."""
         path, prefer = f"/api/jobs/{job['job_id']}", {"Prefer": "wait=60"}
         with ThreadPoolExecutor(1) as aside:
-            yield aside.submit(self.call, "GET", path, 200, ticks=60, headers=prefer)
+            yield aside.submit(self.call, "GET", path, 200, ticks=2 * USUAL, headers=prefer)
 
     def _is_woken(self, answer: Future[httpx.Response], since: int) -> None:
         """See that who waits has been told of the end, and not by the end of the minute."""
-        self._clock.within(STATUS, answer.done, "who waits for the job to move is woken", since=since)
+        self._clock.within(USUAL, answer.done, "who waits for the job to move is woken", since=since)
         assert answer.result().json()["status"] == "ABORTED", answer.result().text
 
     def _shown(self, job: Job) -> Job:

@@ -15,7 +15,8 @@ from sandbox.commands import run, succeeds
 from tests.live.faults.waiting import eventually
 
 GRANT = "plgtest"  # the SLURM account that the sandbox's users have
-_MARK = "job-submitter fault tests"
+MARK = "job-submitter fault tests"
+"""What the accounts' entries in the user database begin with; then comes the pid of the process that they are for."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Account:
 
     def make(self) -> None:
         """Make it, marked with the process that it is for."""
-        words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", f"{_MARK} {os.getpid()}"]
+        words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", f"{MARK} {os.getpid()}"]
         run(["useradd", *words, "--password", "*", self.name])
         self.home.chmod(0o700)
         run(["sacctmgr", "-i", "add", "user", self.name, f"account={GRANT}"], env=self.slurm)
@@ -78,13 +79,6 @@ def group(prefix: str, slurm: dict[str, str], size: int) -> Sequence[Account]:
     """Return `size` accounts that no other run has, not yet made."""
     run_id = secrets.token_hex(2)
     return [Account(f"plg{prefix}{run_id}{number}", slurm) for number in range(1, size + 1)]
-
-
-def remove_abandoned(slurm: dict[str, str]) -> None:
-    """Remove the accounts of runs that were killed."""
-    for entry in pwd.getpwall():
-        if entry.pw_gecos.startswith(_MARK) and processes.find(int(entry.pw_gecos.split()[-1])) is None:
-            Account(entry.pw_name, slurm).remove()
 
 
 def command_lines(words: str, accounts: Sequence[Account]) -> list[str]:

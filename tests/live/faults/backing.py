@@ -15,7 +15,7 @@ from sandbox.commands import as_user, run
 from tests.live.faults.daemon import Daemon
 
 # Below the ports that the kernel gives to outgoing connections, which may take a free one at any moment.
-_PORTS = itertools.count(22000 + os.getpid() % 5000)
+_PORTS = itertools.count(22000 + os.getpid() % 100 * 50)
 
 
 def free_port() -> int:
@@ -32,18 +32,17 @@ def free_port() -> int:
 class Postgres:
     """An own PostgreSQL server; `url` is that of a database in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, origin: Path | None = None) -> None:
+        """Make it in `folder`; `origin` is the folder of another one, which does not run, to be a copy of."""
         self._programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        data = folder / "data"
-        port, password = free_port(), secrets.token_hex(16)
-        self.url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
+        self._folder = folder
         run(["chown", "postgres:", folder])
-        word = folder / "password"
-        word.touch(mode=0o600)
-        word.write_text(password)
-        run(["chown", "postgres:", word])
-        login: list[str | Path] = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", word]
-        run([self._programs / "initdb", "-D", data, *login, "-E", "UTF8", "--no-sync"], user="postgres")
+        if origin:
+            run(["cp", "--archive", origin / "data", origin / "password", folder])
+        else:
+            self._initialise()
+        data, password, port = folder / "data", (folder / "password").read_text(), free_port()
+        self.url = f"postgres://postgres:{password}@127.0.0.1:{port}/postgres"
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -54,6 +53,15 @@ class Postgres:
         flags = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         command = as_user("postgres", [str(self._programs / "postgres"), "-D", str(data), *flags])
         self.daemon = Daemon(command, folder.parent / "postgres.log", {}, self._answers)
+
+    def _initialise(self) -> None:
+        word = self._folder / "password"
+        word.touch(mode=0o600)
+        word.write_text(secrets.token_hex(16))
+        run(["chown", "postgres:", word])
+        login: list[str | Path] = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", word]
+        command = [self._programs / "initdb", "-D", self._folder / "data", *login, "-E", "UTF8", "--no-sync"]
+        run(command, user="postgres")
 
     def connect(self) -> psycopg.Connection:
         """Return a new connection in autocommit mode."""

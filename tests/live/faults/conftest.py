@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -9,8 +10,7 @@ import pytest
 from tests.live.faults.client import Client, Posted
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
-
-_LANES = 124
+from tests.live.faults.template import migrated as migrated  # noqa: PLC0414 - a fixture
 
 
 class TakeLane(Protocol):
@@ -20,22 +20,16 @@ class TakeLane(Protocol):
 
 
 @pytest.fixture(scope="session")
-def instance() -> Iterator[Instance]:
+def instance(migrated: Path) -> Iterator[Instance]:
     """The service, with everything it needs, for these tests alone."""
-    with Instance("fault", _LANES) as whole:
+    with Instance("fault", migrated=migrated) as whole:
         yield whole
 
 
-@pytest.fixture(scope="session")
-def unused_lanes(instance: Instance) -> list[Lane]:
-    """The lanes that no test has had yet."""
-    return list(instance.lanes)
-
-
 @pytest.fixture
-def take_lane(instance: Instance, unused_lanes: list[Lane]) -> Iterator[TakeLane]:
+def take_lane(instance: Instance) -> Iterator[TakeLane]:
     """Fresh lanes; at the end they are healed and no longer polled."""
-    with instance.lending(unused_lanes) as take:
+    with instance.lending() as take:
         yield take
 
 
@@ -66,3 +60,8 @@ def settled(instance: Instance) -> Callable[[Sequence[Posted]], None]:
         pytest.fail(str(count))
 
     return check
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest."""
+    items.sort(key=lambda item: "test_soak" not in item.nodeid)

@@ -23,7 +23,13 @@ class Daemon:
         self._environment = os.environ | environment
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
+        self._begins = 0
         self.log = log
+
+    @property
+    def output(self) -> bytes:
+        """What it has written since its last start."""
+        return self.log.read_bytes()[self._begins :]
 
     @property
     def pid(self) -> int:
@@ -35,6 +41,7 @@ class Daemon:
     def start(self, *, wait: bool = True) -> None:
         """Start it, and wait until it is ready."""
         with self.log.open("ab") as output:
+            self._begins = output.tell()
             self._process = subprocess.Popen(
                 self._command,
                 env=self._environment,

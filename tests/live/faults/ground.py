@@ -1,7 +1,6 @@
-"""What of the sandbox the fault tests use: its SLURM, the users' proxies, the trust in them, its process manager."""
+"""What of the sandbox the fault tests use: its SLURM, the users' proxies, the trust in them."""
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,6 @@ class Sandbox:
     slurm_conf: str
     sshd_config: Path
     proxies: tuple[Path, ...]
-    supervisorctl: tuple[str, ...]
 
     @classmethod
     def from_environment(cls) -> "Sandbox":
@@ -25,7 +23,6 @@ class Sandbox:
                 slurm_conf=os.environ["ZEUS_SLURM_CONF"],
                 sshd_config=Path(os.environ["ZEUS_HOST_KEY"]).with_name("sshd_config"),
                 proxies=tuple(Path(os.environ[f"{user}_PROXY"]) for user in _USERS),
-                supervisorctl=tuple(shlex.split(os.environ["SUPERVISORCTL"])),
             )
         except KeyError as exc:
             raise LookupError(f"{exc.args[0]} is not set: run `make up`, then `. .local/sandbox.env`") from exc

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,13 +13,14 @@ from typing import Self
 
 import httpx
 from celery import Celery
+from django.conf import settings
 
 from sandbox import grid
 from sandbox.accounts import POLLER
 from sandbox.commands import run
 from sandbox.processes import Process
 from submitter.gunicorn import conf
-from tests.live.faults import accounts, census
+from tests.live.faults import abandoned, accounts, census
 from tests.live.faults.backing import Postgres, Redis, free_port
 from tests.live.faults.census import Count
 from tests.live.faults.client import Client, Posted
@@ -33,38 +33,45 @@ from tests.live.faults.registry import Registry
 from tests.live.faults.relay import Relay
 from tests.live.faults.waiting import eventually
 
+INTERVAL = 1  # seconds between two polls of a cluster, at least
+
 
 class Instance:
     """Databases, web server, worker, beat, login node, accounts and `lanes`. Usable as a context manager, once."""
 
     def __init__(
-        self, prefix: str, lanes: int, *, users: int = 2, environment: Mapping[str, str] | None = None
+        self,
+        prefix: str,
+        *,
+        users: int = 2,
+        environment: Mapping[str, str] | None = None,
+        migrated: Path | None = None,
     ) -> None:
         """Prepare everything; `prefix` names its accounts, one for each of the sandbox's first `users`.
 
-        `environment` overrules the settings that all instances have.
+        `environment` overrules the settings that all instances have. `migrated` is a database to copy.
         """
         self.sandbox = Sandbox.from_environment()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{prefix}-"))
+        self.folder = abandoned.folder(prefix)
         self.folder.chmod(0o755)  # accounts run the lanes' commands
         self.slurm = {"SLURM_CONF": self.sandbox.slurm_conf}
         self.accounts = accounts.group(prefix, self.slurm, users)
-        self.postgres = Postgres(self._room("postgres"))
+        self.is_migrated = migrated is not None
+        self.postgres = Postgres(self._room("postgres"), migrated)
         self.registry = Registry(self.postgres)
-        self.controller = Controller(self.sandbox, self.slurm)
+        self.controller = Controller(self.folder, self.slurm)
         self.redis = Redis(self._room("redis"))
         names = [account.name for account in self.accounts]
         self.node = LoginNode(self._room("sshd"), self.sandbox.sshd_config, free_port(), [*names, POLLER])
-        relays = [Relay(self.node.port) for _ in range(lanes)]
-        self.lanes = [
-            Lane(f"{prefix}-{number}", self.folder / "lanes" / str(number), relay, self.sandbox.slurm_conf)
-            for number, relay in enumerate(relays)
-        ]
+        self.lanes: list[Lane] = []
+        self._prefix = prefix
         self.environment = {
+            "DJANGO_SETTINGS_MODULE": "submitter.settings",
             "DATABASE_URL": self.postgres.url,
             "REDIS_URL": self.redis.url,
+            "TMPDIR": str(self.folder),  # and so every part mentions it
             "GRIDMAP": str(self._gridmap(names)),
-            "POLL_INTERVAL": "2",
+            "POLL_INTERVAL": str(INTERVAL),
             "SECURE_SSL_REDIRECT": "false",  # its callers speak plain HTTP
             "PYTHONDONTWRITEBYTECODE": "1",
             **(environment or {}),
@@ -72,11 +79,12 @@ class Instance:
         self.port = free_port()
         self.web = self.web_server(self.port, "submitter.wsgi")
         celery: list[str | Path] = [sys.executable, "-m", "celery", "-A", "submitter"]
-        self.worker = self._part("worker", [*celery, "worker", "--loglevel", "INFO"])
+        self.worker = self._part("worker", [*celery, "worker", "--loglevel", "INFO"], b" ready.")
         self.beat, self.second_beat = (
             self._part(
                 name,
                 [*celery, "beat", "--loglevel", "DEBUG", "--schedule", self._room(name) / "schedule", "--pidfile="],
+                b"beat: Starting",
             )
             for name in ("beat", "second-beat")
         )
@@ -105,6 +113,7 @@ class Instance:
             for account in self.accounts:
                 stack.callback(account.remove)
             stack.callback(self.node.stop)
+            stack.callback(self.controller.relay.close)
             for lane in self.lanes:
                 stack.callback(lane.relay.close)
             for daemon in (self.postgres.daemon, self.redis.daemon, self.web, self.worker, self.beat):
@@ -131,20 +140,33 @@ class Instance:
         ]
         return Daemon(command, self.folder / f"web-{port}.log", self.environment | environment, lambda: _answers(port))
 
-    def enable(self, lane: Lane, **columns: object) -> None:
-        """Let the service know `lane`'s cluster, with other values in some of its columns."""
-        self.registry.change(lane.host, enabled=True, **columns)
+    def new_lane(self, **columns: object) -> Lane:
+        """Make another cluster that the service knows, with other values in some of its columns."""
+        lane = self._lane(f"{self._prefix}-{len(self.lanes)}")
+        self.lanes.append(lane)
         lane.relay.start()
+        row = {"name": lane.host, "port": lane.relay.port, "job_domain": lane.job_domain, "slurm_bin": str(lane.bin)}
+        self.registry.copy_cluster(self._model, **row, enabled=True, **columns)
+        return lane
+
+    @property
+    def _model(self) -> str:
+        """The name of the cluster of which the others are copies; it is never used."""
+        return f"{self._prefix}-model"
+
+    def _lane(self, name: str) -> Lane:
+        lane = Lane(name, self.folder / "lanes" / name, Relay(self.node.port), str(self.controller.slurm_conf))
+        lane.furnish()
+        return lane
 
     @contextmanager
-    def lending(self, unused: list[Lane], **defaults: object) -> Iterator[Callable[..., Lane]]:
-        """Lend lanes of `unused`, with `defaults` in their columns; at the end they are healed and no longer polled."""
+    def lending(self, **defaults: object) -> Iterator[Callable[..., Lane]]:
+        """Lend fresh lanes with `defaults` in their columns; at the end they are healed and no longer polled."""
         taken = []
 
         def take(**columns: object) -> Lane:
-            lane = unused.pop()
+            lane = self.new_lane(**defaults, **columns)
             taken.append(lane)
-            self.enable(lane, **defaults, **columns)
             return lane
 
         yield take
@@ -196,14 +218,15 @@ class Instance:
             lane.relay.heal()
         time.sleep(1)  # on loopback
         for lane in lanes:
-            lane.relay.cut()  # agents that wait for requests end
+            lane.relay.shut()  # agents that wait for requests end, and no poll starts another
         for lane in lanes:
             accounts.nothing_left_of(str(lane.bin), self.accounts)
+            lane.relay.heal()
 
     def send(self, task: str) -> None:
-        """Order a task of the worker."""
+        """Order a task of the worker, in the queue of what looks at the database alone."""
         with Celery(broker=self.redis.url, set_as_current=False) as app:
-            app.send_task(task)
+            app.send_task(task, queue=settings.CELERY_TASK_DEFAULT_QUEUE)
 
     def count(self, posts: Sequence[Posted]) -> Count:
         """Count SLURM's jobs against the registry's and against the answers to `posts`."""
@@ -217,26 +240,35 @@ class Instance:
     def _keep_logs(self) -> None:
         if keep := os.environ.get("KEEP_FAULT_LOGS"):
             for log in self.folder.glob("**/*.log"):
-                shutil.copy(log, keep)
+                shutil.copy(log, Path(keep) / f"{self.folder.name}-{log.name}")
 
     def _start(self) -> None:
-        accounts.remove_abandoned(self.slurm)
+        abandoned.remove(self.slurm)
         for account in self.accounts:
             account.make()
         self.postgres.daemon.start()
         self.redis.daemon.start()
         self.node.start()
-        for lane in self.lanes:
-            lane.furnish()
-        file = self.folder / "clusters.toml"
-        file.write_text("\n".join(lane.entry(self.node.host_key) for lane in self.lanes))
-        settings = {name: value for name, value in os.environ.items() if name not in self.environment}
-        for words in (["migrate", "--verbosity", "0"], ["loadclusters", file]):
-            run([sys.executable, "manage.py", *words], env=settings | self.environment, cwd=CHECKOUT)
+        self.controller.relay.start()
+        if not self.is_migrated:
+            self._manage("migrate", "--verbosity", "0")
+        self._load_model()
         parts = (self.web, self.worker, self.beat)
         for part in parts:
             part.start(wait=False)
-        self.web.wait()
+        for part in parts:
+            part.wait()
+
+    def _load_model(self) -> None:
+        model = self._lane(self._model)
+        file = self.folder / "clusters.toml"
+        file.write_text(model.entry(self.node.host_key))
+        model.relay.close()
+        self._manage("loadclusters", file)
+
+    def _manage(self, *words: str | Path) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name not in self.environment}
+        run([sys.executable, "manage.py", *words], env=inherited | self.environment, cwd=CHECKOUT)
 
     def _room(self, name: str) -> Path:
         room = self.folder / name
@@ -250,8 +282,10 @@ class Instance:
         file.write_text("".join(f'"{grid.ORGANISATION}/CN={user}" {name}\n' for user, name in users))
         return file
 
-    def _part(self, name: str, command: list[str | Path]) -> Daemon:
-        return Daemon(command, self.folder / f"{name}.log", self.environment, lambda: True)
+    def _part(self, name: str, command: list[str | Path], sign: bytes) -> Daemon:
+        """Return a part that is ready when it has written `sign`."""
+        part = Daemon(command, self.folder / f"{name}.log", self.environment, lambda: sign in part.output)
+        return part
 
 
 def _answers(port: int) -> bool:

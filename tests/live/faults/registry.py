@@ -24,6 +24,19 @@ class Registry:
                 SQL("UPDATE clusters_cluster SET {} WHERE name = %s").format(assignments), (*columns.values(), host)
             )
 
+    def copy_cluster(self, host: str, **columns: object) -> None:
+        """Add a cluster that is like `host` but for `columns`."""
+        with self._postgres.connect() as connection:
+            described = connection.execute("SELECT * FROM clusters_cluster LIMIT 0").description or []
+            same = [column.name for column in described if column.name not in {"id", *columns}]
+            copied = SQL(", ").join(map(Identifier, same))
+            connection.execute(
+                SQL("INSERT INTO clusters_cluster ({}, {}) SELECT {}, {} FROM clusters_cluster WHERE name = %s").format(
+                    copied, SQL(", ").join(map(Identifier, columns)), copied, SQL(", ").join(SQL("%s") for _ in columns)
+                ),
+                (*columns.values(), host),
+            )
+
     def execute(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         """Run one statement on the service's database and return the rows, if it has any."""
         with self._postgres.connect() as connection:
@@ -47,11 +60,22 @@ class Registry:
         return int(str(number))
 
     def age(self, tags: Sequence[str]) -> None:
-        """Make those submissions that have no known outcome four minutes older."""
+        """Let four minutes pass for those submissions that have no known outcome, and for the attempts to find one."""
         self.execute(
             "UPDATE jobs_job SET created_at = created_at - interval '4 minutes' "
             "WHERE submission_status = 'PENDING' AND tag = ANY(%s)", list(tags),
         )  # fmt: skip
+        self.execute(
+            "UPDATE jobs_recoveryattempt SET due_at = due_at - interval '4 minutes' WHERE cluster_id IN "
+            "(SELECT cluster_id FROM jobs_job WHERE submission_status = 'PENDING' AND tag = ANY(%s))", list(tags),
+        )  # fmt: skip
+
+    def let_minutes_pass(self, minutes: int = 10) -> None:
+        """Move what the service remembers of its polls, and of its orders to poll, so many minutes back."""
+        columns = ("due_at", "ordered_at", "succeeded_at", "failed_at")
+        back = SQL(", ").join(SQL("{0} = {0} - make_interval(mins => %s)").format(Identifier(name)) for name in columns)
+        with self._postgres.connect() as connection:
+            connection.execute(SQL("UPDATE clusters_poll SET {}").format(back), [minutes] * len(columns))
 
     @contextmanager
     def locked(self) -> Iterator[Callable[[], None]]:

@@ -68,6 +68,7 @@ class Relay:
         self._links: set[_Link] = set()
         self._fault: Fault | None = None
         self._is_shut = False
+        self._is_frozen = False
         self._server: asyncio.Server | None = None
 
     def start(self) -> None:
@@ -94,6 +95,15 @@ class Relay:
         """Let nothing more through on the connections there are."""
         self._do(self._stall)
 
+    def freeze(self) -> None:
+        """Accept connections, and let nothing through on any, until `heal`."""
+
+        def now() -> None:
+            self._is_frozen = True
+            self._stall()
+
+        self._do(now)
+
     def shut(self) -> None:
         """Reset every connection, and each new one at once."""
 
@@ -107,7 +117,7 @@ class Relay:
         """Carry on: what was held back arrives late, new connections are carried, no fault is armed."""
 
         def now() -> None:
-            self._is_shut, self._fault = False, None
+            self._is_shut, self._is_frozen, self._fault = False, False, None
             for link in self._links:
                 link.flowing.set()
 
@@ -162,6 +172,8 @@ class Relay:
             return
         link = _Link(writer, far_writer)
         self._links.add(link)
+        if self._is_frozen:
+            link.flowing.clear()
         try:
             await asyncio.gather(
                 self._pump(link, reader, far_writer, Direction.UP), self._pump(link, far_reader, writer, Direction.DOWN)
