@@ -59,7 +59,8 @@ def taken(home: Path) -> Iterator[None]:
 
 def names(home: Path) -> set[str]:
     """Return what is in the hidden directory: the traces of submissions, by their tokens."""
-    return {path.name for path in (home / ".job-submitter").iterdir()}
+    hidden = home / ".job-submitter"
+    return {path.name for path in hidden.iterdir()} if hidden.exists() else set()
 
 
 @pytest.mark.parametrize("fault", [full, over_quota, read_only, taken], ids=lambda fault: fault.__name__)

@@ -224,7 +224,8 @@ def test_a_shell_that_wakes_up_after_its_submission_was_given_up_submits_nothing
     with start_up_file(instance, wait):
         accounts.kill(str(lane.bin), instance.accounts)  # the connections stay, and want new agents
         posts = caller.post_many(lane, 2 * conf.workers + 2)
-    assert set(answers(posts)) <= {408, 503}, answers(posts)
+    # 422 says that an agent was killed: the end of one may be told when it is asked already.
+    assert set(answers(posts)) <= {408, 422, 503}, answers(posts)
     assert any(posted.code == 503 for posted in posts), answers(posts)
     instance.recover(posts)
     mark.unlink()

@@ -3,17 +3,23 @@
 import shelve
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
 from sandbox.commands import run
 from tests.live.faults.client import Client, Posted
-from tests.live.faults.instance import Instance
+from tests.live.faults.daemon import Daemon
+from tests.live.faults.instance import INTERVAL, Instance
 from tests.live.faults.lane import Lane
 from tests.live.faults.waiting import eventually
 
+_ORDERED = (
+    "SELECT count(*) FROM clusters_poll p JOIN clusters_cluster c ON c.id = p.cluster_id "
+    "WHERE c.name = %s AND ordered_at IS NOT NULL"
+)
 _AWAY = 'echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1'
 
 
@@ -54,6 +60,7 @@ def test_a_worker_killed_in_the_middle_of_a_look_is_followed_by_another(
     instance.worker.kill()
     gate.open()
     cancelled_behind_our_back(lane, posted)
+    instance.registry.let_minutes_pass()  # the order is given again when nobody has carried it out for half a minute
     instance.worker.start()
     turns_aborted(caller, posted)
 
@@ -72,22 +79,43 @@ def test_while_beat_is_down_nothing_moves_and_then_everything_does(
     posted = submitted(caller, lane)
     instance.beat.kill()
     try:
-        time.sleep(2)  # orders that were given already
+        orders_are_carried_out(instance, lane)
         cancelled_behind_our_back(lane, posted)
-        time.sleep(3)
+        time.sleep(2 * INTERVAL)
         assert status(caller, posted) == "QUEUED"
     finally:
         instance.beat.start()
     turns_aborted(caller, posted)
 
 
+def orders_are_carried_out(instance: Instance, lane: Lane) -> None:
+    """Wait until no order to poll is left that was given already; what no worker takes within a tick is void."""
+    time.sleep(INTERVAL)
+    eventually(lambda: instance.registry.execute(_ORDERED, lane.host) == [(0,)], "every order was carried out")
+
+
 def asked_by_squeue(lane: Lane, body: str = 'exec "$real" "$@"') -> Callable[[], int]:
     """Return what counts how often squeue has been run since now; `body` is what it does."""
-    notes = lane.folder / "gates" / "asked"
+    begun = begun_by_squeue(lane, body)
+    return lambda: len(begun())
+
+
+def begun_by_squeue(lane: Lane, body: str) -> Callable[[], list[float]]:
+    """Return what tells when squeue has been run since now, in seconds since the epoch; `body` is what it does."""
+    notes = lane.folder / "gates" / "begun"
     notes.touch(0o666)
     notes.chmod(0o666)
-    lane.replace("squeue", f"echo . >> {notes}; {body}")
-    return lambda: len(notes.read_text().split())
+    lane.replace("squeue", f"date +%s.%N >> {notes}; {body}")
+    return lambda: [float(line) for line in notes.read_text().split()]
+
+
+@contextmanager
+def no_more_than_one_an_interval(asked: Callable[[], int], what: str) -> Iterator[None]:
+    """See that what `asked` counts rises at most once an interval meanwhile: with each end of the time, once more."""
+    before, began = asked(), time.monotonic()
+    yield
+    count, seconds = asked() - before, time.monotonic() - began
+    assert count <= seconds / INTERVAL + 2, f"{what}: {count} times in {seconds:.1f} s"
 
 
 def test_ten_minutes_without_beat_are_followed_by_one_look_and_no_burst(
@@ -98,23 +126,26 @@ def test_ten_minutes_without_beat_are_followed_by_one_look_and_no_burst(
     eventually(asked, "squeue was asked")
     instance.beat.stop()  # it writes down when it has last ordered what
     try:
-        time.sleep(2)  # orders that were given already
+        orders_are_carried_out(instance, lane)
         ten_minutes_pass(instance)
-        before, orders = asked(), instance.beat.log.read_text().count("poll-clusters")
+        before = asked()
     finally:
         instance.beat.start()
-    eventually(lambda: asked() > before, "squeue is asked again")
-    time.sleep(6)
-    assert asked() - before <= 5, "every two seconds at most"
-    eventually(lambda: asked() - before >= 2, "it goes on")
-    assert instance.beat.log.read_text().count("poll-clusters") - orders <= 15, "every second"
+    with (
+        no_more_than_one_an_interval(asked, "squeue was asked"),
+        no_more_than_one_an_interval(lambda: orders_of(instance.beat), "polls were ordered"),
+    ):
+        eventually(lambda: asked() - before >= 4, "squeue is asked again, and it goes on")
+
+
+def orders_of(beat: Daemon) -> int:
+    """Count how often `beat` has ordered polls."""
+    return beat.log.read_bytes().count(b"Sending due task poll-clusters")
 
 
 def ten_minutes_pass(instance: Instance) -> None:
     """Move what the service and its beat (which is down) remember of the time ten minutes back."""
-    instance.registry.execute(
-        "UPDATE clusters_poll SET due_at = due_at - interval '10 min', succeeded_at = succeeded_at - interval '10 min'"
-    )
+    instance.registry.let_minutes_pass(10)
     with shelve.open(str(instance.folder / "beat" / "schedule")) as kept:  # noqa: S301 - our own beat wrote it
         entries = kept["entries"]
         for entry in entries.values():
@@ -125,18 +156,17 @@ def ten_minutes_pass(instance: Instance) -> None:
 def test_looks_that_take_longer_than_the_interval_do_not_pile_up(
     caller: Client, lane: Lane, instance: Instance
 ) -> None:
+    """They come one at a time, and take at most a fifth of it."""
     ends = lane.folder / "gates" / "ends"
-    asked = asked_by_squeue(lane, f'sleep 3; "$real" "$@"; status=$?; echo . >> {ends}; exit $status')
+    squeue = f'sleep {2 * INTERVAL}; "$real" "$@"; status=$?; date +%s.%N >> {ends}; exit $status'
+    begun = begun_by_squeue(lane, squeue)
     posted = submitted(caller, lane)
     seen = "SELECT slurm_state FROM jobs_job WHERE job_id = %s"
-    job_id = posted.body["job_id"]
-    deadline = time.monotonic() + 14  # seven intervals
-    while time.monotonic() < deadline:
-        begun = asked()
-        assert begun - (len(ends.read_text().split()) if ends.exists() else 0) <= 1, "one at a time"
-        time.sleep(0.2)
-    assert asked() == 1, "a look takes at most a fifth of the time"
-    assert instance.registry.execute(seen, job_id) == [("PENDING",)]
+    eventually(lambda: instance.registry.execute(seen, posted.body["job_id"]) == [("PENDING",)], "the look ends")
+    eventually(lambda: len(begun()) == 2, "there is another look")
+    [first, second], [ended, *_] = begun(), [float(line) for line in ends.read_text().split()]
+    assert ended < second, "one at a time"
+    assert second - first >= 5 * (ended - first)
 
 
 def test_postgresql_may_be_restarted(caller: Client, lane: Lane, instance: Instance) -> None:
@@ -163,11 +193,9 @@ def test_an_answer_that_is_no_answer_changes_nothing(
 ) -> None:
     posted = submitted(caller, lane)
     lane.replace("sacct", "exit 1")
-    lane.replace("squeue", body)
-    if words:
-        eventually(lambda: words in complaint(instance, lane), "the error is shown", seconds=20)
-    else:
-        time.sleep(4)
+    asked = asked_by_squeue(lane, body)
+    eventually(lambda: asked() and words in complaint(instance, lane), "squeue was asked, and the error is shown")
+    eventually(lambda: asked() >= 2, "it is asked again, once the first answer was read")
     assert status(caller, posted) == "QUEUED"
     lane.restore()
     cancelled_behind_our_back(lane, posted)
@@ -178,13 +206,14 @@ def test_an_answer_that_is_no_answer_changes_nothing(
 def test_without_accounting_the_controllers_word_is_enough(
     caller: Client, lane: Lane, instance: Instance, body: str
 ) -> None:
-    instance.registry.change(lane.host, command_timeout=10)
+    instance.registry.change(lane.host, command_timeout=6)
     posted = submitted(caller, lane)
     lane.replace("sacct", body)
     cancelled_behind_our_back(lane, posted)
     turns_aborted(caller, posted)
     assert complaint(instance, lane)
     lane.restore()
+    instance.registry.let_minutes_pass()  # who is slow is asked less often
     confirmed = "SELECT accounting_confirmed FROM jobs_job WHERE job_id = %s"
     job_id = posted.body["job_id"]
     eventually(lambda: instance.registry.execute(confirmed, job_id) == [(True,)], "accounting confirms", seconds=60)
@@ -197,9 +226,8 @@ def test_two_beats_do_not_ask_twice(caller: Client, lane: Lane, instance: Instan
     instance.second_beat.start()
     try:
         before = asked()
-        time.sleep(10)
-        times = asked() - before
-        eventually(lambda: asked() - before >= 2, "it goes on")
+        with no_more_than_one_an_interval(asked, "squeue was asked"):
+            eventually(lambda: orders_of(instance.second_beat) >= 6, "the second beat orders polls, too")
+            eventually(lambda: asked() - before >= 6, "it goes on")
     finally:
         instance.second_beat.kill()
-    assert times <= 6, "every two seconds at most"

@@ -8,10 +8,11 @@ import pytest
 
 from sandbox.commands import run
 from tests.live.faults.accounts import nothing_left_of
-from tests.live.faults.client import Client, Posted, answers
+from tests.live.faults.client import Client, Posted, answers, new_tag
 from tests.live.faults.conftest import TakeLane
 from tests.live.faults.instance import Instance
 from tests.live.faults.lane import Lane
+from tests.live.faults.waiting import eventually
 
 Settled = Callable[[Sequence[Posted]], None]
 
@@ -130,20 +131,43 @@ def test_a_refusal_is_passed_on_in_sbatchs_own_words(caller: Client, take_lane: 
     settled([posted])
 
 
-def test_a_frozen_controller_and_a_retry_with_the_key_make_one_job(
+def lost_to_a_frozen_controller(caller: Client, lane: Lane, tag: str) -> Posted:
+    """Submit while the controller answers nothing; until it is known what came of that, the key makes no other job."""
+    lost = caller.post(lane, key=tag, tag=tag)
+    again = caller.post(lane, key=tag, tag=tag)
+    assert (lost.code, again.code) == (408, 409), answers([lost, again])
+    return lost
+
+
+def test_a_frozen_controller_that_goes_on_and_a_retry_with_the_key_make_one_job(
     caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
 ) -> None:
-    lane = take_lane(command_timeout=12)
+    """The request waits for the controller, and becomes a job of which nobody was told."""
+    lane, tag = take_lane(command_timeout=8), new_tag()
     assert caller.post(lane).code == 201
-    tag = f"{caller.post(lane).tag}-frozen"
     with instance.controller.frozen():
-        lost = caller.post(lane, key=tag, tag=tag)
-        again = caller.post(lane, key=tag, tag=tag)
-    assert (lost.code, again.code) == (408, 409), answers([lost, again])
+        lost = lost_to_a_frozen_controller(caller, lane, tag)
+    eventually(lambda: instance.controller.commented(tag), "the controller has made the job")
     settled([lost])
     told = caller.told(lost)
+    assert told["status"] == "submitted"
+    retried = caller.post(lane, key=tag, tag=tag)
+    assert (retried.code, retried.body["job_id"]) == (201, told["job_id"]), retried.body
+    settled([retried])
+
+
+def test_a_frozen_controller_that_is_restarted_and_a_retry_with_the_key_make_one_job(
+    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+) -> None:
+    """The request never comes to the controller."""
+    lane, tag = take_lane(command_timeout=8), new_tag()
+    assert caller.post(lane).code == 201
+    with instance.controller.frozen():
+        lost = lost_to_a_frozen_controller(caller, lane, tag)
+        instance.controller.relay.cut()
+    settled([lost])
+    assert caller.told(lost)["status"] == "failed"
+    assert instance.controller.commented(tag) == []
     retried = caller.post(lane, key=tag, tag=tag)
     assert retried.code == 201, retried.body
-    if told["status"] == "submitted":
-        assert retried.body["job_id"] == told["job_id"]
     settled([retried])
