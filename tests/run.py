@@ -23,13 +23,16 @@ ON_SANDBOX = (
     *("--ignore=tests/live/attacks", "--ignore=tests/live/faults"),
 )
 
+# Each process has an instance of the service of its own, and nothing is shared but the sandbox's daemons.
+INSTANCES = ("--ds=submitter.settings", "--dist=worksteal", "--durations=20")
+
 # The arguments of pytest for each part, in the order in which they run.
 PARTS = {
     "unit": (*COMPUTING, *COVERAGE, "--durations=20", "tests/unit", "tests/api"),
     "live": (*WAITING, "--durations=20", "-m", "not alone and not apart", *ON_SANDBOX),
     "alone": (*WAITING, "--durations=20", "-m", "alone or apart", *ON_SANDBOX),
-    "attacks": ("tests/live/attacks",),
-    "faults": ("tests/live/faults",),
+    "attacks": (*INSTANCES, "--numprocesses=3", "tests/live/attacks"),
+    "faults": (*INSTANCES, "--numprocesses=4", "tests/live/faults"),
 }
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from sandbox import processes
 from sandbox.commands import CommandFailed, run, succeeds
 from tests.bench.target import GRANT
-from tests.live.faults.waiting import eventually
+from tests.harness.waiting import eventually
 
 _MARK = "job-submitter benchmarks"
 

@@ -6,7 +6,7 @@ import sys
 
 from sandbox.commands import run
 from tests.bench import database, table
-from tests.live.faults.daemon import CHECKOUT
+from tests.harness.daemon import CHECKOUT
 
 SIZES = (1_000, 10_000, 100_000)
 _TIMEOUT = 900  # seconds

@@ -12,7 +12,7 @@ from sandbox.commands import run
 from tests.bench import database, table
 from tests.bench.login import Credentials, WarmLogin
 from tests.bench.target import Place, Run
-from tests.live.faults.daemon import CHECKOUT
+from tests.harness.daemon import CHECKOUT
 
 JOBS = 2_000
 _TIMEOUT = 300  # seconds

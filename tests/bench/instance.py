@@ -15,9 +15,9 @@ from tests.bench import accounts, database
 from tests.bench.relay import Relay
 from tests.bench.target import CLUSTER, Place
 from tests.bench.users import Users
-from tests.live.faults.backing import Redis, free_port
-from tests.live.faults.daemon import CHECKOUT, Daemon
-from tests.live.faults.loginnode import LoginNode
+from tests.harness.daemon import CHECKOUT, Daemon
+from tests.harness.databases import Redis, free_port
+from tests.harness.login_node import LoginNode
 
 ACCOUNTS = 22
 # Another checkout's run on the same machine has other accounts; the same one's finds what a killed run has left.

@@ -20,10 +20,10 @@ from structlog.contextvars import bound_contextvars
 
 from submitter.celery import app
 from tests.harness.caller import Caller, script
+from tests.harness.daemon import Daemon
+from tests.harness.databases import free_port
 from tests.harness.sandbox_env import Cluster, eventually, variable
 from tests.live.conftest import working_directory
-from tests.live.faults.backing import free_port
-from tests.live.faults.daemon import Daemon
 
 
 @dataclass

@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.live.faults.census import Count
-from tests.live.faults.instance import Instance
+from tests.harness.instance import Instance
+from tests.harness.job_audit import Count
 from tests.soak.assault import assault
-from tests.soak.chaos import Mischief
+from tests.soak.chaos import Chaos
 from tests.soak.load import Load
 
-_LANES = 4
+_CLUSTERS = 4
+_ENVIRONMENT = {"REQUESTS_PER_ACCOUNT": "16", "RECOVERY_INTERVAL": "2"}
 _USERS = 6  # threads of the two users who work
 _GRACE = 120  # seconds after the last fault in which every job has to become known
 _LEAST = 1000 / 600  # submissions a second
@@ -78,7 +79,7 @@ def main() -> int:
     """Run, print the numbers, and return the exit code."""
     options = arguments()
     print(f"python -m tests.soak --seconds {options.seconds} --calm {options.calm} --seed {options.seed}", flush=True)
-    with Instance("soak", users=3, environment={"REQUESTS_PER_ACCOUNT": "16"}) as instance:
+    with Instance("soak", users=3, environment=_ENVIRONMENT) as instance:
         load, comparison = soak(instance, options)
         count = counted(instance, load)
         report(load, comparison, count, instance)
@@ -106,19 +107,19 @@ def arguments() -> argparse.Namespace:
 def soak(instance: Instance, options: argparse.Namespace) -> tuple[Load, Comparison]:
     """Submit alone, beside an attacker, and while things break; return what was submitted, with all whole again."""
     dice = random.Random(options.seed)  # noqa: S311 - no secret
-    lanes = [instance.new_lane(command_timeout=10) for _ in range(_LANES)]
-    load = Load([instance.caller, instance.bob], lanes, _USERS, dice)
-    mischief = Mischief(instance, lanes, dice)
+    clusters = [instance.new_cluster(command_timeout=10) for _ in range(_CLUSTERS)]
+    load = Load([instance.caller, instance.bob], clusters, _USERS, dice)
+    chaos = Chaos(instance, clusters, dice)
     load.start()
     try:
         alone = measured(load, "alone", options.calm)
         with assault(instance) as attacker:
             comparison = Comparison(alone, measured(load, "beside an attacker", options.calm))
             deadline = time.monotonic() + options.seconds
-            mischief.until(deadline, lambda: load.submissions >= (options.least or 0))
+            chaos.until(deadline, lambda: load.submissions >= (options.least or 0))
             assert attacker.strikes, "no login of the attacker has struck"
     finally:
-        mischief.heal()
+        chaos.heal()
         load.stop()
     return load, comparison
 

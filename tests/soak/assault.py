@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from tests.harness.client import Client
+from tests.harness.instance import Instance
 from tests.live.attacks.attacker import ADDRESS, STRIKE, Attacker
 from tests.live.attacks.crowd import Crowd, Reading
-from tests.live.faults.client import Client
-from tests.live.faults.instance import Instance
 
 _BIG = 256 * 1024 * 1024  # bytes of an output file with holes
 
@@ -25,19 +25,19 @@ esac
 
 @contextmanager
 def assault(instance: Instance) -> Iterator[Attacker]:
-    """Attack `instance` as the last of its accounts meanwhile, on the first of its lanes, by every means at once."""
+    """Attack `instance` as the last of its accounts meanwhile, on the first of its clusters, by every means at once."""
     proxy = instance.sandbox.proxies[len(instance.accounts) - 1]
     client = Client(f"http://127.0.0.1:{instance.port}", proxy, address=ADDRESS)
     attacker = Attacker(instance.accounts[-1], client, proxy, instance.registry)
-    lane = instance.lanes[0]
+    cluster = instance.clusters[0]
     with ExitStack() as stack:
         stack.callback(client.close)
         folder = stack.enter_context(attacker.folder("assault"))
         (folder / "large").touch()
         os.truncate(folder / "large", _BIG)
-        jobs = [attacker.hold(lane, "#SBATCH -o large", directory=str(folder)) for _ in range(8)]
+        jobs = [attacker.hold(cluster, "#SBATCH -o large", directory=str(folder)) for _ in range(8)]
         stack.enter_context(attacker.starting_up(_LOGIN))
-        for crowd in _crowds(instance.port, attacker, jobs, [attacker.order(each) for each in instance.lanes]):
+        for crowd in _crowds(instance.port, attacker, jobs, [attacker.order(each) for each in instance.clusters]):
             stack.enter_context(crowd)
         yield attacker
 

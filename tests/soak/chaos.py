@@ -5,9 +5,9 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.relay import Action, Direction, Fault
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.relay import Action, Direction, Fault
 
 _BODIES = {
     "accepts and stalls": '"$real" "$@" > /dev/null; sleep 130',
@@ -22,13 +22,13 @@ _BODIES = {
 }
 
 
-class Mischief:
+class Chaos:
     """Breaks something of `instance` at random, one thing at a time."""
 
-    def __init__(self, instance: Instance, lanes: Sequence[Lane], dice: random.Random) -> None:
+    def __init__(self, instance: Instance, clusters: Sequence[FaultCluster], dice: random.Random) -> None:
         self._dice = dice
         self._instance = instance
-        self._lanes = lanes
+        self._clusters = clusters
         self._kinds: dict[Callable[[], str], int] = {  # with how often each comes
             self._byte: 8,
             self._cut: 3,
@@ -55,52 +55,52 @@ class Mischief:
 
     def heal(self) -> None:
         """Let everything be whole again."""
-        for lane in self._lanes:
-            lane.relay.heal()
-            lane.restore()
+        for cluster in self._clusters:
+            cluster.relay.heal()
+            cluster.restore()
         for part in (self._instance.web, self._instance.worker, self._instance.beat):
             part.revive()
         self._instance.web.wait()
 
-    def _lane(self) -> Lane:
-        return self._dice.choice(self._lanes)
+    def _cluster(self) -> FaultCluster:
+        return self._dice.choice(self._clusters)
 
     def _byte(self) -> str:
-        lane = self._lane()
+        cluster = self._cluster()
         action = self._dice.choice(list(Action))
         direction = self._dice.choice(list(Direction))
         fault = Fault(action, direction, self._dice.randrange(6000), seconds=2)
-        lane.relay.arm(fault)
+        cluster.relay.arm(fault)
         time.sleep(2)
-        lane.relay.heal()
-        return f"{lane.host}: {fault.action.name} at byte {fault.after} {fault.direction.value}"
+        cluster.relay.heal()
+        return f"{cluster.host}: {fault.action.name} at byte {fault.after} {fault.direction.value}"
 
     def _cut(self) -> str:
-        lane = self._lane()
-        lane.relay.cut()
-        return f"{lane.host}: cut"
+        cluster = self._cluster()
+        cluster.relay.cut()
+        return f"{cluster.host}: cut"
 
     def _stall(self) -> str:
-        lane = self._lane()
-        lane.relay.stall()
+        cluster = self._cluster()
+        cluster.relay.stall()
         time.sleep(self._dice.uniform(1, 12))
-        lane.relay.heal()
-        return f"{lane.host}: stalled, then late"
+        cluster.relay.heal()
+        return f"{cluster.host}: stalled, then late"
 
     def _shut(self) -> str:
-        lane = self._lane()
-        lane.relay.shut()
+        cluster = self._cluster()
+        cluster.relay.shut()
         time.sleep(1)
-        lane.relay.heal()
-        return f"{lane.host}: shut"
+        cluster.relay.heal()
+        return f"{cluster.host}: shut"
 
     def _sbatch(self) -> str:
-        lane = self._lane()
+        cluster = self._cluster()
         name = self._dice.choice(list(_BODIES))
-        lane.replace("sbatch", _BODIES[name])
+        cluster.replace("sbatch", _BODIES[name])
         time.sleep(2)
-        lane.restore()
-        return f"{lane.host}: sbatch {name}"
+        cluster.restore()
+        return f"{cluster.host}: sbatch {name}"
 
     def _kill_web(self) -> str:
         self._instance.web.kill()

@@ -10,8 +10,8 @@ from http import HTTPStatus
 
 import httpx
 
-from tests.live.faults.client import Client, Posted, new_tag
-from tests.live.faults.lane import Lane
+from tests.harness.client import Client, Posted, new_tag
+from tests.harness.fault_cluster import FaultCluster
 
 _OVER = {201, 422}  # answers after which a careful script does not try again
 _TRIES = 20
@@ -29,10 +29,12 @@ class Timed:
 class Load:
     """Submits and looks from `number` threads until it is stopped; notes every answer to a submission."""
 
-    def __init__(self, clients: Sequence[Client], lanes: Sequence[Lane], number: int, dice: random.Random) -> None:
+    def __init__(
+        self, clients: Sequence[Client], clusters: Sequence[FaultCluster], number: int, dice: random.Random
+    ) -> None:
         self._dice = dice
         self._clients = clients
-        self._lanes = lanes
+        self._clusters = clusters
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(each % 2 == 0,)) for each in range(number)]
         self._posts: list[Posted] = []
@@ -66,24 +68,24 @@ class Load:
 
     def _work(self, is_careful: bool) -> None:
         while not self._over.is_set():
-            client, lane, tag = self._dice.choice(self._clients), self._dice.choice(self._lanes), new_tag()
+            client, cluster, tag = self._dice.choice(self._clients), self._dice.choice(self._clusters), new_tag()
             if is_careful:
-                self._insist(client, lane, tag)
+                self._insist(client, cluster, tag)
             else:
-                self._post(client, lane, tag)
+                self._post(client, cluster, tag)
             self._look(client, tag)
             time.sleep(self._dice.uniform(0, 0.3))
 
-    def _insist(self, client: Client, lane: Lane, tag: str) -> None:
+    def _insist(self, client: Client, cluster: FaultCluster, tag: str) -> None:
         """Repeat the same request with the same key until there is an answer that decides."""
         for _ in range(_TRIES):
-            posted = self._post(client, lane, tag, key=tag)
+            posted = self._post(client, cluster, tag, key=tag)
             if posted.code in _OVER or self._over.wait(_PAUSE):
                 return
 
-    def _post(self, client: Client, lane: Lane, tag: str, key: str | None = None) -> Posted:
+    def _post(self, client: Client, cluster: FaultCluster, tag: str, key: str | None = None) -> Posted:
         began = time.monotonic()
-        posted = client.post(lane, tag=tag, key=key)
+        posted = client.post(cluster, tag=tag, key=key)
         self._note(began, posted.code)
         self._posts.append(posted)
         return posted

@@ -13,11 +13,11 @@ from http import HTTPStatus
 from pathlib import Path
 
 from sandbox import processes
-from tests.live.faults.accounts import Account
-from tests.live.faults.client import Client, Posted, script
-from tests.live.faults.lane import Lane
-from tests.live.faults.registry import Registry
-from tests.live.faults.waiting import eventually
+from tests.harness.accounts import Account
+from tests.harness.client import Client, Posted, script
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.registry import Registry
+from tests.harness.waiting import eventually
 
 ADDRESS = "127.0.0.2"  # loopback, but not where the other user's calls come from
 
@@ -40,23 +40,25 @@ class Attacker:
         file = self.account.home / "strikes"
         return len(file.read_text().split()) if file.exists() else 0
 
-    def hold(self, lane: Lane, *lines: str, directory: str = "") -> str:
+    def hold(self, cluster: FaultCluster, *lines: str, directory: str = "") -> str:
         """Submit a job that stays in the queue, wait until its output files are known, and return its job_id."""
-        posted = eventually(partial(self._post, lane, lines, directory), "the attacker's calls of before have ended")
+        posted = eventually(partial(self._post, cluster, lines, directory), "the attacker's calls of before have ended")
         assert posted.code == 201, posted.body
         known = "SELECT id FROM jobs_job WHERE id = %s AND stdout <> ''"
         eventually(lambda: self.registry.execute(known, posted.submission), "the job is described")
         return str(posted.body["job_id"])
 
-    def _post(self, lane: Lane, lines: Sequence[str], directory: str) -> Posted | None:
+    def _post(self, cluster: FaultCluster, lines: Sequence[str], directory: str) -> Posted | None:
         """Submit a job; return nothing where too many calls of the attacker are under way."""
-        posted = self.client.post(lane, lines=lines, directory=directory)
+        posted = self.client.post(cluster, lines=lines, directory=directory)
         return None if posted.code == HTTPStatus.TOO_MANY_REQUESTS else posted
 
-    def hold_each(self, lanes: Sequence[Lane], number: int, *lines: str, directory: str = "") -> list[str]:
-        """The same with so many jobs on each of `lanes`, side by side."""
+    def hold_each(self, clusters: Sequence[FaultCluster], number: int, *lines: str, directory: str = "") -> list[str]:
+        """The same with so many jobs on each of `clusters`, side by side."""
         with ThreadPoolExecutor(8) as crowd:
-            return list(crowd.map(lambda lane: self.hold(lane, *lines, directory=directory), [*lanes] * number))
+            return list(
+                crowd.map(lambda cluster: self.hold(cluster, *lines, directory=directory), [*clusters] * number)
+            )
 
     def request(
         self, method: str, path: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None, proxy: bool = True
@@ -70,9 +72,9 @@ class Attacker:
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
-    def order(self, lane: Lane, *lines: str) -> bytes:
+    def order(self, cluster: FaultCluster, *lines: str) -> bytes:
         """Return a request that submits a job which stays in the queue."""
-        order = {"host": lane.host, "script": script("attack", *lines)}
+        order = {"host": cluster.host, "script": script("attack", *lines)}
         return self.request("POST", "/api/jobs", json.dumps(order).encode())
 
     @contextmanager

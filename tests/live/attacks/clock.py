@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.live.faults.daemon import Daemon
-from tests.live.faults.waiting import NotInTime, eventually
+from tests.harness.daemon import Daemon
+from tests.harness.waiting import NotInTime, eventually
 
 T = TypeVar("T")
 

@@ -11,13 +11,13 @@ from typing import Protocol
 import pytest
 
 from sandbox.accounts import POLLER
+from tests.harness.client import Client
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.migrated import migrated as migrated  # noqa: PLC0414 - a fixture
 from tests.live.attacks import memory
 from tests.live.attacks.attacker import ADDRESS, Attacker
 from tests.live.attacks.victim import HELD, Victim
-from tests.live.faults.client import Client
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.template import migrated as migrated  # noqa: PLC0414 - a fixture
 
 ENVIRONMENT = {
     # The sandbox, whose few accounts stand for many users, is more generous here than production.
@@ -30,10 +30,10 @@ ENVIRONMENT = {
 _FAILED = pytest.StashKey[bool]()
 
 
-class TakeLanes(Protocol):
-    """Returns two fresh lanes: polled as each owner, and as one account."""
+class TakeClusters(Protocol):
+    """Returns two fresh clusters: polled as each owner, and as one account."""
 
-    def __call__(self) -> Sequence[Lane]: ...
+    def __call__(self) -> Sequence[FaultCluster]: ...
 
 
 @pytest.fixture(scope="session")
@@ -50,16 +50,16 @@ def _bound(instance: Instance) -> None:
 
 
 @pytest.fixture
-def take_lanes(instance: Instance) -> Iterator[TakeLanes]:
-    """Fresh lanes, no longer polled at the end."""
+def take_clusters(instance: Instance) -> Iterator[TakeClusters]:
+    """Fresh clusters, no longer polled at the end."""
     with instance.lending(command_timeout=HELD) as take:
         yield lambda: (take(), take(poll_account=POLLER))
 
 
 @pytest.fixture
-def lanes(take_lanes: TakeLanes) -> Sequence[Lane]:
+def clusters(take_clusters: TakeClusters) -> Sequence[FaultCluster]:
     """Two fresh clusters: polled as each owner, and as one account."""
-    return take_lanes()
+    return take_clusters()
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +72,9 @@ def attacker(instance: Instance) -> Iterator[Attacker]:
 
 
 @pytest.fixture
-def victim(instance: Instance, lanes: Sequence[Lane]) -> Victim:
+def victim(instance: Instance, clusters: Sequence[FaultCluster]) -> Victim:
     """The user who wants to work."""
-    return Victim(instance, instance.bob, lanes)
+    return Victim(instance, instance.bob, clusters)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,8 +13,8 @@ from itertools import cycle
 from types import TracebackType
 from typing import Self
 
+from tests.harness.waiting import eventually
 from tests.live.attacks.attacker import ADDRESS
-from tests.live.faults.waiting import eventually
 
 _DRIP = 1.0  # seconds between two drips
 _PIECE = 256 * 1024

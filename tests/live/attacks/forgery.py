@@ -4,16 +4,16 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from tests.harness.fault_cluster import SLURM, FaultCluster
 from tests.live.attacks.attacker import STRIKE, Attacker
-from tests.live.faults.lane import SLURM, Lane
 
 _COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
 _GENTLY = "ulimit -v 1000000; renice -n 15 $$ > /dev/null"  # the login node is this machine too
 
 
 @contextmanager
-def forged(attacker: Attacker, *lanes: Lane, **bodies: str) -> Iterator[None]:
-    """Let `bodies` (shell scripts; `$real` is SLURM's own command) be the commands of `lanes` for the attacker alone.
+def forged(attacker: Attacker, *clusters: FaultCluster, **bodies: str) -> Iterator[None]:
+    """Let `bodies` be the commands of `clusters` for the attacker alone: shell scripts, `$real` is SLURM's own command.
 
     A start-up file runs the service's own agent, its marker included, with other commands.
     """
@@ -25,7 +25,7 @@ def forged(attacker: Attacker, *lanes: Lane, **bodies: str) -> Iterator[None]:
             file.chmod(0o755)
         else:
             (folder / command).symlink_to(SLURM / command)
-    places = " ".join(str(lane.bin) for lane in lanes)
+    places = " ".join(str(cluster.bin) for cluster in clusters)
     text = f"""for _from in {places}; do case $BASH_EXECUTION_STRING in
 *"$_from"*) eval "${{BASH_EXECUTION_STRING//"$_from"/{folder}}}"; exit;;
 esac; done
@@ -37,9 +37,9 @@ esac; done
         shutil.rmtree(folder)
 
 
-def sleeping(attacker: Attacker, *lanes: Lane, upon: str) -> AbstractContextManager[None]:
+def sleeping(attacker: Attacker, *clusters: FaultCluster, upon: str) -> AbstractContextManager[None]:
     """Have each login sleep when the command `upon` is to run, and be quick otherwise."""
-    return forged(attacker, *lanes, **{upon: "exec sleep 600"})
+    return forged(attacker, *clusters, **{upon: "exec sleep 600"})
 
 
 def in_turn(bodies: Sequence[str]) -> str:

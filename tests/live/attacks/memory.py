@@ -3,7 +3,7 @@
 import resource
 from pathlib import Path
 
-from tests.live.faults.daemon import Daemon
+from tests.harness.daemon import Daemon
 
 MIB = 1024 * 1024
 _MOST = 6 * 1024 * MIB  # of address space; far above what a process needs

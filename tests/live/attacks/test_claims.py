@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from sandbox.commands import run
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.attacks import memory, sftpserver
 from tests.live.attacks.attacker import STRIKE, Attacker
 from tests.live.attacks.crowd import Crowd, Reading
 from tests.live.attacks.forgery import forged
 from tests.live.attacks.victim import Victim
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 _TIB = 2**40
 _NAMES = 100_000
@@ -43,10 +43,10 @@ def asked_for(instance: Instance, attacker: Attacker, jobs: Sequence[str]) -> It
 
 
 @contextmanager
-def files_with_holes(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[None]:
+def files_with_holes(instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster]) -> Iterator[None]:
     """Have output files of 16 TiB, almost all of it holes."""
     with attacker.folder("holes") as folder:
-        jobs = attacker.hold_each(lanes, 1, "#SBATCH -o large-%j", directory=str(folder))
+        jobs = attacker.hold_each(clusters, 1, "#SBATCH -o large-%j", directory=str(folder))
         for job in jobs:
             large = folder / f"large-{job.partition('.')[0]}"
             large.touch()
@@ -56,14 +56,14 @@ def files_with_holes(instance: Instance, attacker: Attacker, lanes: Sequence[Lan
 
 
 @contextmanager
-def forgotten_arrays(attacker: Attacker, lanes: Sequence[Lane], directory: str = "") -> Iterator[list[str]]:
+def forgotten_arrays(attacker: Attacker, clusters: Sequence[FaultCluster], directory: str = "") -> Iterator[list[str]]:
     """Have arrays that have run, of whose tasks SLURM knows nothing: their files are looked for in the directory."""
-    jobs = attacker.hold_each(lanes, 1, "#SBATCH --array=0-3", "#SBATCH -o out-%A-%a.txt", directory=directory)
+    jobs = attacker.hold_each(clusters, 1, "#SBATCH --array=0-3", "#SBATCH -o out-%A-%a.txt", directory=directory)
     for job in jobs:
-        run(["scontrol", "release", job.partition(".")[0]], env={"SLURM_CONF": lanes[0].slurm_conf})
+        run(["scontrol", "release", job.partition(".")[0]], env={"SLURM_CONF": clusters[0].slurm_conf})
     for job in jobs:
         eventually(partial(_has_run, attacker, job), "the array has run")
-    with forged(attacker, *lanes, squeue=_SQUEUE, sacct=_SACCT):
+    with forged(attacker, *clusters, squeue=_SQUEUE, sacct=_SACCT):
         yield jobs
 
 
@@ -72,9 +72,9 @@ def _has_run(attacker: Attacker, job: str) -> bool:
 
 
 @contextmanager
-def crowded_directory(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[None]:
+def crowded_directory(instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster]) -> Iterator[None]:
     """Have a hundred thousand files that are named like the output files of two array jobs' tasks."""
-    with attacker.folder("crowded") as folder, forgotten_arrays(attacker, lanes, str(folder)) as jobs:
+    with attacker.folder("crowded") as folder, forgotten_arrays(attacker, clusters, str(folder)) as jobs:
         for job in jobs:
             for number in range(_NAMES // len(jobs)):
                 os.close(os.open(folder / f"out-{job.partition('.')[0]}-{number}.txt", os.O_CREAT))
@@ -83,14 +83,16 @@ def crowded_directory(instance: Instance, attacker: Attacker, lanes: Sequence[La
 
 
 @contextmanager
-def own_sftp_server(instance: Instance, attacker: Attacker, lanes: Sequence[Lane], kind: str) -> Iterator[None]:
+def own_sftp_server(
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster], kind: str
+) -> Iterator[None]:
     """Have a start-up file run another SFTP server, where sshd starts its server through the login shell."""
     program = attacker.account.write("sftpserver.py", Path(sftpserver.__file__).read_text())
     with ExitStack() as stack:
         if kind == "directory":
-            jobs = stack.enter_context(forgotten_arrays(attacker, lanes))
+            jobs = stack.enter_context(forgotten_arrays(attacker, clusters))
         else:
-            jobs = attacker.hold_each(lanes, 1, "#SBATCH -o one-%j")
+            jobs = attacker.hold_each(clusters, 1, "#SBATCH -o one-%j")
         words = f"{program} {kind} {' '.join(job.partition('.')[0] for job in jobs)}"
         instance.node.restart(f"Subsystem sftp {_SFTP_SERVER}")
         stack.callback(instance.node.restart)
@@ -107,9 +109,9 @@ esac
 
 
 @contextmanager
-def large_bodies(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[Crowd]:
+def large_bodies(instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster]) -> Iterator[Crowd]:
     """Send 24 MiB at once on sixteen connections, again and again: 4 MiB that are no script, each byte as six."""
-    bodies = [json.dumps({"host": lane.host, "script": "\x01" * (4 * 1024 * 1024)}).encode() for lane in lanes]
+    bodies = [json.dumps({"host": cluster.host, "script": "\x01" * (4 * 1024 * 1024)}).encode() for cluster in clusters]
     with Crowd(instance.port, [attacker.request("POST", "/api/jobs", body) for body in bodies], 16) as crowd:
         yield crowd
 
@@ -125,30 +127,30 @@ def within_bounds(instance: Instance) -> Iterator[None]:
 
 
 def test_output_with_holes_of_terabytes_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
-    with within_bounds(instance), files_with_holes(instance, attacker, lanes):
+    with within_bounds(instance), files_with_holes(instance, attacker, clusters):
         victim.watch()
 
 
 def test_output_among_a_hundred_thousand_names_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
-    with within_bounds(instance), crowded_directory(instance, attacker, lanes):
+    with within_bounds(instance), crowded_directory(instance, attacker, clusters):
         victim.watch()
 
 
 @pytest.mark.parametrize("kind", ["size", "data", "directory"])
 def test_sftp_server_of_a_user_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], kind: str
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster], kind: str
 ) -> None:
-    with within_bounds(instance), own_sftp_server(instance, attacker, lanes, kind):
+    with within_bounds(instance), own_sftp_server(instance, attacker, clusters, kind):
         victim.watch()
 
 
 def test_request_bodies_of_one_user_take_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
-    with within_bounds(instance), large_bodies(instance, attacker, lanes) as crowd:
+    with within_bounds(instance), large_bodies(instance, attacker, clusters) as crowd:
         victim.watch()
         assert crowd.sent >= 16

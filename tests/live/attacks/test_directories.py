@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.harness.fault_cluster import FaultCluster
 from tests.live.attacks.attacker import STRIKE, Attacker
-from tests.live.faults.lane import Lane
 
 # Where the shell of the scripts is bash, which evaluates subscripts in arithmetic.
 _BASH = f"""_from=/bin/sh
@@ -17,11 +17,11 @@ _LENGTHS = [60, 500, 4096, 4097, *range(4080, 4104), 4110, 4150, 4199, 4200, 100
 
 @pytest.mark.parametrize("text", ["", _BASH], ids=["the node's own shell", "bash"])
 def test_working_directory_of_any_length_is_refused_and_not_evaluated(
-    attacker: Attacker, lanes: Sequence[Lane], text: str
+    attacker: Attacker, clusters: Sequence[FaultCluster], text: str
 ) -> None:
     evaluated = attacker.account.home / "evaluated"
     evaluated.unlink(missing_ok=True)
-    places = itertools.cycle(lanes)
+    places = itertools.cycle(clusters)
     with attacker.starting_up(text):
         for length in _LENGTHS:
             command = "x[$(touch ~/evaluated)]"

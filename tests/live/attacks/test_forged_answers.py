@@ -5,33 +5,33 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd
 from tests.live.attacks.forgery import forged
 from tests.live.attacks.victim import Job, Victim, slurm_id
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 _LONG = "9" * 30
 
 
 @contextmanager
 def forging(
-    instance: Instance, attacker: Attacker, lanes: Sequence[Lane], bodies: Mapping[str, str]
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster], bodies: Mapping[str, str]
 ) -> Iterator[Crowd]:
     """Submit, refresh, abort, delete and have lost submissions looked for, all the time, while `bodies` answer."""
-    lost = [attacker.client.lose(lane).tag for lane in lanes]
-    for lane in lanes:
-        lane.restore()
-    jobs = attacker.hold_each(lanes, 4)  # on one after the other
+    lost = [attacker.client.lose(cluster).tag for cluster in clusters]
+    for cluster in clusters:
+        cluster.restore()
+    jobs = attacker.hold_each(clusters, 4)  # on one after the other
     requests = [
-        *map(attacker.order, lanes),
+        *map(attacker.order, clusters),
         *(attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs[:2]),
         *(attacker.request("PUT", f"/api/jobs/{job}", b'{"action": "abort"}') for job in jobs[2:4]),
         *(attacker.request("DELETE", f"/api/jobs/{job}") for job in jobs[4:6]),
     ]
-    with forged(attacker, *lanes, **bodies), Crowd(instance.port, requests, 8) as crowd:
+    with forged(attacker, *clusters, **bodies), Crowd(instance.port, requests, 8) as crowd:
         instance.registry.age(lost)
         instance.send("jobs.tasks.recover_submissions")
         eventually(lambda: attacker.strikes, "a forged command has answered")
@@ -67,11 +67,11 @@ echo "JobId=$id JobName=x"; echo "   SubmitTime={_LONG}"; printf '   StdOut=/a\\
 
 @pytest.mark.parametrize("kind", _forgeries([{"job_id": "1.x"}], ""))
 def test_answer_of_a_login_changes_nothing_but_its_own_accounts_jobs(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], kind: str
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster], kind: str
 ) -> None:
-    theirs = [victim.submit(lane, "#SBATCH --hold") for lane in lanes]
+    theirs = [victim.submit(cluster, "#SBATCH --hold") for cluster in clusters]
     bodies = _forgeries(theirs, instance.accounts[1].name)[kind]
-    with forging(instance, attacker, lanes, bodies) as crowd:
+    with forging(instance, attacker, clusters, bodies) as crowd:
         victim.watch()
         for job in theirs:
             victim.finds_untouched(job)

@@ -5,17 +5,19 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
 from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd
 from tests.live.attacks.victim import Victim
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
 
 NO_TASK = "4294967294"  # what SLURM shows for %a where there is no task (NO_VAL in slurm.h)
 
 
 @contextmanager
-def backtracking_name(instance: Instance, attacker: Attacker, lanes: Sequence[Lane], *lines: str) -> Iterator[Crowd]:
+def backtracking_name(
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster], *lines: str
+) -> Iterator[Crowd]:
     """Lay a file of 250 digits and another letter beside an output file that `lines` name; ask for that all the time.
 
     As a regular expression with one group of digits for each number of the name, each place at which a group may end is
@@ -23,7 +25,7 @@ def backtracking_name(instance: Instance, attacker: Attacker, lanes: Sequence[La
     """
     with attacker.folder("digits") as folder:
         (folder / ("1" * 250 + "y")).touch()
-        jobs = attacker.hold_each(lanes, 1, *lines, directory=str(folder))
+        jobs = attacker.hold_each(clusters, 1, *lines, directory=str(folder))
         requests = [attacker.request("GET", f"/api/jobs/{job}/stdout") for job in jobs]
         # Whoever waits in vain comes again, and meets another process.
         with Crowd(instance.port, requests, 8, patience=2) as crowd:
@@ -36,8 +38,8 @@ def backtracking_name(instance: Instance, attacker: Attacker, lanes: Sequence[La
     ids=["a job", "an array job"],
 )
 def test_output_named_by_twenty_numbers_stops_nobody_else(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], lines: list[str]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster], lines: list[str]
 ) -> None:
-    with backtracking_name(instance, attacker, lanes, *lines) as crowd:
+    with backtracking_name(instance, attacker, clusters, *lines) as crowd:
         victim.watch()
         assert crowd.sent > 0

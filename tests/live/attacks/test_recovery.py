@@ -4,23 +4,23 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.attacks.attacker import Attacker
-from tests.live.attacks.conftest import TakeLanes
+from tests.live.attacks.conftest import TakeClusters
 from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 
 @contextmanager
-def lost_submissions(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[list[str]]:
-    """Lose the answer to a submission on each of `lanes`, and let whoever asks for it wait."""
-    with ThreadPoolExecutor(len(lanes)) as crowd:
-        lost = list(crowd.map(attacker.client.lose, lanes))
-    for lane in lanes:
-        lane.restore()
-    with sleeping(attacker, *lanes, upon="squeue"):
+def lost_submissions(instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster]) -> Iterator[list[str]]:
+    """Lose the answer to a submission on each of `clusters`, and let whoever asks for it wait."""
+    with ThreadPoolExecutor(len(clusters)) as crowd:
+        lost = list(crowd.map(attacker.client.lose, clusters))
+    for cluster in clusters:
+        cluster.restore()
+    with sleeping(attacker, *clusters, upon="squeue"):
         instance.registry.age([posted.tag for posted in lost])
         instance.send("jobs.tasks.recover_submissions")
         eventually(lambda: attacker.strikes, "a login sleeps over the search")
@@ -28,9 +28,13 @@ def lost_submissions(instance: Instance, attacker: Attacker, lanes: Sequence[Lan
 
 
 def test_recovery_that_a_login_never_answers_delays_nobody_elses_statuses(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], take_lanes: TakeLanes
+    instance: Instance,
+    attacker: Attacker,
+    victim: Victim,
+    clusters: Sequence[FaultCluster],
+    take_clusters: TakeClusters,
 ) -> None:
-    with lost_submissions(instance, attacker, [*lanes, *take_lanes(), *take_lanes()]) as tags:
+    with lost_submissions(instance, attacker, [*clusters, *take_clusters(), *take_clusters()]) as tags:
         victim.watch()
         instance.send("jobs.tasks.recover_submissions")  # as beat does all the time
         victim.watch()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.databases import free_port
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
 from tests.live.attacks.attacker import ADDRESS, Attacker
-from tests.live.faults.backing import free_port
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
 
 _FIELDS = {"status", "exit_code", "standard_output", "error_output", "error_message", "tag"}
 
@@ -102,9 +102,9 @@ def test_log_line_is_one_line_of_json_whatever_came(instance: Instance, attacker
 
 
 def test_header_that_only_a_front_server_may_send_changes_no_answer(
-    instance: Instance, attacker: Attacker, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster]
 ) -> None:
-    path = f"/api/jobs/{attacker.hold(lanes[0])}"
+    path = f"/api/jobs/{attacker.hold(clusters[0])}"
     usual = exchange(instance.port, attacker.request("GET", path))
     values = ["/api", "/evil", path, "//evil.example.org", ""]
     changed = []

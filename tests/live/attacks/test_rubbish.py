@@ -5,14 +5,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.attacks import memory
 from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd
 from tests.live.attacks.forgery import altered, forged, in_turn
 from tests.live.attacks.victim import Job, Victim, slurm_id
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 # Fields, as squeue is asked for them: id, user, state, submit, start, end, time, nodes, cores, node list, reason.
 _RUNS = '$3 = "RUNNING"; $5 = $4; $10 = "n1"; '
@@ -37,35 +37,37 @@ _FLOODS = {
 
 
 @contextmanager
-def answering(instance: Instance, attacker: Attacker, lanes: Sequence[Lane], **bodies: str) -> Iterator[Crowd]:
+def answering(
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster], **bodies: str
+) -> Iterator[Crowd]:
     """Have jobs of which SLURM has to be asked, and let `bodies` answer for SLURM in the attacker's logins.
 
     That is where polls ask as each owner; where another account asks about everybody, the attacker asks by `refresh`.
     """
-    jobs = attacker.hold_each(lanes, 3)
+    jobs = attacker.hold_each(clusters, 3)
     asked = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs]
-    with forged(attacker, *lanes, **bodies), Crowd(instance.port, asked, 4) as crowd:
+    with forged(attacker, *clusters, **bodies), Crowd(instance.port, asked, 4) as crowd:
         eventually(lambda: attacker.strikes, "a forged command has answered")
         yield crowd
 
 
 def test_values_that_are_none_are_the_trouble_of_their_own_account(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
     odd = in_turn([altered(program) for program in _ODD.values()])
-    with answering(instance, attacker, lanes, squeue=odd) as crowd:
+    with answering(instance, attacker, clusters, squeue=odd) as crowd:
         victim.watch(until=lambda: attacker.strikes > 5 * len(_ODD))
         assert 500 not in crowd.codes, crowd.codes
 
 
 @pytest.mark.parametrize("body", _FLOODS.values(), ids=_FLOODS.keys())
 def test_answer_of_any_length_takes_neither_memory_nor_time_of_others(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], body: str
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster], body: str
 ) -> None:
     for daemon in (instance.worker, instance.web):
         memory.forget_peaks(daemon)
     before = max(memory.peaks(instance.worker).values())
-    with answering(instance, attacker, lanes, squeue=body):
+    with answering(instance, attacker, clusters, squeue=body):
         victim.watch()
     for daemon in (instance.worker, instance.web):
         peaks = memory.peaks(daemon)
@@ -73,15 +75,15 @@ def test_answer_of_any_length_takes_neither_memory_nor_time_of_others(
 
 
 def test_record_of_somebody_elses_job_changes_nothing_of_theirs(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
-    theirs = [victim.submit(lane, "#SBATCH --hold") for lane in lanes]
+    theirs = [victim.submit(cluster, "#SBATCH --hold") for cluster in clusters]
     owners = [account.name for account in instance.accounts]
     bodies = {
         "squeue": _claims(theirs, owners, "$now|$now|$now|0:01|1|1|n1|None"),
         "sacct": _claims(theirs, owners, "7:0|$now|$now|$now|1|1|1|n1"),
     }
-    with answering(instance, attacker, lanes, **bodies):
+    with answering(instance, attacker, clusters, **bodies):
         victim.watch()
         for job in theirs:
             victim.finds_untouched(job)

@@ -7,23 +7,23 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.attacks.attacker import STRIKE, Attacker
 from tests.live.attacks.crowd import Crowd
 from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 
 @contextmanager
 def silence(
-    instance: Instance, attacker: Attacker, lanes: Sequence[Lane], logins: AbstractContextManager[None]
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster], logins: AbstractContextManager[None]
 ) -> Iterator[None]:
     """Have jobs of which SLURM has to be asked, more of them all the time, while the attacker's `logins` misbehave."""
-    jobs = attacker.hold_each(lanes, 3)
+    jobs = attacker.hold_each(clusters, 3)
     requests = [attacker.request("GET", f"/api/jobs/{job}?refresh=true") for job in jobs]
-    with logins, Crowd(instance.port, requests + [attacker.order(lane) for lane in lanes], 8):
+    with logins, Crowd(instance.port, requests + [attacker.order(cluster) for cluster in clusters], 8):
         eventually(lambda: attacker.strikes, "a login is silent")
         yield
 
@@ -39,17 +39,17 @@ def hanging_home(attacker: Attacker) -> str:
 
 @pytest.mark.parametrize("always", [False, True], ids=["upon the poll", "always"])
 def test_login_that_sleeps_delays_nobody_elses_statuses(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], *, always: bool
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster], *, always: bool
 ) -> None:
     asleep = (
-        attacker.starting_up(f"{STRIKE}; exec sleep 600\n") if always else sleeping(attacker, *lanes, upon="squeue")
+        attacker.starting_up(f"{STRIKE}; exec sleep 600\n") if always else sleeping(attacker, *clusters, upon="squeue")
     )
-    with silence(instance, attacker, lanes, asleep):
+    with silence(instance, attacker, clusters, asleep):
         victim.watch()
 
 
 def test_home_directory_that_hangs_delays_nobody_elses_statuses(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
-    with silence(instance, attacker, lanes, attacker.starting_up(hanging_home(attacker))):
+    with silence(instance, attacker, clusters, attacker.starting_up(hanging_home(attacker))):
         victim.watch()

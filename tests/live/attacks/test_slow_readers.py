@@ -6,23 +6,23 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd, Reading
 from tests.live.attacks.forgery import sleeping
 from tests.live.attacks.victim import Victim
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 _MANY = 40
 _BIG = 256 * 1024 * 1024  # bytes of a file with holes, more than all the buffers on the way hold
 
 
 @contextmanager
-def unread_output(instance: Instance, attacker: Attacker, lanes: Sequence[Lane]) -> Iterator[Crowd]:
+def unread_output(instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster]) -> Iterator[Crowd]:
     """Ask for a large output on many connections, and read nothing of it."""
     with attacker.folder("unread") as folder:
-        jobs = attacker.hold_each(lanes, 1, "#SBATCH -o large-%j", directory=str(folder))
+        jobs = attacker.hold_each(clusters, 1, "#SBATCH -o large-%j", directory=str(folder))
         for job in jobs:
             large = folder / f"large-{job.partition('.')[0]}"
             large.touch()
@@ -33,30 +33,32 @@ def unread_output(instance: Instance, attacker: Attacker, lanes: Sequence[Lane])
 
 
 @contextmanager
-def calls_that_wait(instance: Instance, attacker: Attacker, lanes: Sequence[Lane], method: str) -> Iterator[Crowd]:
+def calls_that_wait(
+    instance: Instance, attacker: Attacker, clusters: Sequence[FaultCluster], method: str
+) -> Iterator[Crowd]:
     """Have many calls wait for SLURM in a login that sleeps, each about another job."""
-    jobs = attacker.hold_each(lanes, _MANY // 2)
+    jobs = attacker.hold_each(clusters, _MANY // 2)
     refresh, body = ("?refresh=true", b"") if method == "GET" else ("", b'{"action": "abort"}')
     requests = [
         attacker.request(method, f"/api/jobs/{job}{refresh}", b"" if method == "DELETE" else body) for job in jobs
     ]
-    with sleeping(attacker, *lanes, upon="squeue"), Crowd(instance.port, requests, _MANY) as crowd:
+    with sleeping(attacker, *clusters, upon="squeue"), Crowd(instance.port, requests, _MANY) as crowd:
         eventually(lambda: attacker.strikes, "a call waits")
         yield crowd
 
 
 def test_output_that_nobody_reads_leaves_everybody_else_their_answers(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane]
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster]
 ) -> None:
-    with unread_output(instance, attacker, lanes) as crowd:
+    with unread_output(instance, attacker, clusters) as crowd:
         victim.watch()
         assert crowd.sent >= _MANY
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"], ids=["refresh", "abort", "delete"])
 def test_call_that_waits_for_a_login_leaves_everybody_else_their_answers(
-    instance: Instance, attacker: Attacker, victim: Victim, lanes: Sequence[Lane], method: str
+    instance: Instance, attacker: Attacker, victim: Victim, clusters: Sequence[FaultCluster], method: str
 ) -> None:
-    with calls_that_wait(instance, attacker, lanes, method) as crowd:
+    with calls_that_wait(instance, attacker, clusters, method) as crowd:
         victim.watch()
         assert crowd.sent >= _MANY

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.harness.instance import Instance
 from tests.live.attacks.attacker import Attacker
 from tests.live.attacks.crowd import Crowd
 from tests.live.attacks.victim import Victim
-from tests.live.faults.instance import Instance
 
 _MANY = 140  # two processes have 128 threads
 _LONG: Mapping[str, str] = {"Content-Type": "application/json", "Content-Length": "1000000"}

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 
 from sandbox.commands import run
+from tests.harness.accounts import GRANT
+from tests.harness.client import Client, new_tag
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
 from tests.live.attacks.clock import Clock
-from tests.live.faults.accounts import GRANT
-from tests.live.faults.client import Client, new_tag
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
 
 USUAL = 45
 """Ticks of the clock in which the victim has what it waits for: many times what that takes, also on a slow machine.
@@ -38,25 +38,28 @@ class Disturbed(AssertionError):
 
 
 class Victim:
-    """Uses the service on `lanes`; every method raises Disturbed or NotInTime where something is not as usual."""
+    """Uses the service on `clusters`; every method raises Disturbed or NotInTime where something is not as usual."""
 
-    def __init__(self, instance: Instance, client: Client, lanes: Sequence[Lane]) -> None:
+    def __init__(self, instance: Instance, client: Client, clusters: Sequence[FaultCluster]) -> None:
         self._instance = instance
         self._client = client
-        self._lanes = lanes
+        self._clusters = clusters
         self._clock = Clock(instance.beat)
 
     def watch(self, until: Callable[[], bool] = lambda: True) -> None:
-        """Use everything on every lane, twice and until `until`: a job from before stays as it was, no process ends."""
+        """Use everything on each cluster, twice and until `until`.
+
+        A job from before stays as it was, and no web process ends.
+        """
         processes = {process.pid for process in self._instance.web.family()}
-        with ThreadPoolExecutor(len(self._lanes)) as crowd:
-            list(crowd.map(partial(self._watch, until), self._lanes))
+        with ThreadPoolExecutor(len(self._clusters)) as crowd:
+            list(crowd.map(partial(self._watch, until), self._clusters))
         assert {process.pid for process in self._instance.web.family()} == processes, "a web process has ended"
 
-    def _watch(self, until: Callable[[], bool], lane: Lane) -> None:
-        kept = self.submit(lane, "#SBATCH --hold")
+    def _watch(self, until: Callable[[], bool], cluster: FaultCluster) -> None:
+        kept = self.submit(cluster, "#SBATCH --hold")
         for _ in range(2):
-            self._use_everything(lane)
+            self._use_everything(cluster)
         self._clock.within(_LONGEST, until, "the attack has done everything")
         self.finds_untouched(kept)
         self._delete(kept)
@@ -73,11 +76,11 @@ class Victim:
         assert {event["status"] for event in events} == {"QUEUED"}, events
         assert self._instance.controller.active([int(slurm_id(job))]), "SLURM holds it no more"
 
-    def submit(self, lane: Lane, *lines: str) -> Job:
+    def submit(self, cluster: FaultCluster, *lines: str) -> Job:
         """Submit a job with these lines that prints its tag, and return it."""
         tag = new_tag()
         script = "\n".join(["#!/bin/sh", f"#SBATCH -A {GRANT} --comment={tag}", *lines, f"echo {tag}", ""])
-        job: Job = self.call("POST", "/api/jobs", 201, json={"host": lane.host, "tag": tag, "script": script}).json()
+        job: Job = self.call("POST", "/api/jobs", 201, json={"host": cluster.host, "tag": tag, "script": script}).json()
         return job
 
     def call(self, method: str, path: str, code: int, *, ticks: int = USUAL, **options: Any) -> httpx.Response:
@@ -92,9 +95,9 @@ class Victim:
             raise Disturbed(f"{method} {path}: {answer.status_code} after {passed} ticks: {answer.text[:500]}")
         return answer
 
-    def _use_everything(self, lane: Lane) -> None:
-        held, lost = self.submit(lane, "#SBATCH --hold"), self.submit(lane, "#SBATCH --hold")
-        real = self.submit(lane)
+    def _use_everything(self, cluster: FaultCluster) -> None:
+        held, lost = self.submit(cluster, "#SBATCH --hold"), self.submit(cluster, "#SBATCH --hold")
+        real = self.submit(cluster)
         self._sees(held)
         self._is_told_of_an_end_in_slurm(lost)
         self._aborts(held)

@@ -7,16 +7,16 @@ from typing import Protocol
 
 import pytest
 
-from tests.live.faults.client import Client, Posted
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.template import migrated as migrated  # noqa: PLC0414 - a fixture
+from tests.harness.client import Client, Posted
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.migrated import migrated as migrated  # noqa: PLC0414 - a fixture
 
 
-class TakeLane(Protocol):
-    """Returns another fresh lane; keyword arguments are columns of its cluster."""
+class TakeCluster(Protocol):
+    """Returns another fresh cluster; keyword arguments are columns of its cluster."""
 
-    def __call__(self, **columns: object) -> Lane: ...
+    def __call__(self, **columns: object) -> FaultCluster: ...
 
 
 @pytest.fixture(scope="session")
@@ -27,16 +27,16 @@ def instance(migrated: Path) -> Iterator[Instance]:
 
 
 @pytest.fixture
-def take_lane(instance: Instance) -> Iterator[TakeLane]:
-    """Fresh lanes; at the end they are healed and no longer polled."""
+def take_cluster(instance: Instance) -> Iterator[TakeCluster]:
+    """Fresh clusters; at the end they are healed and no longer polled."""
     with instance.lending() as take:
         yield take
 
 
 @pytest.fixture
-def lane(take_lane: TakeLane) -> Lane:
+def cluster(take_cluster: TakeCluster) -> FaultCluster:
     """A fresh cluster with the defaults of production."""
-    return take_lane()
+    return take_cluster()
 
 
 @pytest.fixture

@@ -4,51 +4,51 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.live.faults.client import Client, Posted, answers, new_tag
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
+from tests.harness.client import Client, Posted, answers, new_tag
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
 
 Settled = Callable[[Sequence[Posted]], None]
 
 _CROWD = 20
 
 
-def test_one_key_from_twenty_clients_is_one_job(caller: Client, lane: Lane, settled: Settled) -> None:
+def test_one_key_from_twenty_clients_is_one_job(caller: Client, cluster: FaultCluster, settled: Settled) -> None:
     key, tag = str(uuid.uuid4()), new_tag()
-    posts = caller.post_many(lane, _CROWD, key=key, tag=tag)
+    posts = caller.post_many(cluster, _CROWD, key=key, tag=tag)
     assert set(answers(posts)) <= {201, 409}, answers(posts)
     made = [posted for posted in posts if posted.code == 201]
     assert sum("Idempotency-Replayed" not in posted.headers for posted in made) == 1
-    later = caller.post_many(lane, _CROWD, key=key, tag=tag)
+    later = caller.post_many(cluster, _CROWD, key=key, tag=tag)
     assert {posted.code for posted in later} == {201}
     assert len({posted.body["job_id"] for posted in made + later}) == 1
     settled(made + later)
 
 
 def test_one_key_from_twenty_clients_is_one_job_also_where_the_answer_is_lost(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
     key, tag = str(uuid.uuid4()), new_tag()
-    gate = lane.hold_after("sbatch")
+    gate = cluster.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(caller.post_many, lane, _CROWD, key=key, tag=tag)
+        call = aside.submit(caller.post_many, cluster, _CROWD, key=key, tag=tag)
         gate.reached()
-        lane.relay.cut()
+        cluster.relay.cut()
         posts = call.result(60)
     gate.open()
     assert set(answers(posts)) == {408, 409}, answers(posts)
     assert sum(posted.code == 408 for posted in posts) == 1
     instance.recover(posts)
-    later = caller.post_many(lane, _CROWD, key=key, tag=tag)
+    later = caller.post_many(cluster, _CROWD, key=key, tag=tag)
     assert {posted.code for posted in later} == {201}
     assert {posted.headers["Idempotency-Replayed"] for posted in later} == {"true"}
     settled(later)
 
 
 def test_the_same_job_aborted_and_deleted_by_twenty_at_once(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
-    kept, removed = caller.post(lane), caller.post(lane)
+    kept, removed = caller.post(cluster), caller.post(cluster)
 
     def end(number: int) -> tuple[int, int]:
         abort = caller.call("PUT", f"/api/jobs/{kept.body['job_id']}", json={"action": "abort"})
@@ -68,12 +68,12 @@ def test_the_same_job_aborted_and_deleted_by_twenty_at_once(
 
 
 def test_an_abort_that_races_with_the_jobs_own_end_tells_the_truth(
-    caller: Client, lane: Lane, instance: Instance
+    caller: Client, cluster: FaultCluster, instance: Instance
 ) -> None:
     """Half of the jobs have ended, and no poll has seen it, when all are aborted."""
     words = {"COMPLETED": "FINISHED", "CANCELLED": "ABORTED"}
-    posts = caller.post_many(lane, 6)
-    lane.replace("squeue", 'case " $* " in *" -j "*) exec "$real" "$@";; esac; exit 1')  # polls fail, aborts do not
+    posts = caller.post_many(cluster, 6)
+    cluster.replace("squeue", 'case " $* " in *" -j "*) exec "$real" "$@";; esac; exit 1')  # polls fail, aborts do not
     instance.controller.release([posted.slurm_id for posted in posts[:3]])
     assert {instance.controller.ended(posted.slurm_id) for posted in posts[:3]} == {"COMPLETED"}
 
@@ -87,15 +87,17 @@ def test_an_abort_that_races_with_the_jobs_own_end_tells_the_truth(
         assert told == words[instance.controller.ended(posted.slurm_id)]
 
 
-def test_a_cluster_that_is_down_leaves_the_job_as_it_was(caller: Client, lane: Lane, settled: Settled) -> None:
-    posted = caller.post(lane)
+def test_a_cluster_that_is_down_leaves_the_job_as_it_was(
+    caller: Client, cluster: FaultCluster, settled: Settled
+) -> None:
+    posted = caller.post(cluster)
     path = f"/api/jobs/{posted.body['job_id']}"
-    lane.relay.shut()
+    cluster.relay.shut()
     calls = [caller.call("PUT", path, json={"action": "abort"}), caller.call("DELETE", path)]
     assert [call.status_code for call in calls] == [503, 503]
     assert all(int(call.headers["Retry-After"]) > 0 for call in calls)
     assert caller.call("GET", path).json()["status"] == "QUEUED"
-    lane.relay.heal()
+    cluster.relay.heal()
     assert caller.call("DELETE", path).status_code == 204
     assert caller.call("GET", path).status_code == 404
     settled([posted])

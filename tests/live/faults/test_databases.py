@@ -5,27 +5,27 @@ import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.live.faults.client import Client, Posted, answers
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
+from tests.harness.client import Client, Posted, answers
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 
 Settled = Callable[[Sequence[Posted]], None]
 
 
-def warm_up(caller: Client, lane: Lane) -> None:
+def warm_up(caller: Client, cluster: FaultCluster) -> None:
     """Submit until it works: the tests before may have left the service without database connections."""
-    eventually(lambda: caller.post(lane).code == 201, "a POST works", seconds=40)
+    eventually(lambda: caller.post(cluster).code == 201, "a POST works", seconds=40)
 
 
 def post_while_the_database_stops(
-    caller: Client, lane: Lane, instance: Instance, key: str, *, is_back_in_time: bool
+    caller: Client, cluster: FaultCluster, instance: Instance, key: str, *, is_back_in_time: bool
 ) -> Posted:
     """Submit, and stop the database between SSH and the commit; it starts again before that, or after the answer."""
-    warm_up(caller, lane)
-    gate = lane.hold_after("sbatch")
+    warm_up(caller, cluster)
+    gate = cluster.hold_after("sbatch")
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(caller.post, lane, key=key)
+        call = aside.submit(caller.post, cluster, key=key)
         gate.reached()
         instance.postgres.daemon.stop(signal.SIGINT)
         if is_back_in_time:
@@ -38,41 +38,43 @@ def post_while_the_database_stops(
     return posted
 
 
-def is_kept(caller: Client, lane: Lane, settled: Settled, instance: Instance, posted: Posted, key: str) -> None:
+def is_kept(
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance, posted: Posted, key: str
+) -> None:
     """See that the job is known, and that the key answers with it."""
     settled([posted])
     assert instance.registry.rows([posted.tag])[posted.tag][0].state == "SUBMITTED"
-    again = caller.post(lane, key=key, tag=posted.tag)
+    again = caller.post(cluster, key=key, tag=posted.tag)
     assert (again.code, again.headers.get("Idempotency-Replayed")) == (201, "true"), again.body
     settled([again])
 
 
 def test_a_database_restarted_between_ssh_and_commit_costs_no_job_and_no_answer(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
     key = str(uuid.uuid4())
-    posted = post_while_the_database_stops(caller, lane, instance, key, is_back_in_time=True)
+    posted = post_while_the_database_stops(caller, cluster, instance, key, is_back_in_time=True)
     assert posted.code == 201, posted.body
-    is_kept(caller, lane, settled, instance, posted, key)
+    is_kept(caller, cluster, settled, instance, posted, key)
 
 
 def test_a_database_lost_between_ssh_and_commit_costs_no_job(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
     key = str(uuid.uuid4())
-    posted = post_while_the_database_stops(caller, lane, instance, key, is_back_in_time=False)
+    posted = post_while_the_database_stops(caller, cluster, instance, key, is_back_in_time=False)
     assert posted.code == 408, posted.body
     assert posted.submission in posted.body["error_message"], posted.body
-    is_kept(caller, lane, settled, instance, posted, key)
+    is_kept(caller, cluster, settled, instance, posted, key)
 
 
 def test_without_a_database_nothing_is_submitted(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
-    warm_up(caller, lane)
+    warm_up(caller, cluster)
     instance.postgres.daemon.stop(signal.SIGINT)
     try:
-        posted = caller.post(lane)
+        posted = caller.post(cluster)
     finally:
         instance.postgres.daemon.start()
     assert posted.code == 503, posted.body
@@ -82,23 +84,23 @@ def test_without_a_database_nothing_is_submitted(
 
 
 def test_the_service_is_back_with_the_database(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
-    warm_up(caller, lane)
+    warm_up(caller, cluster)
     for _ in range(2):
         instance.postgres.daemon.stop(signal.SIGINT)
         instance.postgres.daemon.start()
-        posts = [caller.post(lane) for _ in range(4)]
+        posts = [caller.post(cluster) for _ in range(4)]
         assert set(answers(posts)) == {201}, answers(posts)
         settled(posts)
 
 
 def test_redis_is_not_needed_to_submit_and_recovery_returns_with_it(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
     instance.redis.daemon.kill()
-    lost = caller.lose(lane)
-    posted = caller.post(lane)
+    lost = caller.lose(cluster)
+    posted = caller.post(cluster)
     instance.redis.daemon.start()
     assert (lost.code, posted.code) == (408, 201), (lost.body, posted.body)
     settled([lost, posted])
@@ -106,9 +108,9 @@ def test_redis_is_not_needed_to_submit_and_recovery_returns_with_it(
 
 
 def test_an_emptied_redis_costs_nothing_but_time(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
-    lost = caller.lose(lane, meanwhile=instance.redis.flush)
+    lost = caller.lose(cluster, meanwhile=instance.redis.flush)
     instance.registry.age([lost.tag])
     for _ in range(3):
         instance.send("jobs.tasks.recover_submissions")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from sandbox.commands import run
+from tests.harness.client import Client, Posted
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live import quota
-from tests.live.faults.client import Client, Posted
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
 
 Settled = Callable[[Sequence[Posted]], None]
 
@@ -66,28 +66,28 @@ def names(home: Path) -> set[str]:
 @pytest.mark.parametrize("fault", [full, over_quota, read_only, taken], ids=lambda fault: fault.__name__)
 def test_a_home_that_takes_no_file_does_not_stop_a_submission(
     caller: Client,
-    lane: Lane,
+    cluster: FaultCluster,
     settled: Settled,
     instance: Instance,
     fault: Callable[[Path], AbstractContextManager[None]],
 ) -> None:
     with fault(instance.accounts[0].home):
-        posts = [caller.post(lane, directory="/tmp") for _ in range(3)]  # noqa: S108 - the job is held and writes nothing
+        posts = [caller.post(cluster, directory="/tmp") for _ in range(3)]  # noqa: S108 - the job is held and writes nothing
         assert {posted.code for posted in posts} == {201}, posts[0].body
-        lane.replace("sbatch", "echo no >&2; exit 5")
-        refused = caller.post(lane, directory="/tmp")  # noqa: S108 - no job comes of it
+        cluster.replace("sbatch", "echo no >&2; exit 5")
+        refused = caller.post(cluster, directory="/tmp")  # noqa: S108 - no job comes of it
         assert (refused.code, refused.body["exit_code"]) == (422, 5), refused.body
         assert "no" in refused.body["error_output"]
     settled([*posts, refused])
 
 
 def test_what_a_submission_leaves_behind_is_one_hidden_private_directory_and_it_is_emptied(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
     home = instance.accounts[0].home
     shutil.rmtree(home / ".job-submitter", ignore_errors=True)
     before = set(home.iterdir())
-    posts = [caller.post(lane) for _ in range(5)]
+    posts = [caller.post(cluster) for _ in range(5)]
     settled(posts)
     assert set(home.iterdir()) - before == {home / ".job-submitter"}
     assert stat.S_IMODE((home / ".job-submitter").stat().st_mode) == 0o700
@@ -96,44 +96,46 @@ def test_what_a_submission_leaves_behind_is_one_hidden_private_directory_and_it_
 
 
 def test_a_submission_that_follows_another_one_finds_its_directory_made(
-    caller: Client, settled: Settled, lane: Lane, instance: Instance
+    caller: Client, settled: Settled, cluster: FaultCluster, instance: Instance
 ) -> None:
     posts: list[Posted] = []
 
     def was_ready() -> bool:
         ready = names(instance.accounts[0].home)
-        posts.append(caller.post(lane))
+        posts.append(caller.post(cluster))
         return uuid.UUID(posts[-1].submission).hex in ready
 
     eventually(was_ready, "a script waits with its directory, whichever process takes the call")
     settled(posts)
 
 
-def test_a_missing_directory_is_422_and_nothing_is_submitted(caller: Client, lane: Lane, settled: Settled) -> None:
-    posted = caller.post(lane, directory=f"gone-{uuid.uuid4().hex}")
+def test_a_missing_directory_is_422_and_nothing_is_submitted(
+    caller: Client, cluster: FaultCluster, settled: Settled
+) -> None:
+    posted = caller.post(cluster, directory=f"gone-{uuid.uuid4().hex}")
     assert posted.code == 422, posted.body
     assert "working_directory" in posted.body["error_message"]
     settled([posted])
 
 
 def test_a_directory_that_vanishes_before_sbatch_starts_is_no_riddle(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
     name = f"vanishing-{uuid.uuid4().hex}"
     instance.accounts[0].directory(name)
-    lane.replace("sbatch", 'rmdir "$PWD" && exec "$real" "$@"')
-    posted = caller.post(lane, directory=name)
+    cluster.replace("sbatch", 'rmdir "$PWD" && exec "$real" "$@"')
+    posted = caller.post(cluster, directory=name)
     assert posted.code in {201, 422}, posted.body
     settled([posted])
 
 
 @pytest.mark.parametrize("name", [PRINTABLE, "zażółć gęślą jaźń \u2028 \U0001f600", "-rf", " ", "..."])
 def test_a_directory_of_any_name_is_the_jobs_own(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance, name: str
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance, name: str
 ) -> None:
     folder = instance.accounts[0].directory(name)
     try:
-        posts = [caller.post(lane, directory=name), caller.post(lane, directory=str(folder))]
+        posts = [caller.post(cluster, directory=name), caller.post(cluster, directory=str(folder))]
         assert [posted.code for posted in posts] == [201, 201], posts[0].body
         for posted in posts:
             shown = run(["squeue", "-h", "-j", str(posted.slurm_id), "-o", "%Z"], env=instance.slurm)

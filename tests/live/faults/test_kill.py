@@ -8,22 +8,22 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.live.faults.accounts import nothing_left_of
-from tests.live.faults.client import Client, Posted, answers, new_tag
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
+from tests.harness.accounts import nothing_left_of
+from tests.harness.client import Client, Posted, answers, new_tag
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 
 Settled = Callable[[Sequence[Posted]], None]
-Step = Callable[[Instance, Lane], AbstractContextManager[Callable[[], None]]]
+Step = Callable[[Instance, FaultCluster], AbstractContextManager[Callable[[], None]]]
 
 
 @contextmanager
-def row_written(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
+def row_written(instance: Instance, cluster: FaultCluster) -> Iterator[Callable[[], None]]:
     """The row is committed, the login node has not been reached."""
     before = len(instance.registry.execute("SELECT id FROM jobs_job"))
-    lane.relay.cut()
     with instance.node.frozen():
+        cluster.relay.cut()
         yield lambda: _more_rows_than(instance, before)
 
 
@@ -32,25 +32,25 @@ def _more_rows_than(instance: Instance, before: int) -> None:
 
 
 @contextmanager
-def sbatch_called(_instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
+def sbatch_called(_instance: Instance, cluster: FaultCluster) -> Iterator[Callable[[], None]]:
     """The login node is about to run sbatch."""
-    gate = lane.hold_before("sbatch")
+    gate = cluster.hold_before("sbatch")
     yield gate.reached
     gate.open()
 
 
 @contextmanager
-def job_made(_instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
+def job_made(_instance: Instance, cluster: FaultCluster) -> Iterator[Callable[[], None]]:
     """SLURM has the job, and nobody was told."""
-    gate = lane.hold_after("sbatch")
+    gate = cluster.hold_after("sbatch")
     yield gate.reached
     gate.open()
 
 
 @contextmanager
-def id_known(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
+def id_known(instance: Instance, cluster: FaultCluster) -> Iterator[Callable[[], None]]:
     """The service has the id and has not committed it."""
-    gate = lane.hold_after("sbatch")
+    gate = cluster.hold_after("sbatch")
 
     def reach() -> None:
         gate.reached()
@@ -67,10 +67,10 @@ def id_known(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def id_committed(instance: Instance, lane: Lane) -> Iterator[Callable[[], None]]:
+def id_committed(instance: Instance, cluster: FaultCluster) -> Iterator[Callable[[], None]]:
     """The id is committed, the caller has no answer yet: the answer waits for the output files' paths."""
-    instance.registry.change(lane.host, download_url="https://data.test/{path}")
-    gate = lane.hold_before("scontrol")
+    instance.registry.change(cluster.host, download_url="https://data.test/{path}")
+    gate = cluster.hold_before("scontrol")
     yield gate.reached
     gate.open()
 
@@ -80,31 +80,31 @@ STEPS = [row_written, sbatch_called, job_made, id_known, id_committed]
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
 def test_a_web_server_killed_at_any_step_costs_no_job_and_doubles_none(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance, step: Step
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance, step: Step
 ) -> None:
-    assert caller.post(lane).code == 201
+    assert caller.post(cluster).code == 201
     tag = new_tag()
     with ThreadPoolExecutor(1) as aside:
-        with step(instance, lane) as reach:
-            call = aside.submit(caller.post, lane, tag=tag, key=tag)
+        with step(instance, cluster) as reach:
+            call = aside.submit(caller.post, cluster, tag=tag, key=tag)
             reach()
             instance.web.kill()
         lost = call.result(60)
     instance.web.start()
     assert lost.code is None
     settled([lost])
-    again = caller.post(lane, tag=tag, key=tag)
+    again = caller.post(cluster, tag=tag, key=tag)
     assert again.code == 201, again.body
     settled([again])
 
 
 def test_everything_killed_at_once_costs_no_job_and_doubles_none(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
-    gate = lane.hold_after("sbatch")
+    gate = cluster.hold_after("sbatch")
     parts = [instance.web, instance.worker, instance.beat, instance.redis.daemon, instance.postgres.daemon]
     with ThreadPoolExecutor(4) as crowd:
-        calls = [crowd.submit(caller.post, lane) for _ in range(4)]
+        calls = [crowd.submit(caller.post, cluster) for _ in range(4)]
         gate.reached()
         for part in parts:
             part.kill()
@@ -118,10 +118,10 @@ def test_everything_killed_at_once_costs_no_job_and_doubles_none(
 
 
 def test_a_worker_killed_while_it_recovers_is_followed_by_another(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance
 ) -> None:
-    lost = caller.lose(lane)
-    asking = lane.hold_before("squeue")
+    lost = caller.lose(cluster)
+    asking = cluster.hold_before("squeue")
     instance.registry.age([lost.tag])
     instance.send("jobs.tasks.recover_submissions")
     asking.reached()
@@ -134,7 +134,7 @@ def test_a_worker_killed_while_it_recovers_is_followed_by_another(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_restart_under_load_loses_no_request_in_flight(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance, number: signal.Signals
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance, number: signal.Signals
 ) -> None:
     """What came to no answer never came to the service: neither the registry nor SLURM has heard of it."""
     posts: list[Posted] = []
@@ -142,7 +142,7 @@ def test_a_restart_under_load_loses_no_request_in_flight(
 
     def keep_posting() -> None:
         while not over.is_set():
-            posted = caller.post(lane)
+            posted = caller.post(cluster)
             posts.append(posted)
             if posted.code is None:
                 over.wait(0.05)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from sandbox.commands import run
-from tests.live.faults.backing import free_port
-from tests.live.faults.client import Client
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
+from tests.harness.accounts import administer
+from tests.harness.client import Client
+from tests.harness.databases import free_port
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 
 _LIFETIME = 2  # seconds
 _LARGE = 32 * 1024 * 1024  # bytes, more than all the buffers on the way hold
@@ -29,28 +29,28 @@ def caller(instance: Instance) -> Iterator[Client]:
     try:
         yield caller
     finally:
-        run(["usermod", "--unlock", instance.accounts[0].name])
+        administer("usermod", "--unlock", instance.accounts[0].name)
         for client in (caller, other):
             client.close()
         web.kill()
 
 
 def test_an_account_that_was_locked_is_refused_as_soon_as_its_connection_is_old(
-    instance: Instance, lane: Lane, caller: Client
+    instance: Instance, cluster: FaultCluster, caller: Client
 ) -> None:
     name = instance.accounts[0].name
-    assert caller.post(lane).code == 201
-    run(["usermod", "--lock", name])
-    eventually(lambda: caller.post(lane).code == 403, "the account is refused", seconds=20)
-    run(["usermod", "--unlock", name])
-    assert caller.post(lane).code == 403, "a refusal is remembered for some seconds"
-    eventually(lambda: caller.post(lane).code == 201, "the account is let in again", seconds=60)
+    assert caller.post(cluster).code == 201
+    administer("usermod", "--lock", name)
+    eventually(lambda: caller.post(cluster).code == 403, "the account is refused", seconds=20)
+    administer("usermod", "--unlock", name)
+    assert caller.post(cluster).code == 403, "a refusal is remembered for some seconds"
+    eventually(lambda: caller.post(cluster).code == 201, "the account is let in again", seconds=60)
 
 
 @pytest.fixture
-def output(instance: Instance, lane: Lane, caller: Client) -> tuple[str, bytes]:
+def output(instance: Instance, cluster: FaultCluster, caller: Client) -> tuple[str, bytes]:
     """The URL of a job's output, and what is in it."""
-    posted = caller.post(lane, lines=["#SBATCH --output=large-%j"])
+    posted = caller.post(cluster, lines=["#SBATCH --output=large-%j"])
     assert posted.code == 201, posted.body
     content = os.urandom(_LARGE)
     file = instance.accounts[0].write(f"large-{posted.body['job_id'].partition('.')[0]}", "")
@@ -94,4 +94,4 @@ def test_a_download_breaks_off_when_its_account_is_let_in_no_longer(
 ) -> None:
     url, _content = output
     with pytest.raises(httpx.RemoteProtocolError):
-        read_slowly(caller, url, lambda: run(["usermod", "--lock", instance.accounts[0].name]))
+        read_slowly(caller, url, lambda: administer("usermod", "--lock", instance.accounts[0].name))

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.faults.client import Client, Posted
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
+from tests.harness.client import Client, Posted
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
 from tests.live.faults.test_login import configured, start_up_file
-from tests.live.faults.waiting import eventually
 
 Settled = Callable[[Sequence[Posted]], None]
 
 
 @pytest.fixture
 def output(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance, request: pytest.FixtureRequest
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance, request: pytest.FixtureRequest
 ) -> Iterator[tuple[str, Path]]:
     """The URL of a held job's output, and where on the cluster it is; the directive `output` names the file."""
     name = getattr(request, "param", "out-%j")
-    posted = caller.post(lane, lines=[f"#SBATCH --output={name}"])
+    posted = caller.post(cluster, lines=[f"#SBATCH --output={name}"])
     assert posted.code == 201, posted.body
     query = "SELECT stdout FROM jobs_job WHERE job_id = %s"
     [[path]] = eventually(

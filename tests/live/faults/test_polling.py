@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 
 from sandbox.commands import run
-from tests.live.faults.client import Client, Posted
-from tests.live.faults.daemon import Daemon
-from tests.live.faults.instance import INTERVAL, Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
+from tests.harness.client import Client, Posted
+from tests.harness.daemon import Daemon
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import INTERVAL, Instance
+from tests.harness.waiting import eventually
 
 _ORDERED = (
     "SELECT count(*) FROM clusters_poll p JOIN clusters_cluster c ON c.id = p.cluster_id "
@@ -23,14 +23,14 @@ _ORDERED = (
 _AWAY = 'echo "slurm_load_jobs error: Unable to contact slurm controller (connect failure)" >&2; exit 1'
 
 
-def submitted(caller: Client, lane: Lane) -> Posted:
-    posted = caller.post(lane)
+def submitted(caller: Client, cluster: FaultCluster) -> Posted:
+    posted = caller.post(cluster)
     assert posted.code == 201, posted.body
     return posted
 
 
-def cancelled_behind_our_back(lane: Lane, posted: Posted) -> None:
-    run(["scancel", str(posted.slurm_id)], env={"SLURM_CONF": lane.slurm_conf})
+def cancelled_behind_our_back(cluster: FaultCluster, posted: Posted) -> None:
+    run(["scancel", str(posted.slurm_id)], env={"SLURM_CONF": cluster.slurm_conf})
 
 
 def status(caller: Client, posted: Posted) -> str:
@@ -43,44 +43,45 @@ def turns_aborted(caller: Client, posted: Posted, *, seconds: float = 40) -> Non
     eventually(lambda: status(caller, posted) == "ABORTED", "the job is ABORTED", seconds=seconds)
 
 
-def complaint(instance: Instance, lane: Lane) -> str:
+def complaint(instance: Instance, cluster: FaultCluster) -> str:
     """Return what the registry keeps as the last error of asking this cluster."""
     rows = instance.registry.execute(
-        "SELECT error FROM clusters_poll p JOIN clusters_cluster c ON c.id = p.cluster_id WHERE c.name = %s", lane.host
+        "SELECT error FROM clusters_poll p JOIN clusters_cluster c ON c.id = p.cluster_id WHERE c.name = %s",
+        cluster.host,
     )
     return "".join(str(error) for (error,) in rows)
 
 
 def test_a_worker_killed_in_the_middle_of_a_look_is_followed_by_another(
-    caller: Client, lane: Lane, instance: Instance
+    caller: Client, cluster: FaultCluster, instance: Instance
 ) -> None:
-    gate = lane.hold_before("squeue")
-    posted = submitted(caller, lane)
+    gate = cluster.hold_before("squeue")
+    posted = submitted(caller, cluster)
     gate.reached()
     instance.worker.kill()
     gate.open()
-    cancelled_behind_our_back(lane, posted)
+    cancelled_behind_our_back(cluster, posted)
     instance.registry.let_minutes_pass()  # the order is given again when nobody has carried it out for half a minute
     instance.worker.start()
     turns_aborted(caller, posted)
 
 
-def test_an_emptied_redis_delays_and_loses_nothing(caller: Client, lane: Lane, instance: Instance) -> None:
-    posted = submitted(caller, lane)
+def test_an_emptied_redis_delays_and_loses_nothing(caller: Client, cluster: FaultCluster, instance: Instance) -> None:
+    posted = submitted(caller, cluster)
     for _ in range(3):
         instance.redis.flush()
-    cancelled_behind_our_back(lane, posted)
+    cancelled_behind_our_back(cluster, posted)
     turns_aborted(caller, posted)
 
 
 def test_while_beat_is_down_nothing_moves_and_then_everything_does(
-    caller: Client, lane: Lane, instance: Instance
+    caller: Client, cluster: FaultCluster, instance: Instance
 ) -> None:
-    posted = submitted(caller, lane)
+    posted = submitted(caller, cluster)
     instance.beat.kill()
     try:
-        orders_are_carried_out(instance, lane)
-        cancelled_behind_our_back(lane, posted)
+        orders_are_carried_out(instance, cluster)
+        cancelled_behind_our_back(cluster, posted)
         time.sleep(2 * INTERVAL)
         assert status(caller, posted) == "QUEUED"
     finally:
@@ -88,24 +89,24 @@ def test_while_beat_is_down_nothing_moves_and_then_everything_does(
     turns_aborted(caller, posted)
 
 
-def orders_are_carried_out(instance: Instance, lane: Lane) -> None:
+def orders_are_carried_out(instance: Instance, cluster: FaultCluster) -> None:
     """Wait until no order to poll is left that was given already; what no worker takes within a tick is void."""
     time.sleep(INTERVAL)
-    eventually(lambda: instance.registry.execute(_ORDERED, lane.host) == [(0,)], "every order was carried out")
+    eventually(lambda: instance.registry.execute(_ORDERED, cluster.host) == [(0,)], "every order was carried out")
 
 
-def asked_by_squeue(lane: Lane, body: str = 'exec "$real" "$@"') -> Callable[[], int]:
+def asked_by_squeue(cluster: FaultCluster, body: str = 'exec "$real" "$@"') -> Callable[[], int]:
     """Return what counts how often squeue has been run since now; `body` is what it does."""
-    begun = begun_by_squeue(lane, body)
+    begun = begun_by_squeue(cluster, body)
     return lambda: len(begun())
 
 
-def begun_by_squeue(lane: Lane, body: str) -> Callable[[], list[float]]:
+def begun_by_squeue(cluster: FaultCluster, body: str) -> Callable[[], list[float]]:
     """Return what tells when squeue has been run since now, in seconds since the epoch; `body` is what it does."""
-    notes = lane.folder / "gates" / "begun"
+    notes = cluster.folder / "gates" / "begun"
     notes.touch(0o666)
     notes.chmod(0o666)
-    lane.replace("squeue", f"date +%s.%N >> {notes}; {body}")
+    cluster.replace("squeue", f"date +%s.%N >> {notes}; {body}")
     return lambda: [float(line) for line in notes.read_text().split()]
 
 
@@ -119,14 +120,14 @@ def no_more_than_one_an_interval(asked: Callable[[], int], what: str) -> Iterato
 
 
 def test_ten_minutes_without_beat_are_followed_by_one_look_and_no_burst(
-    caller: Client, lane: Lane, instance: Instance
+    caller: Client, cluster: FaultCluster, instance: Instance
 ) -> None:
-    asked = asked_by_squeue(lane)
-    submitted(caller, lane)
+    asked = asked_by_squeue(cluster)
+    submitted(caller, cluster)
     eventually(asked, "squeue was asked")
     instance.beat.stop()  # it writes down when it has last ordered what
     try:
-        orders_are_carried_out(instance, lane)
+        orders_are_carried_out(instance, cluster)
         ten_minutes_pass(instance)
         before = asked()
     finally:
@@ -154,13 +155,13 @@ def ten_minutes_pass(instance: Instance) -> None:
 
 
 def test_looks_that_take_longer_than_the_interval_do_not_pile_up(
-    caller: Client, lane: Lane, instance: Instance
+    caller: Client, cluster: FaultCluster, instance: Instance
 ) -> None:
     """They come one at a time, and take at most a fifth of it."""
-    ends = lane.folder / "gates" / "ends"
+    ends = cluster.folder / "gates" / "ends"
     squeue = f'sleep {2 * INTERVAL}; "$real" "$@"; status=$?; date +%s.%N >> {ends}; exit $status'
-    begun = begun_by_squeue(lane, squeue)
-    posted = submitted(caller, lane)
+    begun = begun_by_squeue(cluster, squeue)
+    posted = submitted(caller, cluster)
     seen = "SELECT slurm_state FROM jobs_job WHERE job_id = %s"
     eventually(lambda: instance.registry.execute(seen, posted.body["job_id"]) == [("PENDING",)], "the look ends")
     eventually(lambda: len(begun()) == 2, "there is another look")
@@ -169,10 +170,10 @@ def test_looks_that_take_longer_than_the_interval_do_not_pile_up(
     assert second - first >= 5 * (ended - first)
 
 
-def test_postgresql_may_be_restarted(caller: Client, lane: Lane, instance: Instance) -> None:
-    posted = submitted(caller, lane)
+def test_postgresql_may_be_restarted(caller: Client, cluster: FaultCluster, instance: Instance) -> None:
+    posted = submitted(caller, cluster)
     instance.postgres.daemon.stop(signal.SIGINT)
-    cancelled_behind_our_back(lane, posted)
+    cancelled_behind_our_back(cluster, posted)
     instance.postgres.daemon.start()
     instance.web.wait()
     turns_aborted(caller, posted)
@@ -189,39 +190,39 @@ def test_postgresql_may_be_restarted(caller: Client, lane: Lane, instance: Insta
     ids=["cut in the middle of a line", "cut with its shell", "controller away", "nothing at all"],
 )
 def test_an_answer_that_is_no_answer_changes_nothing(
-    caller: Client, lane: Lane, instance: Instance, body: str, words: str
+    caller: Client, cluster: FaultCluster, instance: Instance, body: str, words: str
 ) -> None:
-    posted = submitted(caller, lane)
-    lane.replace("sacct", "exit 1")
-    asked = asked_by_squeue(lane, body)
-    eventually(lambda: asked() and words in complaint(instance, lane), "squeue was asked, and the error is shown")
+    posted = submitted(caller, cluster)
+    cluster.replace("sacct", "exit 1")
+    asked = asked_by_squeue(cluster, body)
+    eventually(lambda: asked() and words in complaint(instance, cluster), "squeue was asked, and the error is shown")
     eventually(lambda: asked() >= 2, "it is asked again, once the first answer was read")
     assert status(caller, posted) == "QUEUED"
-    lane.restore()
-    cancelled_behind_our_back(lane, posted)
+    cluster.restore()
+    cancelled_behind_our_back(cluster, posted)
     turns_aborted(caller, posted)
 
 
 @pytest.mark.parametrize("body", ["exit 1", "sleep 60; exit 1"], ids=["down", "slow by a minute"])
 def test_without_accounting_the_controllers_word_is_enough(
-    caller: Client, lane: Lane, instance: Instance, body: str
+    caller: Client, cluster: FaultCluster, instance: Instance, body: str
 ) -> None:
-    instance.registry.change(lane.host, command_timeout=6)
-    posted = submitted(caller, lane)
-    lane.replace("sacct", body)
-    cancelled_behind_our_back(lane, posted)
+    instance.registry.change(cluster.host, command_timeout=6)
+    posted = submitted(caller, cluster)
+    cluster.replace("sacct", body)
+    cancelled_behind_our_back(cluster, posted)
     turns_aborted(caller, posted)
-    assert complaint(instance, lane)
-    lane.restore()
+    assert complaint(instance, cluster)
+    cluster.restore()
     instance.registry.let_minutes_pass()  # who is slow is asked less often
     confirmed = "SELECT accounting_confirmed FROM jobs_job WHERE job_id = %s"
     job_id = posted.body["job_id"]
     eventually(lambda: instance.registry.execute(confirmed, job_id) == [(True,)], "accounting confirms", seconds=60)
 
 
-def test_two_beats_do_not_ask_twice(caller: Client, lane: Lane, instance: Instance) -> None:
-    asked = asked_by_squeue(lane)
-    submitted(caller, lane)
+def test_two_beats_do_not_ask_twice(caller: Client, cluster: FaultCluster, instance: Instance) -> None:
+    asked = asked_by_squeue(cluster)
+    submitted(caller, cluster)
     eventually(asked, "squeue was asked")
     instance.second_beat.start()
     try:

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.harness.client import Client, Posted, new_tag, script
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
 from tests.harness.sandbox_env import variable
 from tests.live import readme
-from tests.live.faults.client import Client, Posted, new_tag, script
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
 
 Settled = Callable[[Sequence[Posted]], None]
 
@@ -56,12 +56,12 @@ def loop(instance: Instance, tmp_path: Path) -> Loop:
     return Loop(tmp_path, f"http://127.0.0.1:{instance.port}", str(instance.sandbox.proxies[0]))
 
 
-def cut(_instance: Instance, lane: Lane) -> None:
+def cut(_instance: Instance, cluster: FaultCluster) -> None:
     """The login node is lost, and the caller gets 408."""
-    lane.relay.cut()
+    cluster.relay.cut()
 
 
-def kill(instance: Instance, _lane: Lane) -> None:
+def kill(instance: Instance, _cluster: FaultCluster) -> None:
     """The web server is lost, and the caller gets no answer."""
     instance.web.kill()
     instance.web.start()
@@ -69,13 +69,13 @@ def kill(instance: Instance, _lane: Lane) -> None:
 
 @pytest.mark.parametrize("lose", [cut, kill], ids=lambda lose: lose.__name__)
 def test_the_lines_for_scripts_end_with_one_job_although_the_answer_was_lost(
-    caller: Client, lane: Lane, settled: Settled, instance: Instance, loop: Loop, lose: Callable[..., None]
+    caller: Client, cluster: FaultCluster, settled: Settled, instance: Instance, loop: Loop, lose: Callable[..., None]
 ) -> None:
-    gate, tag = lane.hold_after("sbatch"), new_tag()
+    gate, tag = cluster.hold_after("sbatch"), new_tag()
     with ThreadPoolExecutor(1) as aside:
-        call = aside.submit(loop.submit, lane.host, tag)
+        call = aside.submit(loop.submit, cluster.host, tag)
         gate.reached()
-        lose(instance, lane)
+        lose(instance, cluster)
         gate.open()
         assert instance.registry.pending([tag]) == 1, "the answer was to be lost"
         settled([Posted(tag, None, {}, httpx.Headers())])
@@ -117,10 +117,10 @@ def test_the_lines_for_scripts_give_up_a_certificate_that_is_not_trusted(
 
 
 def test_a_script_that_was_pasted_as_it_stands_is_refused_and_does_not_lose_its_lines(
-    loop: Loop, caller: Client, lane: Lane
+    loop: Loop, caller: Client, cluster: FaultCluster
 ) -> None:
     tag = new_tag()
-    done = loop.run(f'{{"host": "{lane.host}", "tag": "{tag}", "script": "{script(tag)}"}}')
+    done = loop.run(f'{{"host": "{cluster.host}", "tag": "{tag}", "script": "{script(tag)}"}}')
     assert done.returncode == 1
     assert "JSON parse error" in json.loads(done.stdout)["error_message"]
     assert caller.listed(tag) == []

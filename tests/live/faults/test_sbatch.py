@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from sandbox.commands import run
-from tests.live.faults.accounts import nothing_left_of
-from tests.live.faults.client import Client, Posted, answers, new_tag
-from tests.live.faults.conftest import TakeLane
-from tests.live.faults.instance import Instance
-from tests.live.faults.lane import Lane
-from tests.live.faults.waiting import eventually
+from tests.harness.accounts import nothing_left_of
+from tests.harness.client import Client, Posted, answers, new_tag
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.instance import Instance
+from tests.harness.waiting import eventually
+from tests.live.faults.conftest import TakeCluster
 
 Settled = Callable[[Sequence[Posted]], None]
 
@@ -73,24 +73,24 @@ def check(told: dict[str, object], case: Misbehaviour) -> None:
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: case.name)
 def test_whatever_sbatch_says_the_registry_knows_what_slurm_has(
-    caller: Client, take_lane: TakeLane, settled: Settled, case: Misbehaviour
+    caller: Client, take_cluster: TakeCluster, settled: Settled, case: Misbehaviour
 ) -> None:
-    lane = take_lane(command_timeout=20)
-    lane.replace("sbatch", case.body)
-    posted = caller.post(lane)
+    cluster = take_cluster(command_timeout=20)
+    cluster.replace("sbatch", case.body)
+    posted = caller.post(cluster)
     assert posted.code in case.codes, posted.body
     settled([posted])
     check(caller.told(posted), case)
 
 
 def test_an_sbatch_that_does_not_end_is_ended_and_the_registry_knows_what_slurm_has(
-    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_cluster: TakeCluster, settled: Settled, instance: Instance
 ) -> None:
-    lanes = [take_lane(command_timeout=10) for _ in SLOW]
-    for case, lane in zip(SLOW, lanes, strict=True):
-        lane.replace("sbatch", case.body)
+    clusters = [take_cluster(command_timeout=10) for _ in SLOW]
+    for case, cluster in zip(SLOW, clusters, strict=True):
+        cluster.replace("sbatch", case.body)
     with ThreadPoolExecutor(len(SLOW)) as crowd:
-        posts = list(crowd.map(caller.post, lanes))
+        posts = list(crowd.map(caller.post, clusters))
     for case, posted in zip(SLOW, posts, strict=True):
         assert posted.code in case.codes, (case.name, posted.body)
     nothing_left_of("sbatch --parsable", instance.accounts)
@@ -100,30 +100,32 @@ def test_an_sbatch_that_does_not_end_is_ended_and_the_registry_knows_what_slurm_
 
 
 def test_a_job_on_another_cluster_whose_answer_was_lost_is_found_and_ended_where_nobody_could_follow_it(
-    caller: Client, take_lane: TakeLane, settled: Settled
+    caller: Client, take_cluster: TakeCluster, settled: Settled
 ) -> None:
-    lane = take_lane(command_timeout=20)
-    lane.replace("sbatch", '"$real" --clusters=prometheus "$@" > /dev/null; kill -9 $$')
-    posted = caller.post(lane)
+    cluster = take_cluster(command_timeout=20)
+    cluster.replace("sbatch", '"$real" --clusters=prometheus "$@" > /dev/null; kill -9 $$')
+    posted = caller.post(cluster)
     assert posted.code == 408, posted.body
-    assert states_on_prometheus(posted, lane) == ["PENDING"]
+    assert states_on_prometheus(posted, cluster) == ["PENDING"]
     settled([posted])
     told = caller.told(posted)
     assert told["status"] == "failed"
     assert "prometheus" in told["error_message"]
-    assert states_on_prometheus(posted, lane) == ["CANCELLED"]
+    assert states_on_prometheus(posted, cluster) == ["CANCELLED"]
 
 
-def states_on_prometheus(posted: Posted, lane: Lane) -> list[str]:
+def states_on_prometheus(posted: Posted, cluster: FaultCluster) -> list[str]:
     command = ["squeue", "-M", "prometheus", "-h", "-t", "all", "-o", "%k|%T"]
-    lines = (line.partition("|") for line in run(command, env={"SLURM_CONF": lane.slurm_conf}).splitlines())
+    lines = (line.partition("|") for line in run(command, env={"SLURM_CONF": cluster.slurm_conf}).splitlines())
     return [state for comment, _, state in lines if comment == posted.tag]
 
 
-def test_a_refusal_is_passed_on_in_sbatchs_own_words(caller: Client, take_lane: TakeLane, settled: Settled) -> None:
-    lane = take_lane()
-    lane.replace("sbatch", "echo to stdout; echo to stderr >&2; exit 7")
-    posted = caller.post(lane)
+def test_a_refusal_is_passed_on_in_sbatchs_own_words(
+    caller: Client, take_cluster: TakeCluster, settled: Settled
+) -> None:
+    cluster = take_cluster()
+    cluster.replace("sbatch", "echo to stdout; echo to stderr >&2; exit 7")
+    posted = caller.post(cluster)
     assert posted.code == 422, answers([posted])
     assert posted.body["exit_code"] == 7
     assert posted.body["standard_output"].strip() == "to stdout"
@@ -131,43 +133,43 @@ def test_a_refusal_is_passed_on_in_sbatchs_own_words(caller: Client, take_lane: 
     settled([posted])
 
 
-def lost_to_a_frozen_controller(caller: Client, lane: Lane, tag: str) -> Posted:
+def lost_to_a_frozen_controller(caller: Client, cluster: FaultCluster, tag: str) -> Posted:
     """Submit while the controller answers nothing; until it is known what came of that, the key makes no other job."""
-    lost = caller.post(lane, key=tag, tag=tag)
-    again = caller.post(lane, key=tag, tag=tag)
+    lost = caller.post(cluster, key=tag, tag=tag)
+    again = caller.post(cluster, key=tag, tag=tag)
     assert (lost.code, again.code) == (408, 409), answers([lost, again])
     return lost
 
 
 def test_a_frozen_controller_that_goes_on_and_a_retry_with_the_key_make_one_job(
-    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_cluster: TakeCluster, settled: Settled, instance: Instance
 ) -> None:
     """The request waits for the controller, and becomes a job of which nobody was told."""
-    lane, tag = take_lane(command_timeout=8), new_tag()
-    assert caller.post(lane).code == 201
+    cluster, tag = take_cluster(command_timeout=8), new_tag()
+    assert caller.post(cluster).code == 201
     with instance.controller.frozen():
-        lost = lost_to_a_frozen_controller(caller, lane, tag)
+        lost = lost_to_a_frozen_controller(caller, cluster, tag)
     eventually(lambda: instance.controller.commented(tag), "the controller has made the job")
     settled([lost])
     told = caller.told(lost)
     assert told["status"] == "submitted"
-    retried = caller.post(lane, key=tag, tag=tag)
+    retried = caller.post(cluster, key=tag, tag=tag)
     assert (retried.code, retried.body["job_id"]) == (201, told["job_id"]), retried.body
     settled([retried])
 
 
 def test_a_frozen_controller_that_is_restarted_and_a_retry_with_the_key_make_one_job(
-    caller: Client, take_lane: TakeLane, settled: Settled, instance: Instance
+    caller: Client, take_cluster: TakeCluster, settled: Settled, instance: Instance
 ) -> None:
     """The request never comes to the controller."""
-    lane, tag = take_lane(command_timeout=8), new_tag()
-    assert caller.post(lane).code == 201
+    cluster, tag = take_cluster(command_timeout=8), new_tag()
+    assert caller.post(cluster).code == 201
     with instance.controller.frozen():
-        lost = lost_to_a_frozen_controller(caller, lane, tag)
+        lost = lost_to_a_frozen_controller(caller, cluster, tag)
         instance.controller.relay.cut()
     settled([lost])
     assert caller.told(lost)["status"] == "failed"
     assert instance.controller.commented(tag) == []
-    retried = caller.post(lane, key=tag, tag=tag)
+    retried = caller.post(cluster, key=tag, tag=tag)
     assert retried.code == 201, retried.body
     settled([retried])

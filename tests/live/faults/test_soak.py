@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from tests.live.faults.daemon import CHECKOUT
+from tests.harness.daemon import CHECKOUT
 
 
 def test_a_minute_of_random_faults_loses_nothing_doubles_nothing_and_leaves_nothing_unknown() -> None:

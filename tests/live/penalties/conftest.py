@@ -9,7 +9,7 @@ from pytest_django import DjangoDbBlocker
 
 from clusters.calls.pool import Pool
 from sandbox import layout
-from tests.live.faults.daemon import CHECKOUT
+from tests.harness.daemon import CHECKOUT
 from tests.live.penalties import debian
 from tests.live.penalties.node import Node, running
 

@@ -13,9 +13,9 @@ from django.test import override_settings
 from clusters.ssh.endpoint import Endpoint
 from sandbox.commands import run
 from sandbox.layout import write
+from tests.harness.daemon import Daemon
 from tests.harness.sandbox_env import PATIENCE
-from tests.live.faults.daemon import Daemon
-from tests.live.faults.waiting import eventually
+from tests.harness.waiting import eventually
 from tests.live.penalties import accounts
 from tests.live.penalties.accounts import DENIED, EVERYBODY, TWO_FACTORS
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.commands import run
-from tests.live.faults.daemon import Daemon
+from tests.harness.daemon import Daemon
 
 
 class LoginNode:

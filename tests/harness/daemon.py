@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from sandbox import processes
-from tests.live.faults.waiting import eventually
+from tests.harness.waiting import eventually
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Daemon:

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from psycopg.sql import SQL, Identifier
 
-from tests.live.faults.backing import Postgres
-from tests.live.faults.census import Row
-from tests.live.faults.waiting import eventually
+from tests.harness.databases import Postgres
+from tests.harness.job_audit import Row
+from tests.harness.waiting import eventually
 
 
 class Registry:

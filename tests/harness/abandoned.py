@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox import processes
-from tests.live.faults.accounts import MARK, Account
+from tests.harness.accounts import MARK, Account
 
 _LOCK = Path("/run/lock/job-submitter-tests")  # of all runs on this machine
 _FOLDER = re.compile(rb"[^\0=]*/job-submitter-tests-of-([0-9]+)-[^/\0]+")

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.commands import run
-from tests.live.faults.relay import Relay
-from tests.live.faults.waiting import eventually
+from tests.harness.relay import Relay
+from tests.harness.waiting import eventually
 
 _PORT = re.compile(r"^SlurmctldPort=(\d+)$", re.MULTILINE)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from tests.live.faults.accounts import GRANT
-from tests.live.faults.lane import Lane
+from tests.harness.accounts import GRANT
+from tests.harness.fault_cluster import FaultCluster
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,17 @@ class Client:
         return self._client.stream(method, path)
 
     def post(
-        self, lane: Lane, *, tag: str = "", key: str | None = None, lines: Sequence[str] = (), directory: str = ""
+        self,
+        cluster: FaultCluster,
+        *,
+        tag: str = "",
+        key: str | None = None,
+        lines: Sequence[str] = (),
+        directory: str = "",
     ) -> Posted:
         """Submit a job with `lines` in its script; note what comes of that."""
         tag = tag or new_tag()
-        order = {"host": lane.host, "tag": tag, "script": script(tag, *lines)}
+        order = {"host": cluster.host, "tag": tag, "script": script(tag, *lines)}
         if directory:
             order["working_directory"] = directory
         try:
@@ -85,18 +91,18 @@ class Client:
             return Posted(tag, None, {"error": repr(exc)}, httpx.Headers())
         return Posted(tag, answer.status_code, answer.json(), answer.headers)
 
-    def post_many(self, lane: Lane, number: int, **options: Any) -> list[Posted]:
+    def post_many(self, cluster: FaultCluster, number: int, **options: Any) -> list[Posted]:
         """Submit so many jobs at once."""
         with ThreadPoolExecutor(number) as crowd:
-            return list(crowd.map(lambda _: self.post(lane, **options), range(number)))
+            return list(crowd.map(lambda _: self.post(cluster, **options), range(number)))
 
-    def lose(self, lane: Lane, *, meanwhile: Callable[[], object] = lambda: None, **options: Any) -> Posted:
+    def lose(self, cluster: FaultCluster, *, meanwhile: Callable[[], object] = lambda: None, **options: Any) -> Posted:
         """Submit, and lose the login node once SLURM has the job and nobody was told; then comes `meanwhile`."""
-        gate = lane.hold_after("sbatch")
+        gate = cluster.hold_after("sbatch")
         with ThreadPoolExecutor(1) as aside:
-            call = aside.submit(self.post, lane, **options)
+            call = aside.submit(self.post, cluster, **options)
             gate.reached()
-            lane.relay.cut()
+            cluster.relay.cut()
             meanwhile()
             lost = call.result(60)
         gate.open()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sandbox.commands import CommandFailed, run
-from tests.live.faults.waiting import eventually
+from tests.harness.waiting import eventually
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.live.faults.relay import Relay
-from tests.live.faults.waiting import eventually
+from tests.harness.relay import Relay
+from tests.harness.waiting import eventually
 
 SLURM = Path("/usr/bin")
 _COMMANDS = ("sbatch", "squeue", "sacct", "scancel", "scontrol")
 
 
 @dataclass(frozen=True)
-class Lane:
+class FaultCluster:
     """A cluster as the service knows it: `host` and `job_domain`; `folder` holds its commands and its gates."""
 
     host: str

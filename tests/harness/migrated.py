@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.commands import run
-from tests.live.faults.backing import Postgres
-from tests.live.faults.daemon import CHECKOUT
+from tests.harness.daemon import CHECKOUT
+from tests.harness.databases import Postgres
 
 
 @pytest.fixture(scope="session")

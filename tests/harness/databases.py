@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sandbox.commands import as_user, run
-from tests.live.faults.daemon import Daemon
+from tests.harness.daemon import Daemon
 
 # Below the ports that the kernel gives to outgoing connections, which may take a free one at any moment.
 _PORTS = itertools.count(22000 + os.getpid() % 100 * 50)

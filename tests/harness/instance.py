@@ -18,26 +18,25 @@ from django.conf import settings
 from sandbox import grid
 from sandbox.accounts import POLLER
 from sandbox.commands import run
-from sandbox.processes import Process
 from submitter.gunicorn import conf
-from tests.live.faults import abandoned, accounts, census
-from tests.live.faults.backing import Postgres, Redis, free_port
-from tests.live.faults.census import Count
-from tests.live.faults.client import Client, Posted
-from tests.live.faults.controller import Controller
-from tests.live.faults.daemon import CHECKOUT, Daemon
-from tests.live.faults.ground import Sandbox
-from tests.live.faults.lane import Lane
-from tests.live.faults.loginnode import LoginNode
-from tests.live.faults.registry import Registry
-from tests.live.faults.relay import Relay
-from tests.live.faults.waiting import eventually
+from tests.harness import abandoned, accounts, connections, job_audit
+from tests.harness.client import Client, Posted
+from tests.harness.controller import Controller
+from tests.harness.daemon import CHECKOUT, Daemon
+from tests.harness.databases import Postgres, Redis, free_port
+from tests.harness.fault_cluster import FaultCluster
+from tests.harness.job_audit import Count
+from tests.harness.login_node import LoginNode
+from tests.harness.registry import Registry
+from tests.harness.relay import Relay
+from tests.harness.sandbox_paths import Sandbox
+from tests.harness.waiting import eventually
 
 INTERVAL = 1  # seconds between two polls of a cluster, at least
 
 
 class Instance:
-    """Databases, web server, worker, beat, login node, accounts and `lanes`. Usable as a context manager, once."""
+    """Databases, web server, worker, beat, login node, accounts and `clusters`. Usable as a context manager, once."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class Instance:
         """
         self.sandbox = Sandbox.from_environment()
         self.folder = abandoned.folder(prefix)
-        self.folder.chmod(0o755)  # accounts run the lanes' commands
+        self.folder.chmod(0o755)  # accounts run the clusters' commands
         self.slurm = {"SLURM_CONF": self.sandbox.slurm_conf}
         self.accounts = accounts.group(prefix, self.slurm, users)
         self.is_migrated = migrated is not None
@@ -63,7 +62,7 @@ class Instance:
         self.redis = Redis(self._room("redis"))
         names = [account.name for account in self.accounts]
         self.node = LoginNode(self._room("sshd"), self.sandbox.sshd_config, free_port(), [*names, POLLER])
-        self.lanes: list[Lane] = []
+        self.clusters: list[FaultCluster] = []
         self._prefix = prefix
         self.environment = {
             "DJANGO_SETTINGS_MODULE": "submitter.settings",
@@ -114,8 +113,8 @@ class Instance:
                 stack.callback(account.remove)
             stack.callback(self.node.stop)
             stack.callback(self.controller.relay.close)
-            for lane in self.lanes:
-                stack.callback(lane.relay.close)
+            for cluster in self.clusters:
+                stack.callback(cluster.relay.close)
             for daemon in (self.postgres.daemon, self.redis.daemon, self.web, self.worker, self.beat):
                 stack.callback(daemon.kill)
             for client in (self.caller, self.bob):
@@ -140,56 +139,58 @@ class Instance:
         ]
         return Daemon(command, self.folder / f"web-{port}.log", self.environment | environment, lambda: _answers(port))
 
-    def new_lane(self, **columns: object) -> Lane:
+    def new_cluster(self, **columns: object) -> FaultCluster:
         """Make another cluster that the service knows, with other values in some of its columns."""
-        lane = self._lane(f"{self._prefix}-{len(self.lanes)}")
-        self.lanes.append(lane)
-        lane.relay.start()
-        row = {"name": lane.host, "port": lane.relay.port, "job_domain": lane.job_domain, "slurm_bin": str(lane.bin)}
+        cluster = self._cluster(f"{self._prefix}-{len(self.clusters)}")
+        self.clusters.append(cluster)
+        cluster.relay.start()
+        row = {
+            "name": cluster.host,
+            "port": cluster.relay.port,
+            "job_domain": cluster.job_domain,
+            "slurm_bin": str(cluster.bin),
+        }
         self.registry.copy_cluster(self._model, **row, enabled=True, **columns)
-        return lane
+        return cluster
 
     @property
     def _model(self) -> str:
         """The name of the cluster of which the others are copies; it is never used."""
         return f"{self._prefix}-model"
 
-    def _lane(self, name: str) -> Lane:
-        lane = Lane(name, self.folder / "lanes" / name, Relay(self.node.port), str(self.controller.slurm_conf))
-        lane.furnish()
-        return lane
+    def _cluster(self, name: str) -> FaultCluster:
+        cluster = FaultCluster(
+            name, self.folder / "clusters" / name, Relay(self.node.port), str(self.controller.slurm_conf)
+        )
+        cluster.furnish()
+        return cluster
 
     @contextmanager
-    def lending(self, **defaults: object) -> Iterator[Callable[..., Lane]]:
-        """Lend fresh lanes with `defaults` in their columns; at the end they are healed and no longer polled."""
+    def lending(self, **defaults: object) -> Iterator[Callable[..., FaultCluster]]:
+        """Lend fresh clusters with `defaults` in their columns; at the end they are healed and no longer polled."""
         taken = []
 
-        def take(**columns: object) -> Lane:
-            lane = self.new_lane(**defaults, **columns)
-            taken.append(lane)
-            return lane
+        def take(**columns: object) -> FaultCluster:
+            cluster = self.new_cluster(**defaults, **columns)
+            taken.append(cluster)
+            return cluster
 
         yield take
-        for lane in taken:
-            lane.relay.heal()
-            lane.restore()
-            self.registry.change(lane.host, enabled=False)
+        for cluster in taken:
+            cluster.relay.heal()
+            cluster.restore()
+            self.registry.change(cluster.host, enabled=False)
 
-    def make_ready(self, lane: Lane) -> list[Posted]:
-        """Submit until every web process has a connection to `lane`, and with it an agent there."""
+    def make_ready(self, cluster: FaultCluster) -> list[Posted]:
+        """Submit until every web process has a connection to `cluster`, and with it an agent there."""
         posts: list[Posted] = []
 
         def ready() -> bool:
-            posts.extend(self.caller.post_many(lane, 8))
-            return self._connected(lane) == conf.workers
+            posts.extend(self.caller.post_many(cluster, 8))
+            return connections.processes_with(cluster.relay.port, self.web.family()) == conf.workers
 
-        eventually(ready, f"{conf.workers} processes are connected to {lane.host}")
+        eventually(ready, f"{conf.workers} processes are connected to {cluster.host}")
         return posts
-
-    def _connected(self, lane: Lane) -> int:
-        """Count the web processes that have a connection to `lane`."""
-        sockets = {f"socket:[{inode}]" for inode in _connections_to(lane.relay.port)}
-        return sum(bool(sockets & _open_files(process)) for process in self.web.family())
 
     def recover(self, posts: Sequence[Posted], *, seconds: float = 60) -> None:
         """Have the worker find out, as if minutes had passed already, what became of `posts`; wait until it has.
@@ -212,16 +213,16 @@ class Instance:
 
         eventually(look, f"nothing is pending of {tags}", seconds=seconds)
 
-    def let_arrive(self, lanes: Sequence[Lane]) -> None:
-        """Deliver what the relays hold back, and wait until nobody on the login node works for `lanes` any more."""
-        for lane in lanes:
-            lane.relay.heal()
+    def let_arrive(self, clusters: Sequence[FaultCluster]) -> None:
+        """Deliver what the relays hold back, and wait until nobody on the login node works for `clusters` any more."""
+        for cluster in clusters:
+            cluster.relay.heal()
         time.sleep(1)  # on loopback
-        for lane in lanes:
-            lane.relay.shut()  # agents that wait for requests end, and no poll starts another
-        for lane in lanes:
-            accounts.nothing_left_of(str(lane.bin), self.accounts)
-            lane.relay.heal()
+        for cluster in clusters:
+            cluster.relay.shut()  # agents that wait for requests end, and no poll starts another
+        for cluster in clusters:
+            accounts.nothing_left_of(str(cluster.bin), self.accounts)
+            cluster.relay.heal()
 
     def send(self, task: str) -> None:
         """Order a task of the worker, in the queue of what looks at the database alone."""
@@ -234,8 +235,8 @@ class Instance:
         for posted in posts:
             if posted.code == HTTPStatus.CREATED:
                 told[posted.tag].add(posted.slurm_id)
-        jobs = census.slurm_jobs([account.name for account in self.accounts], self.slurm)
-        return census.compare(told, self.registry.rows(told), jobs)
+        jobs = job_audit.slurm_jobs([account.name for account in self.accounts], self.slurm)
+        return job_audit.compare(told, self.registry.rows(told), jobs)
 
     def _keep_logs(self) -> None:
         if keep := os.environ.get("KEEP_FAULT_LOGS"):
@@ -260,7 +261,7 @@ class Instance:
             part.wait()
 
     def _load_model(self) -> None:
-        model = self._lane(self._model)
+        model = self._cluster(self._model)
         file = self.folder / "clusters.toml"
         file.write_text(model.entry(self.node.host_key))
         model.relay.close()
@@ -293,17 +294,3 @@ def _answers(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5, trust_env=False).is_success
     except httpx.TransportError:
         return False
-
-
-def _connections_to(port: int) -> list[str]:
-    """Return the inodes of established connections to `port`: proc(5), /proc/net/tcp, where ports are hexadecimal."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
-    return [line[9] for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"]
-
-
-def _open_files(process: Process) -> set[str]:
-    """Return what the open files of `process` are; nothing if it has just ended."""
-    try:
-        return {str(entry.readlink()) for entry in (process.directory / "fd").iterdir()}
-    except FileNotFoundError:
-        return set()

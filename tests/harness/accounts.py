@@ -1,5 +1,6 @@
 """Unix accounts of these tests alone: their homes, shells and start-up files may be broken without hurting anybody."""
 
+import fcntl
 import os
 import pwd
 import secrets
@@ -12,11 +13,21 @@ from pathlib import Path
 
 from sandbox import processes
 from sandbox.commands import run, succeeds
-from tests.live.faults.waiting import eventually
+from tests.harness.waiting import eventually
 
 GRANT = "plgtest"  # the SLURM account that the sandbox's users have
 MARK = "job-submitter fault tests"
 """What the accounts' entries in the user database begin with; then comes the pid of the process that they are for."""
+
+
+_LOCK = Path("/run/lock/job-submitter-users")
+
+
+def administer(*command: str) -> None:
+    """Change the user database, one process after the other: these commands wait for its lock for seconds only."""
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        eventually(lambda: succeeds(list(command)), " ".join(command), seconds=120)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ class Account:
     def make(self) -> None:
         """Make it, marked with the process that it is for."""
         words = ["--create-home", "--user-group", "--shell", "/bin/bash", "--comment", f"{MARK} {os.getpid()}"]
-        run(["useradd", *words, "--password", "*", self.name])
+        administer("useradd", *words, "--password", "*", self.name)
         self.home.chmod(0o700)
         run(["sacctmgr", "-i", "add", "user", self.name, f"account={GRANT}"], env=self.slurm)
 
@@ -47,11 +58,11 @@ class Account:
         processes.end(processes.of_account(pwd.getpwnam(self.name).pw_uid))
         # Accounting hears of the last job's end some moments later.
         eventually(self._is_forgotten, f"SLURM lets {self.name} go", seconds=60)
-        run(["userdel", "--remove", "--force", self.name])
+        administer("userdel", "--remove", "--force", self.name)
 
     def use_shell(self, shell: str) -> None:
         """Change its login shell, to one that need not exist."""
-        run(["usermod", "--shell", shell, self.name])
+        administer("usermod", "--shell", shell, self.name)
 
     def write(self, file: str, text: str) -> Path:
         """Write a file of its home, such as a start-up file, and give it to the account."""
