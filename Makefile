@@ -10,7 +10,6 @@ TEMPLATES := templates submitter/ops/templates audit/templates clusters/template
 SHFMT := shfmt --language-dialect posix --indent 4
 # Each recipe line that runs the project's Python needs to find the sandbox.
 WITH_SANDBOX := . .local/sandbox.env &&
-# Each process has a service of its own, and waits for most of the time. They begin with what takes longest.
 
 # mypy's plugin loads Django's settings; nothing is connected to.
 NOWHERE := SECRET_KEY=lint DATABASE_URL=postgres://localhost/lint REDIS_URL=redis://localhost
