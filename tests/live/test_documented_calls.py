@@ -18,7 +18,7 @@ import pytest
 
 from tests.harness.caller import Caller
 from tests.harness.sandbox_env import GRANT, Cluster, variable
-from tests.live.readme import block, header_file
+from tests.live.users_guide import block, header_file
 
 pytestmark = pytest.mark.xdist_group("curl")  # it looks at every call of curl on the machine
 

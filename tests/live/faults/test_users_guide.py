@@ -16,7 +16,7 @@ from tests.harness.client import Client, Posted, new_tag, script
 from tests.harness.fault_cluster import FaultCluster
 from tests.harness.instance import Instance
 from tests.harness.sandbox_env import variable
-from tests.live import readme
+from tests.live import users_guide
 
 Settled = Callable[[Sequence[Posted]], None]
 
@@ -32,7 +32,7 @@ class Loop:
     def run(self, body: str) -> "subprocess.CompletedProcess[str]":
         """Write job.json and run the lines as they stand."""
         (self.folder / "job.json").write_text(body)
-        lines = readme.header_file(self.proxy) + readme.block("Idempotency-Key: $key")
+        lines = users_guide.header_file(self.proxy) + users_guide.block("Idempotency-Key: $key")
         lines = lines.replace("{ca-file}", variable("CA_FILE")).replace("https://{service}", self.url)
         return subprocess.run(
             ["/bin/sh", "-c", lines],
