@@ -19,6 +19,7 @@ NO_BOUNDS = {
     "PROXY_MIN_RSA_BITS",
     "PROXY_CACHE_TTL",
     "POLL_INTERVAL",
+    "RECOVERY_INTERVAL",
 }
 
 # Loads the settings where nothing is set, and prints each number that they take from the environment, with its default.
