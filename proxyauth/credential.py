@@ -37,7 +37,7 @@ class _Block:
 
 
 def decode_header(value: str) -> bytes:
-    """The bytes that the header's strict Base64 (RFC 4648 section 4) stands for; raises Malformed."""
+    """Return the bytes that the header's strict Base64 (RFC 4648 section 4) stands for. Raises Malformed."""
     if not value.strip():
         raise Malformed("header-empty", "the header is empty")
     expect_short(value)
@@ -52,13 +52,13 @@ def decode_header(value: str) -> bytes:
 
 
 def expect_short(value: str) -> None:
-    """Return if the header's value is not too long; raises Malformed."""
+    """Return if the header's value is not too long. Raises Malformed."""
     if len(value) > MAX_HEADER:
         raise Malformed("header-too-long", f"the header is longer than {MAX_HEADER} characters")
 
 
 def _strict_base64(value: str) -> bytes:
-    """Decode the one spelling that encoding gives back; raises ValueError for any other."""
+    """Decode the one spelling that encoding gives back. Raises ValueError for any other."""
     decoded = binascii.a2b_base64(value.encode("ascii"))
     if base64.b64encode(decoded).decode("ascii") != value:
         raise ValueError("not the canonical spelling")
@@ -66,7 +66,7 @@ def _strict_base64(value: str) -> bytes:
 
 
 def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
-    """The certificates of a credential, leaf first as they came, after possession of the leaf's key was proven.
+    """Return the certificates of a credential, leaf first as they came, after possession of the leaf's key was proven.
 
     `data` is what a proxy file holds: PEM. Raises Malformed for its form, NotAllowed for a key that is not the
     leaf's.
@@ -82,7 +82,7 @@ def read(data: bytes, policy: Policy) -> tuple[Certificate, ...]:
 
 
 def look(data: bytes) -> tuple[tuple[Certificate, ...], bool]:
-    """The certificates of a proxy file, and whether it holds a private key, of which nothing is proven here.
+    """Return the certificates of a proxy file, and whether it holds a private key, of which nothing is proven here.
 
     For those who judge another one's proxy, and should not ask for the key. Raises Malformed.
     """
@@ -115,7 +115,7 @@ def _text(data: bytes) -> str:
 
 
 def _blocks(text: str) -> Iterator[_Block]:
-    """Cut PEM (RFC 7468) into its blocks; raises Malformed for text that no tool writes, and blocks that are not whole.
+    """Cut PEM (RFC 7468) into its blocks. Raises Malformed for text that no tool writes, and blocks that are not whole.
 
     A block of any label must be whole: what is read as its lines could else be another one's key.
     """
@@ -160,12 +160,12 @@ def _is_label(text: str) -> bool:
 
 
 def _shown(label: str) -> str:
-    """A label as a sentence may hold it: the sender's own words, in quotes and short."""
+    """Return a label as a sentence may hold it: the sender's own words, in quotes and short."""
     return f"'{label if len(label) <= _MAX_SHOWN else label[:_MAX_SHOWN] + '...'}'"
 
 
 def _besides(blocks: list[_Block]) -> str:
-    """What there is instead of what is missing: the labels that were passed over, the first few of them."""
+    """Return what there is instead of what is missing: the labels that were passed over, the first few of them."""
     labels = dict.fromkeys(_shown(block.label) for block in blocks if block.label not in _KEYS | _CERTIFICATES)
     return f"; passed over: {', '.join(list(labels)[:3])}" if labels else ""
 
@@ -176,7 +176,7 @@ def _expect_tool_text(line: str) -> None:
 
 
 def _key(blocks: list[_Block]) -> _Block | None:
-    """The private key, if there is one. Blocks of other kinds are passed over, as DIRAC's; another key is not."""
+    """Return the private key, if there is one. Blocks of other kinds are ignored, as DIRAC's; a second key is not."""
     for block in blocks:
         _expect_known_key(block)
     keys = [block for block in blocks if block.label in _KEYS]

@@ -17,7 +17,7 @@ class ProxyAuthentication(BaseAuthentication):
     """`request.user` is the Identity behind the proxy; a refused one is 401, a valid one without an account 403."""
 
     def authenticate(self, request: Request) -> tuple[Identity, None] | None:
-        """Return the caller, None if nothing is guarded; raises AuthenticationFailed, PermissionDenied, Throttled."""
+        """Return the caller, None if nothing is guarded. Raises AuthenticationFailed, PermissionDenied, Throttled."""
         verdict = getattr(request._request, "proxy", None)  # noqa: SLF001 - the one way DRF has to Django's request
         if isinstance(verdict, Identity):
             return verdict, None
@@ -58,7 +58,7 @@ class ProxyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     name = "GridProxy"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002 - drf-spectacular's signature
-        """The scheme: a key in a header."""
+        """Return the scheme: a key in a header."""
         return {
             "type": "apiKey",
             "in": "header",

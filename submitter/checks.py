@@ -16,7 +16,7 @@ from submitter.http.forwarded import with_reverse_proxies
 
 @register(Tags.security, deploy=True)
 def check_account(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - Django's signature
-    """The service becomes other users by its own certificates; it never needs to be root."""
+    """Warn of root: the service becomes other users by its own certificates, and never needs to be root."""
     if os.geteuid() != 0:
         return []
     hint = "run it, and this check, as the account of the service"
@@ -25,7 +25,7 @@ def check_account(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Che
 
 @register(Tags.security)
 def check_reverse_proxies(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
-    """An address of a reverse proxy that cannot be read would stop every process at its start."""
+    """Refuse an address of a reverse proxy that cannot be read: it would stop every process at its start."""
     try:
         with_reverse_proxies(lambda _environ, _start: [], settings.REVERSE_PROXIES)
     except ValueError as exc:
@@ -35,7 +35,7 @@ def check_reverse_proxies(app_configs: Sequence[AppConfig] | None, **_: Any) -> 
 
 @register()
 def check_former_names(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
-    """A setting whose name has changed is read under its former name for one release only."""
+    """Warn of settings under their former names: these are read for one release only."""
     return [
         CheckWarning(f"{former} is called {name} now", hint="the next release reads no other", id="submitter.W002")
         for former, name in FORMER_NAMES_IN_USE.items()
@@ -44,7 +44,7 @@ def check_former_names(app_configs: Sequence[AppConfig] | None, **_: Any) -> lis
 
 @register(Tags.security)
 def check_metrics(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:  # noqa: ARG001 - as above
-    """Who may read /metrics has to be readable itself."""
+    """Refuse addresses of monitoring that cannot be read."""
     try:
         for network in settings.METRICS_ALLOWED_IPS:
             ip_network(network)

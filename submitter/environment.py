@@ -102,7 +102,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
     ) -> Any:
-        """Return the variable's value, or the default; raises ImproperlyConfigured."""
+        """Return the variable's value, or the default. Raises ImproperlyConfigured."""
         try:
             return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
         except (ValueError, TypeError, LookupError, ArithmeticError):
@@ -115,7 +115,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
 
     @classmethod
     def parse_value(cls, value: Any, cast: Any) -> Any:
-        """Return what a text means; raises ValueError. django-environ takes `maybe` for false, and `1e3` for 13."""
+        """Return what a text means. Raises ValueError. django-environ takes `maybe` for false, and `1e3` for 13."""
         if cast is float:
             return float(value)
         if cast is bool:
@@ -123,19 +123,19 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
         return super().parse_value(value, cast)
 
     def int(self, var: str, default: Any = _NOTSET, *, least: builtins.int = 0, **description: str) -> builtins.int:
-        """Return a whole number that is at least `least`; raises ImproperlyConfigured."""
+        """Return a whole number that is at least `least`. Raises ImproperlyConfigured."""
         self.describe(var, f"whole number, {least} or more", default, **description)
         return int(_bounded(var, self.get_value(var, cast=int, default=default), least))
 
     def float(
         self, var: str, default: Any = _NOTSET, *, least: builtins.float = 0, **description: str
     ) -> builtins.float:
-        """Return a number that is at least `least`; raises ImproperlyConfigured."""
+        """Return a number that is at least `least`. Raises ImproperlyConfigured."""
         self.describe(var, f"number, {least} or more", default, **description)
         return float(_bounded(var, self.get_value(var, cast=float, default=default), least))
 
     def bool(self, var: str, default: Any = _NOTSET, **description: str) -> builtins.bool:
-        """Return whether a switch is on; raises ImproperlyConfigured."""
+        """Return whether a switch is on. Raises ImproperlyConfigured."""
         self.describe(var, "`true` or `false`", default, **description)
         return bool(super().bool(var, default=default))
 
@@ -145,7 +145,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # it ships no types
         return list(super().list(var, default=default))
 
     def choice(self, var: str, choices: tuple[str, ...], default: str, **description: str) -> str:
-        """Return one of `choices`; raises ImproperlyConfigured."""
+        """Return one of `choices`. Raises ImproperlyConfigured."""
         self.describe(var, " or ".join(f"`{choice}`" for choice in choices), default, **description)
         value = str(super().str(var, default=default))
         if value not in choices:

@@ -23,6 +23,6 @@ def client_of(address: str) -> IPv4Address | IPv6Address | None:
 
 
 def counted_as(address: str) -> str:
-    """The name under which it is counted; what is no address, such as a Unix socket's "", stays as it is."""
+    """Return the name under which it is counted; what is no address, such as a Unix socket's "", stays as it is."""
     client = client_of(address)
     return address if client is None else str(client)

@@ -20,18 +20,18 @@ class Former:
     policies: Mapping[str, SigningPolicy] = field(default_factory=dict)
 
     def newer_crl(self, certificate: Certificate, present: Crl | None) -> Crl | None:
-        """The list of this CA that counted last, if none is present or an older one is; else None."""
+        """Return the list of this CA that counted last, if none is present or an older one is; else None."""
         last, _ = choose_crl(certificate, self.crls)
         return last if last and (present is None or present.this_update < last.this_update) else None
 
     def after(self, authorities: Sequence[Authority]) -> "Former":
-        """What counts now, and what counted before of CAs that have none now, or are not there: they may come back."""
+        """Return what counts now, and what counted of CAs that have nothing now, or are away: they may come back."""
         kept = [crl for crl in self.crls if not _is_replaced(crl, authorities)]
         policies = {each.certificate.subject_key: each.policy for each in authorities if each.policy}
         return Former((*kept, *(each.crl for each in authorities if each.crl)), {**self.policies, **policies})
 
 
 def _is_replaced(crl: Crl, authorities: Sequence[Authority]) -> bool:
-    """Whether a list counts now for the CA that signed this one."""
+    """Return whether a list counts now for the CA that signed this one."""
     named = [each for each in authorities if each.crl and each.certificate.subject_key == crl.issuer_key]
     return any(crl.is_signed_by(each.certificate) for each in named)

@@ -22,14 +22,14 @@ class Match(Protocol):
     """A DN that fits a pattern."""
 
     def __getitem__(self, group: str, /) -> str | None:
-        """The text of the group, None where it took no part."""
+        """Return the text of the group, None where it took no part."""
 
 
 class Pattern(Protocol):
     """A site's pattern for DNs, with a group `account`. Users' DNs reach it, so it must not backtrack."""
 
     def fullmatch(self, text: str, /) -> Match | None:
-        """What fits, None if the text as a whole does not."""
+        """Return what fits, None if the text as a whole does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def _read_line(line: bytes) -> tuple[str, Entry]:
 
 
 def _take_dn(text: str) -> tuple[str, str]:
-    """The DN as it is written, and what stands behind it."""
+    """Return the DN as it is written, and what stands behind it."""
     if text.startswith('"'):
         written, quote, rest = _cut(text[1:], lambda character: character == '"')
     else:
@@ -91,7 +91,7 @@ def _take_dn(text: str) -> tuple[str, str]:
 
 
 def _cut(text: str, is_end: Callable[[str], bool]) -> tuple[str, str, str]:
-    """The text before the first character that ends it, that character, and the rest; "" twice if there is none."""
+    """Return the text before the first character that ends it, that character, and the rest, or "" twice."""
     escaped = False
     for position, character in enumerate(text):
         if not escaped and is_end(character):
@@ -135,7 +135,7 @@ def _merged(first: Entry | None, second: Entry) -> Entry:
 
 
 def account_of(owner: dn.Name, gridmap: Gridmap, pattern: Pattern | None, may_be_used: MayBeUsed) -> str:
-    """The account of a DN: the grid-mapfile's, else the group `account` of the site's pattern; raises NoAccount.
+    """Return the account of a DN: the grid-mapfile's, else the group `account` of the site's pattern. Raises NoAccount.
 
     `may_be_used` tells whether a site lets jobs run as an account, as far as this machine knows it.
     """
@@ -157,7 +157,7 @@ def _group(matched: Match | None) -> str:
 
 
 def _is_account(word: str) -> bool:
-    """Whether it has the form of an account's name: small letters, with digits, dots, hyphens and underscores."""
+    """Return whether it looks like an account's name: small letters, digits, dots, hyphens and underscores."""
     return (
         0 < len(word) <= _LONGEST_ACCOUNT
         and word[0] in _FIRST

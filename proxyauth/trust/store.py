@@ -71,7 +71,7 @@ class Trust:
     former: Former = field(default_factory=Former)
 
     def problems(self, now: datetime, policy: Policy) -> list[str]:
-        """What operators should know, a sentence each: what cannot be read, and what is or soon will be out of date."""
+        """Return sentences for operators: what cannot be read, and what is or soon will be out of date."""
         faults = [*self._unreadable()]
         for authority in self.anchors.authorities:
             faults += [
@@ -88,7 +88,7 @@ class Trust:
 
 
 def _faults(authority: Authority, now: datetime, policy: Policy) -> Iterator[str]:
-    """What is wrong with a CA under a site's policy."""
+    """Yield what is wrong with a CA under a site's policy."""
     if now >= authority.certificate.not_after:
         yield "it has expired"
     if authority.lacks_policy(policy.signing_policy):
@@ -117,17 +117,17 @@ def _crl_faults(authority: Authority, now: datetime, policy: Policy) -> Iterator
 
 
 def _margin(crl: Crl) -> timedelta:
-    """How long before its end a list should have been renewed: a day, or a tenth of a short life."""
+    """Return how long before its end a list should have been renewed: a day, or a tenth of a short life."""
     return min(_SOON, (crl.next_update - crl.this_update) / 10) if crl.next_update else timedelta()
 
 
 def follow(directory: Path) -> ReloadingFile[Trust]:
-    """Follow a trust directory."""
+    """Return the trust directory at `directory`, which is read again when it changes."""
     return ReloadingFile(lambda: _look(directory), lambda versions, before: _load(directory, versions, before), Trust())
 
 
 def _look(directory: Path) -> FileVersions:
-    """The stamps of the files that have a meaning; raises OSError for a directory that cannot be read."""
+    """Return the versions of the files that have a meaning. Raises OSError for a directory that cannot be read."""
     versions = {}
     with os.scandir(directory) as entries:
         for entry in entries:
@@ -144,7 +144,7 @@ def _has_meaning(name: str) -> bool:
 
 
 def _version(entry: os.DirEntry[str]) -> FileVersion:
-    """A link that leads nowhere is a file that cannot be read, and not the end of the directory."""
+    """Return the version of a file. A link that leads nowhere is a file that cannot be read, not an error here."""
     try:
         return file_version(entry.stat())
     except OSError:

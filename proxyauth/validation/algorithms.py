@@ -58,11 +58,11 @@ KEY_RULES: tuple[Rule[Key], ...] = (
 
 
 def is_weak(digest: str, policy: Policy) -> bool:
-    """Whether no signature may use this digest here ("sha1"; "" is an unknown one)."""
+    """Return whether no signature may use this digest here ("sha1"; "" is an unknown one)."""
     return digest not in STRONG_HASHES | policy.weak_hashes
 
 
 def check_key(key: PublicKey, policy: Policy) -> None:
-    """Return if the key may sign; raises NotAllowed."""
+    """Return if the key may sign. Raises NotAllowed."""
     for rule in KEY_RULES:
         rule.check(Key(key, policy))

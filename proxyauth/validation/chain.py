@@ -80,7 +80,7 @@ def _check_link(link: Link, trace: Trace) -> None:
 
 
 def assemble(certificates: Sequence[Certificate], anchors: Anchors, policy: Policy) -> Path:
-    """Order the certificates from the leaf, which is first, up to a root of the trust directory; raises NotAllowed."""
+    """Order the certificates from the leaf, which is first, up to a root of the trust directory. Raises NotAllowed."""
     current, *others = certificates
     if current.is_ca and not current.proxy_info:
         raise NotAllowed("ca-as-credential", "this is the certificate of a CA")
@@ -101,13 +101,13 @@ def _kind(certificate: Certificate, anchors: Anchors) -> Kind:
 
 
 def _signer(certificate: Certificate, anchors: Anchors) -> Authority | None:
-    """The trusted CA that signed this; of several of one name, the one whose key did."""
+    """Return the trusted CA that signed this; of several of one name, the one whose key did."""
     named = anchors.named(certificate.issuer_key)
     return next((each for each in named if certificate.is_signed_by(each.certificate)), None)
 
 
 def _issuer(proxy: Certificate, others: Sequence[Certificate], anchors: Anchors) -> Certificate:
-    """The certificate that a proxy names as its issuer; whether it signed is a rule's question."""
+    """Return the certificate that a proxy names as its issuer; whether it signed is a rule's question."""
     named = [each for each in others if each.subject_key == proxy.issuer_key]
     if anchors.named(proxy.issuer_key):
         raise NotAllowed("proxy-signed-by-ca", "a proxy names a CA as its issuer")

@@ -77,11 +77,11 @@ class Path:
 
 
 def last_cn(certificate: Certificate) -> str | None:
-    """The value of the last RDN, if that is one single CN."""
+    """Return the value of the last RDN, if that is one single CN."""
     rdn = certificate.subject[-1] if certificate.subject else ()
     return rdn[0].value if len(rdn) == 1 and rdn[0].type == "CN" else None
 
 
 def looks_legacy(certificate: Certificate) -> bool:
-    """Whether its name says that this is a proxy of Globus 2; a real user may be called `proxy`, too."""
+    """Return whether its name says that this is a proxy of Globus 2; a real user may be called `proxy`, too."""
     return certificate.proxy_info is None and last_cn(certificate) in _LEGACY_NAMES

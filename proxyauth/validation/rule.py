@@ -22,6 +22,6 @@ class Rule(Generic[T]):
     broken: Callable[[T], bool]
 
     def check(self, subject: T) -> None:
-        """Return if the rule is kept; raises NotAllowed with its name."""
+        """Return if the rule is kept. Raises NotAllowed with its name."""
         if self.broken(subject):
             raise NotAllowed(self.name, self.demand)

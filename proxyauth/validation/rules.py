@@ -32,7 +32,7 @@ def _exceeds_path_length(path: Path) -> bool:
 
 
 def _widens(path: Path) -> bool:
-    """Whether a full proxy stands below a limited one (the leaf is first)."""
+    """Return whether a full proxy stands below a limited one (the leaf is first)."""
     limited = [each.is_limited for each in path.proxies]
     return any(above and not below for below, above in pairwise(limited))
 
@@ -94,7 +94,7 @@ PATH_RULES: tuple[Rule[Path], ...] = (
 
 
 def _a_value(test: Callable[[str], bool]) -> Callable[[Link], bool]:
-    """Whether the test is true of a value of the subject."""
+    """Return whether the test is true of a value of the subject."""
     return lambda link: any(map(test, dn.values(link.certificate.subject)))
 
 

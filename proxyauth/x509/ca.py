@@ -32,7 +32,7 @@ class Crl:
     parsed: x509.CertificateRevocationList = field(repr=False)
 
     def is_signed_by(self, authority: Certificate) -> bool:
-        """Whether the authority's key made the signature; no, also where its algorithm is unknown."""
+        """Return whether the authority's key made the signature; no, also where its algorithm is unknown."""
         return signature.is_made_by(authority.public_key, self.parsed)
 
     @cached_property
@@ -41,12 +41,12 @@ class Crl:
         return signature.digest(self.parsed)
 
     def is_current(self, now: datetime) -> bool:
-        """Whether the list speaks for `now`; one without a next update never grows stale."""
+        """Return whether the list speaks for `now`; one without a next update never grows stale."""
         return self.this_update <= now and (self.next_update is None or now < self.next_update)
 
 
 def read_crl(raw: bytes) -> Crl:
-    """Read a CRL, PEM or DER; raises Unreadable, also for one that covers only a part of a CA's certificates."""
+    """Read a CRL, PEM or DER. Raises Unreadable, also for one that covers only a part of a CA's certificates."""
     try:
         load = x509.load_pem_x509_crl if b"-----BEGIN" in raw else x509.load_der_x509_crl
         parsed = load(raw)
@@ -63,7 +63,7 @@ def read_crl(raw: bytes) -> Crl:
 
 
 def _issuer(raw: bytes) -> dn.Name:
-    """The issuer: the third field, behind the version and the algorithm (RFC 5280 section 5.1); raises NotDer.
+    """Return the issuer: the third field, behind the version and the algorithm (RFC 5280 section 5.1). Raises NotDer.
 
     The algorithm that is signed has to be the one that is named beside the signature (section 5.1.1.2).
     """
@@ -102,7 +102,7 @@ class Authority:
     crl_gone: bool = False
 
     def lacks_policy(self, need: Need) -> bool:
-        """Whether a signing policy is needed and not there; one that is there and cannot be read is needed, too."""
+        """Return whether a signing policy is needed and not there; one that cannot be read is needed, too."""
         if need is Need.REQUIRE:
             return self.policy is None or self.policy_gone
         return need is Need.IF_PRESENT and self.policy is None and self.policy_fault
@@ -128,12 +128,12 @@ class Anchors:
         return by_name
 
     def named(self, subject_key: str) -> tuple[Authority, ...]:
-        """The CAs of this name (several after a key change), the one that lives longest first."""
+        """Return the CAs of this name (several after a key change), the one that lives longest first."""
         return self._by_subject.get(subject_key, ())
 
 
 def choose_crl(certificate: Certificate, crls: Iterable[Crl]) -> tuple[Crl | None, str]:
-    """The newest list that this CA signed, and "crl-signature" where there are only others in its name."""
+    """Return the newest list that this CA signed, and "crl-signature" where there are only others in its name."""
     named = [crl for crl in crls if crl.issuer_key == certificate.subject_key]
     signed = [crl for crl in named if crl.is_signed_by(certificate)]
     newest = max(signed, key=lambda crl: crl.this_update, default=None)

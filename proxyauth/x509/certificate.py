@@ -48,7 +48,7 @@ class Certificate:
         return f"<Certificate {dn.text(self.subject)!r}>"
 
     def may(self, use: int) -> bool:
-        """Whether the key may be used for this, a bit of the key usage's first octet; where nothing is said, it may."""
+        """Return whether the key may be used for this, a bit of the key usage's first octet; without one it may."""
         return self.key_usage is None or bool(self.key_usage & use)
 
     @cached_property
@@ -63,7 +63,7 @@ class Certificate:
 
     @cached_property
     def public_key(self) -> PublicKey:
-        """The public key; raises NotAllowed for what is neither RSA nor an elliptic curve known here."""
+        """The public key. Raises NotAllowed for what is neither RSA nor an elliptic curve known here."""
         try:
             key = self.parsed.public_key()
         except (ValueError, UnsupportedAlgorithm) as exc:
@@ -78,12 +78,12 @@ class Certificate:
         return signature.digest(self.parsed)
 
     def is_signed_by(self, issuer: "Certificate") -> bool:
-        """Whether the issuer's key made the signature; names, times and rights are not looked at."""
+        """Return whether the issuer's key made the signature; names, times and rights are not looked at."""
         return signature.is_made_by(issuer.public_key, self.parsed)
 
 
 def read(raw: bytes) -> Certificate:
-    """Read a caller's certificate, DER; raises Malformed, also for other versions than 3.
+    """Read a caller's certificate, DER. Raises Malformed, also for other versions than 3.
 
     Its serial number has to be positive and of at most 20 octets.
     """
@@ -91,7 +91,7 @@ def read(raw: bytes) -> Certificate:
 
 
 def read_authority(raw: bytes) -> Certificate:
-    """Read an operator's certificate, DER; raises Malformed, and NotAllowed for a key that cannot verify here.
+    """Read an operator's certificate, DER. Raises Malformed, and NotAllowed for a key that cannot verify here.
 
     Old roots are of version 1, and some are numbered 0.
     """
@@ -144,7 +144,7 @@ def _read(raw: bytes, expect: Callable[[int, int], None]) -> Certificate:
 
 
 def _fields(raw: bytes) -> tuple[list[der.Item], int]:
-    """The fields of a TBSCertificate behind its version, and the version (1, 2, 3); RFC 5280 section 4.1."""
+    """Return the fields of a TBSCertificate behind its version, and the version (1, 2, 3); RFC 5280 section 4.1."""
     outer = der.sequence(raw)
     if len(outer) != 3:  # noqa: PLR2004 - contents, algorithm, signature
         raise der.NotDer("a certificate has three parts")
@@ -159,7 +159,7 @@ def _fields(raw: bytes) -> tuple[list[der.Item], int]:
 
 
 def _parse(raw: bytes) -> tuple[x509.Certificate, datetime, datetime]:
-    """The library's reading, and from when to when it is valid: the library takes a year 0, which datetime refuses."""
+    """Return the library's certificate and its validity: the library accepts a year 0, which datetime refuses."""
     try:
         parsed = x509.load_der_x509_certificate(raw)
         validity = parsed.not_valid_before_utc, parsed.not_valid_after_utc
@@ -197,7 +197,7 @@ def _is_ca(extension: Extension | None) -> bool:
 
 
 def _key_usage(extension: Extension | None) -> int | None:
-    """The first octet of the bits (RFC 5280 section 4.2.1.3); the one bit behind it means nothing here."""
+    """Return the first octet of the bits (RFC 5280 section 4.2.1.3); the one bit behind it means nothing here."""
     if extension is None:
         return None
     bits = der.one(extension.value, der.BIT_STRING).body
@@ -205,7 +205,7 @@ def _key_usage(extension: Extension | None) -> int | None:
 
 
 def _purposes(extension: Extension | None) -> frozenset[str] | None:
-    """The extended key usage, if it must be heeded; grid tools have always overlooked it where it is not critical."""
+    """Return the extended key usage, if it counts: grid tools have always ignored it where it is not critical."""
     if extension is None or not extension.critical:
         return None
     return frozenset(map(der.oid, der.sequence(extension.value)))

@@ -36,12 +36,12 @@ class Item:
 
 
 def context(number: int) -> int:
-    """The identifier octet of the constructed context-specific tag `number`."""
+    """Return the identifier octet of the constructed context-specific tag `number`."""
     return 0xA0 | number
 
 
 def items(data: bytes) -> Iterator[Item]:
-    """The elements that `data` is a row of; raises NotDer where a tag or length is not DER."""
+    """Yield the elements that `data` is a row of. Raises NotDer where a tag or length is not DER."""
     position = 0
     while position < len(data):
         start, position = position, position + 2
@@ -68,7 +68,7 @@ def _long_length(octets: bytes, count: int) -> int:
 
 
 def one(data: bytes, tag: int) -> Item:
-    """The only element of `data`, which must be a `tag`; raises NotDer."""
+    """Return the only element of `data`, which must be a `tag`. Raises NotDer."""
     elements = list(items(data))
     if len(elements) != 1:
         raise NotDer(f"{len(elements)} elements where one is expected")
@@ -76,19 +76,19 @@ def one(data: bytes, tag: int) -> Item:
 
 
 def expect(item: Item | None, tag: int) -> Item:
-    """`item`, if it is a `tag`; raises NotDer."""
+    """Return `item`, which must be a `tag`. Raises NotDer."""
     if item is None or item.tag != tag:
         raise NotDer(f"element {tag:#04x} expected")
     return item
 
 
 def sequence(data: bytes) -> list[Item]:
-    """The elements of the one SEQUENCE that `data` is; raises NotDer."""
+    """Return the elements of the one SEQUENCE that `data` is. Raises NotDer."""
     return list(items(one(data, SEQUENCE).body))
 
 
 def integer(item: Item | None) -> int:
-    """The value of an INTEGER in its shortest form (X.690 8.3.2); raises NotDer."""
+    """Return the value of an INTEGER in its shortest form (X.690 8.3.2). Raises NotDer."""
     body = expect(item, INTEGER).body
     if not body or (len(body) > 1 and (body[0], body[1] >> 7) in {(0x00, 0), (0xFF, 1)}):
         raise NotDer("an integer is not in its shortest form")
@@ -96,7 +96,7 @@ def integer(item: Item | None) -> int:
 
 
 def oid(item: Item | None) -> str:
-    """The dotted form of an OBJECT IDENTIFIER (X.690 8.19) of at most 128 octets; raises NotDer."""
+    """Return the dotted form of an OBJECT IDENTIFIER (X.690 8.19) of at most 128 octets. Raises NotDer."""
     body = expect(item, OID).body
     if not body or body[-1] & 0x80:
         raise NotDer("an object identifier is cut off")
@@ -117,7 +117,7 @@ def oid(item: Item | None) -> str:
 
 
 def octets(item: Item | None) -> bytes:
-    """The contents of a BIT STRING of whole octets, as every signature is; raises NotDer for one with unused bits."""
+    """Return the contents of a BIT STRING of whole octets, as signatures are. Raises NotDer for unused bits."""
     body = expect(item, BIT_STRING).body
     if body[:1] != b"\0":
         raise NotDer("a row of bits is not of whole octets")
@@ -125,7 +125,7 @@ def octets(item: Item | None) -> bytes:
 
 
 def boolean(item: Item | None) -> bool:
-    """The value of a BOOLEAN, which DER writes as 00 or FF (X.690 11.1); raises NotDer."""
+    """Return the value of a BOOLEAN, which DER writes as 00 or FF (X.690 11.1). Raises NotDer."""
     body = expect(item, BOOLEAN).body
     if body not in {b"\x00", b"\xff"}:
         raise NotDer("a boolean is neither 00 nor FF")

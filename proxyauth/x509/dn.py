@@ -97,7 +97,7 @@ class _Start(NamedTuple):
 
 
 def decode(item: der.Item) -> Name:
-    """Read an X.501 Name; raises BadName, TooLong, NotDer."""
+    """Read an X.501 Name. Raises BadName, TooLong, NotDer."""
     rdns = [list(der.items(der.expect(rdn, der.SET).body)) for rdn in der.items(der.expect(item, der.SEQUENCE).body)]
     _expect_few(sum(map(len, rdns)))
     return tuple(tuple(map(_attribute, rdn)) for rdn in rdns)
@@ -134,12 +134,12 @@ def _string(item: der.Item) -> str:
 
 
 def text(name: Name) -> str:
-    """The slash form: `/C=PL/O=Grid/CN=Alice`; the parts of a multivalued RDN are joined with `+`."""
+    """Return the slash form: `/C=PL/O=Grid/CN=Alice`; the parts of a multivalued RDN are joined with `+`."""
     return "".join("/" + "+".join(f"{part.type}={part.value}" for part in rdn) for rdn in name)
 
 
 def parse(slashed: str) -> Name:
-    """Read the slash form; raises BadName, TooLong.
+    """Read the slash form. Raises BadName, TooLong.
 
     A slash that no `type=` follows is the value's: `/CN=host/a.example`.
     """
@@ -157,7 +157,7 @@ def parse(slashed: str) -> Name:
 
 
 def _starts(text: str) -> Iterator[_Start]:
-    """Where attributes begin in a text in slash form; blanks may stand before the equals sign.
+    """Yield where attributes begin in a text in slash form; blanks may stand before the equals sign.
 
     Between two equals signs at most one can begin: with the last slash or plus sign there, if nothing but a type
     follows. So each character is looked at a fixed number of times.
@@ -172,7 +172,7 @@ def _starts(text: str) -> Iterator[_Start]:
 
 
 def _is_type(word: str) -> bool:
-    """Whether it is a short name, such as CN, or a dotted OID."""
+    """Return whether it is a short name, such as CN, or a dotted OID."""
     if word[:1].isalpha() and word.isascii():
         return word.replace("-", "").isalnum()
     arcs = word.split(".")
@@ -184,18 +184,18 @@ def _canonical_type(word: str) -> str:
 
 
 def key(name: Name) -> str:
-    """The form that equal names share: string types, letter case, blanks and Unicode forms do not count (RFC 4518)."""
+    """Return the form that equal names share (RFC 4518): types, letter case, blanks, Unicode forms do not count."""
     return "".join("/" + "+".join(sorted(f"{part.type.lower()}={fold(part.value)}" for part in rdn)) for rdn in name)
 
 
 def fold(value: str) -> str:
-    """A value prepared for comparison: NFKC, case folded, blanks at the ends gone and inside reduced to one."""
+    """Return a value prepared for comparison: NFKC, case folded, blanks at the ends gone and inside reduced to one."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
     return " ".join(folded.split())
 
 
 def pattern_key(slashed: str) -> str:
-    """A slash form with wildcards (a signing policy's) in the form of `key`; the text need not be a whole name."""
+    """Return a slash form with wildcards (a signing policy's) in the form of `key`; it need not be a whole name."""
     typed, end = list[str](), 0
     for start in _starts(slashed):
         typed += [slashed[end : start.begin], start.separator, _canonical_type(start.type).lower(), "="]
@@ -204,20 +204,20 @@ def pattern_key(slashed: str) -> str:
 
 
 def values(name: Name) -> Iterator[str]:
-    """Every attribute's value, from the root down."""
+    """Yield every attribute's value, from the root down."""
     return (part.value for rdn in name for part in rdn)
 
 
 def looks_like_two(value: str) -> bool:
-    """Whether the slash form would show this value as more than one attribute: `Eve/CN=Alice`, in any width."""
+    """Return whether the slash form would show this value as more than one attribute: `Eve/CN=Alice`, in any width."""
     return any(next(_starts(form), None) for form in (value, fold(value)))
 
 
 def has_odd_characters(value: str) -> bool:
-    """Whether there is a character that no reader can see: control, format, surrogate, private, unassigned."""
+    """Return whether there is a character that no reader can see: control, format, surrogate, private, unassigned."""
     return any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} for character in value)
 
 
 def has_outer_blanks(value: str) -> bool:
-    """Whether the value is empty, or begins or ends with a blank."""
+    """Return whether the value is empty, or begins or ends with a blank."""
     return value != value.strip() or not value

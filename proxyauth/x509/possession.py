@@ -59,7 +59,7 @@ def _prove(label: str, key: bytes, leaf: PublicKey) -> None:
 
 
 def _unwrap(key: bytes) -> tuple[str, bytes]:
-    """The label and the DER inside PKCS#8 (RFC 5208 section 5)."""
+    """Return the label and the DER inside PKCS#8 (RFC 5208 section 5)."""
     version, algorithm, inner, *_ = [*der.sequence(key), None, None, None]
     name, *_ = [*der.sequence(der.expect(algorithm, der.SEQUENCE).raw), None]
     label = {_RSA: "RSA PRIVATE KEY", _EC: "EC PRIVATE KEY"}.get(der.oid(name))
@@ -106,7 +106,7 @@ def _prove_ec(key: bytes, leaf: ec.EllipticCurvePublicKey) -> None:
 
 
 def _claims(point: bytes | None, leaf: ec.EllipticCurvePublicKey) -> bool:
-    """Whether the key's own note of its point is the leaf's."""
+    """Return whether the key's own note of its point is the leaf's."""
     forms = (PublicFormat.UncompressedPoint, PublicFormat.CompressedPoint)
     points = {b"\x00" + leaf.public_bytes(Encoding.X962, form) for form in forms}
     return point is not None and der.one(point, der.BIT_STRING).body in points

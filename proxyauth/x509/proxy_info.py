@@ -32,7 +32,7 @@ class ProxyInfo:
 
 
 def find(extensions: Mapping[str, Extension]) -> ProxyInfo | None:
-    """The ProxyCertInfo among a certificate's extensions, if there is one; raises Malformed."""
+    """Return the ProxyCertInfo among a certificate's extensions, if there is one. Raises Malformed."""
     present = [name for name in extensions if name in PROXY_CERT_INFO]
     if len(present) > 1:
         raise Malformed("proxy-info-duplicate", "a certificate has both forms of ProxyCertInfo")

@@ -20,7 +20,7 @@ _UNTOLD: dict[str, padding.PKCS1v15 | ec.ECDSA] = {
 
 
 def digest(signed: Signed) -> str:
-    """The name of the signature's digest ("sha256"); "" where there is none or it is unknown."""
+    """Return the name of the signature's digest ("sha256"); "" where there is none or it is unknown."""
     try:
         algorithm = signed.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm):
@@ -29,7 +29,7 @@ def digest(signed: Signed) -> str:
 
 
 def is_made_by(key: PublicKey, signed: Signed) -> bool:
-    """Whether the key made the signature; no, also where its algorithm is unknown or another key's."""
+    """Return whether the key made the signature; no, also where its algorithm is unknown or another key's."""
     try:
         _verify(key, signed)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
@@ -49,7 +49,7 @@ def _verify(key: PublicKey, signed: Signed) -> None:
 
 
 def _contents(signed: Signed) -> bytes:
-    """The bytes that are signed."""
+    """Return the bytes that are signed."""
     if isinstance(signed, x509.Certificate):
         return signed.tbs_certificate_bytes
     return signed.tbs_certlist_bytes

@@ -20,7 +20,7 @@ class _Pattern:
     pieces: tuple[str, ...]
 
     def fits(self, name: str) -> bool:
-        """Whether the whole name fits."""
+        """Return whether the whole name fits."""
         first, *between = self.pieces
         last = between.pop() if between else ""
         end = len(name) - len(last)
@@ -38,7 +38,7 @@ class _Pattern:
 
 
 def _stands_at(piece: str, name: str, position: int) -> bool:
-    """Whether the piece stands there, a `?` for any one character."""
+    """Return whether the piece stands there, a `?` for any one character."""
     if "?" not in piece:
         return name.startswith(piece, position)
     part = name[position : position + len(piece)]
@@ -46,7 +46,7 @@ def _stands_at(piece: str, name: str, position: int) -> bool:
 
 
 def _find(piece: str, name: str, start: int, end: int) -> int:
-    """Where the piece first stands between start and end; -1 if nowhere."""
+    """Return where the piece first stands between start and end; -1 if nowhere."""
     if "?" not in piece:
         return name.find(piece, start, end)
     places = range(start, end - len(piece) + 1)
@@ -61,12 +61,12 @@ class SigningPolicy:
     subjects: tuple[_Pattern, ...]
 
     def allows(self, subject_key: str) -> bool:
-        """Whether the subject (in the form of `dn.key`) is one that this CA may certify."""
+        """Return whether the subject (in the form of `dn.key`) is one that this CA may certify."""
         return any(pattern.fits(subject_key) for pattern in self.subjects)
 
 
 def parse(text: str) -> list[SigningPolicy]:
-    """Read the policies of a file, one for each CA that it names; raises Unreadable with what is not understood."""
+    """Read the policies of a file, one for each CA that it names. Raises Unreadable with what is not understood."""
     patterns_of: dict[str, list[_Pattern]] = {}
     authority, granted = "", False
     for line in text.splitlines():

@@ -47,7 +47,7 @@ def _render(_logger: object, _method: str, event: structlog.typing.EventDict) ->
 
 
 def is_readable() -> bool:
-    """Return whether lines are written for people, not for programs; raises ImproperlyConfigured."""
+    """Return whether lines are written for people, not for programs. Raises ImproperlyConfigured."""
     env = Environment("The service")
     line_format = env.choice(
         "LOG_FORMAT",

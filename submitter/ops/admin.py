@@ -23,7 +23,7 @@ LAST = "This is the last superuser who can log in: make another one first."
 
 
 def exceeds(operator: Any, granted: Q) -> bool:
-    """Whether a permission that `granted` finds is one that the operator does not have; a superuser has all."""
+    """Return whether a permission that `granted` finds is one that the operator does not have; a superuser has all."""
     if operator.is_superuser:
         return False
     return Permission.objects.filter(granted).exclude(pk__in=held_by(operator)).exists()
@@ -35,14 +35,14 @@ def held_by(user: Any) -> QuerySet[Permission]:
 
 
 def may_manage(operator: Any, user: Any) -> bool:
-    """Whether the operator may change an account: whoever sets its password can do all that it may do."""
+    """Return whether the operator may change an account: whoever sets its password can do all that it may do."""
     if user.is_superuser and not operator.is_superuser:
         return False
     return not exceeds(operator, Q(user=user) | Q(group__user=user))
 
 
 def is_last_superuser(user: Any, *, lock: bool = True) -> bool:
-    """Whether this account is the only superuser's who can log in.
+    """Return whether this account is the only superuser's who can log in.
 
     With `lock`, which takes a transaction, two superusers cannot go at the same time.
     """
@@ -59,7 +59,7 @@ class AccountForm(UserChangeForm):
     """The form of an account, which leaves a superuser who can log in."""
 
     def clean(self) -> dict[str, Any]:
-        """Return the values; raises ValidationError where nobody would be left."""
+        """Return the values. Raises ValidationError where nobody would be left."""
         values = super().clean() or self.cleaned_data
         kept = all(values.get(name, True) for name in ("is_superuser", "is_active", "is_staff"))
         if not kept and is_last_superuser(self.instance):
@@ -85,11 +85,11 @@ class OperatorAdmin(AuditedAdmin, UserAdmin):
     change_password_form = PasswordForm
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the account may be changed; Django asks the same of the page of its password."""
+        """Return whether the account may be changed; Django asks the same of the page of its password."""
         return super().has_change_permission(request, obj) and (obj is None or may_manage(request.user, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the account may be deleted."""
+        """Return whether the account may be deleted."""
         if not super().has_delete_permission(request, obj):
             return False
         return obj is None or (may_manage(request.user, obj) and not is_last_superuser(obj, lock=False))
@@ -107,7 +107,7 @@ class OperatorAdmin(AuditedAdmin, UserAdmin):
         return super().formfield_for_manytomany(db_field, request, **options)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete the account; raises PermissionDenied for the last superuser's."""
+        """Delete the account. Raises PermissionDenied for the last superuser's."""
         if is_last_superuser(obj):
             raise PermissionDenied(LAST)
         super().delete_model(request, obj)
@@ -136,11 +136,11 @@ class OperatorGroupAdmin(GroupAdmin):
     """Groups. Who is no superuser changes those that may do no more than they may, and gives them no more."""
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the group may be changed."""
+        """Return whether the group may be changed."""
         return super().has_change_permission(request, obj) and not self._exceeds(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether the group may be deleted."""
+        """Return whether the group may be deleted."""
         return super().has_delete_permission(request, obj) and not self._exceeds(request, obj)
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:

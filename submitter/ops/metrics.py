@@ -75,7 +75,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def may_read(request: HttpRequest, allowed: Sequence[str]) -> bool:
-    """Whether the request comes from one of the networks `allowed`.
+    """Return whether the request comes from one of the networks `allowed`.
 
     One that was forwarded by a front server which is not named in REVERSE_PROXIES has that one's address: it may not.
     """

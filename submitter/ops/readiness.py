@@ -37,7 +37,7 @@ def checks() -> list[Check]:
 
 
 def database() -> Check:
-    """Whether PostgreSQL answers."""
+    """Return whether PostgreSQL answers."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -47,7 +47,7 @@ def database() -> Check:
 
 
 def ssh_ca_key() -> Check:
-    """Whether certificates can be issued. The file is read anew: what a process remembers may be gone by now."""
+    """Return whether certificates can be issued. The file is read anew: what a process remembers may be gone by now."""
     try:
         certificates.read_key(settings.SSH_CA_KEY)
     except certificates.AuthorityError as exc:
@@ -56,7 +56,7 @@ def ssh_ca_key() -> Check:
 
 
 def trust() -> list[Check]:
-    """Whether anybody can be let in, and what will soon be in the way (CRLs, CAs, the grid-mapfile)."""
+    """Return whether anybody can be let in, and what will soon be in the way (CRLs, CAs, the grid-mapfile)."""
     try:
         current = authenticator()
     except ValueError as exc:
@@ -68,17 +68,17 @@ def trust() -> list[Check]:
 
 
 def broker() -> Check:
-    """Whether Redis answers."""
+    """Return whether Redis answers."""
     return _ask_redis("broker", lambda client: (bool(client.ping()), "answers"))
 
 
 def beat() -> Check:
-    """Whether beat orders and a worker works."""
+    """Return whether beat orders and a worker works."""
     return _ask_redis("beat", _beat)
 
 
 def polls() -> Check:
-    """Whether jobs are followed in time, as far as their logins answer."""
+    """Return whether jobs are followed in time, as far as their logins answer."""
     late = statistics.late_polls()
     who = "1 account waits" if late == 1 else f"{late} accounts wait"
     reason = f"{who} too long to be polled: are there enough workers?" if late else "none is late"

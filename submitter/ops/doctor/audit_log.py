@@ -40,7 +40,7 @@ def look(role: str = "") -> Iterator[Finding]:
 
 
 def _guards() -> Finding:
-    """Whether the triggers that refuse every change are there and on, and no rule turns statements into others."""
+    """Return whether the triggers that refuse every change are on, and no rule turns statements into others."""
     triggers = {name: (kind, on, refuses) for name, kind, on, refuses in _rows(_TRIGGERS, [_TABLE])}
     on, remedies = 0, []
     for name, (kind, events, each) in _GUARDS.items():
@@ -64,7 +64,7 @@ def _guards() -> Finding:
 
 
 def _privileges(role: str) -> Finding:
-    """Whether the role can add lines and read them, and do nothing else to them."""
+    """Return whether the role can add lines and read them, and do nothing else to them."""
     rows = _rows(_ROLE, [role, _TABLE])
     if not rows:
         return judged("audit-log-role", "there is no table audit_entry", "run `manage.py migrate`", ok=False)

@@ -47,7 +47,7 @@ def look() -> Iterator[Finding]:
 
 
 def is_away(finding: Finding) -> bool:
-    """Whether the finding says that the database cannot be reached."""
+    """Return whether the finding says that the database cannot be reached."""
     return finding.name == "database" and finding.level is Level.FAIL
 
 
@@ -58,7 +58,7 @@ def unseen(name: str) -> Finding:
 
 
 def database() -> readiness.Check:
-    """Whether PostgreSQL answers. It is asked once, not by the pool, which tries for long and logs each time."""
+    """Return whether PostgreSQL answers. It is asked once, not by the pool, which tries for long and logs each time."""
     parameters = connection.get_connection_params() | {"connect_timeout": _PATIENCE}
     try:
         psycopg.connect(**parameters).close()
@@ -68,7 +68,7 @@ def database() -> readiness.Check:
 
 
 def _readiness() -> Iterator[Finding]:
-    """What /readyz says of the service itself."""
+    """Yield what /readyz says of the service itself."""
     looks: dict[str, Callable[[], list[readiness.Check]]] = {
         "database": lambda: [database()],
         "ssh-ca-key": lambda: [readiness.ssh_ca_key()],
@@ -86,7 +86,7 @@ def _judge(look_at: Callable[[], list[readiness.Check]]) -> Iterator[Finding]:
 
 
 def _settings() -> Iterator[Finding]:
-    """What `check --deploy` says: running as root is among it."""
+    """Yield what `check --deploy` says: running as root is among it."""
     messages = [message for message in _messages() if message.id not in _REPORTED_BY_READINESS]
     for message in messages:
         yield Finding(Level.FAIL, f"settings ({message.id})", message.msg, message.hint or "see the operators' guide")
