@@ -139,7 +139,7 @@ def test_a_sites_pattern_cannot_backtrack(settings: Settings, pattern: str) -> N
 
 
 def test_no_module_that_reads_what_users_send_has_a_regular_expression_of_pythons() -> None:
-    """They backtrack. `reporting` extends a pattern of Django's, of alternatives without a repetition."""
+    """They backtrack. `error_reporting` extends a pattern of Django's, of alternatives without a repetition."""
     sources = {path.stem: path.read_text(encoding="utf-8") for path in Path(proxyauth.__path__[0]).rglob("*.py")}
     importers = {
         name
@@ -148,4 +148,4 @@ def test_no_module_that_reads_what_users_send_has_a_regular_expression_of_python
         if (isinstance(node, ast.Import) and "re" in {alias.name for alias in node.names})
         or (isinstance(node, ast.ImportFrom) and node.module == "re")
     }
-    assert importers == {"reporting"}
+    assert importers == {"error_reporting"}
