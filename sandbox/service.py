@@ -155,7 +155,7 @@ def _metrics(layout: Layout, name: str) -> dict[str, str]:
 
 def _from_an_empty_directory(command: tuple[str, ...]) -> tuple[str, ...]:
     """Return `command` with the files of earlier processes removed first, as RuntimeDirectory= does for the units."""
-    return ("/bin/sh", "-c", 'rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db; exec "$@"', "sh", *command)
+    return ("/bin/sh", "-c", 'rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db && exec "$@"', "sh", *command)
 
 
 def _where(layout: Layout, ports: dict[str, int]) -> tuple[str, ...]:
