@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from clusters.slurm import description, listings, lookup, sbatch, shell, starts
 from clusters.slurm.filenames import Pattern, Template
 from clusters.ssh.agent import _IncomingAnswer
+from clusters.submitting import submission
 from clusters.submitting.submission import answer_while_running
-from tests.unit.clusters.logins import answering, place, printed
+from tests.unit.clusters.logins import place
 from tests.unit.clusters.steps import Bytes, Heard, Text, steps_of
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -68,8 +69,9 @@ def _look_for_end(recent: bytes) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def nobody_is_asked() -> Iterator[None]:
-    """A job that an unfinished submission has told is asked about."""
-    with answering(printed(b"")):
+    """A job that an unfinished submission has told would be asked about: of an agent, which is no reading."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(submission, "ask_description", lambda *_args, **_options: found(f"JobId=12 {TOKEN}\n"))
         yield
 
 
@@ -88,6 +90,7 @@ def uncounted_words() -> object:
 @example("   StdOut=/", " ", "x")
 @example("", "%a", "x")
 @example("12|", f"/{TOKEN}", "")
+@example("12\n", "x", "\n")
 def test_reading_takes_steps_in_proportion_to_the_length_of_the_text(
     read: Callable[[str], object], begin: str, again: str, end: str
 ) -> None:
