@@ -35,7 +35,7 @@ test: up  ## up, then every part of the tests, whatever came of the part before,
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.run
 
 test-unit: venv  ## The unit and API tests, with coverage; needs no root, but PostgreSQL and Redis (installed, or by URL)
-	$(BIN)/python -m tests.harness.services $(BIN)/python -m tests.run unit
+	$(BIN)/python -m tests.run unit
 
 faults: up  ## up, then only the tests that cut connections, kill processes and restart databases
 	@$(WITH_SANDBOX) $(BIN)/python -m tests.run faults

@@ -4,6 +4,7 @@ A part runs whatever came of the parts before it. With names of parts it runs on
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -35,6 +36,10 @@ PARTS = {
     "faults": (*INSTANCES, "--numprocesses=4", "tests/live/faults"),
 }
 
+# What runs with PostgreSQL and Redis of its own, which need not keep anything, or with those that DATABASE_URL and
+# REDIS_URL name; not with the sandbox's, which are kept as a site keeps its own.
+WITH_OWN_SERVICES = {"unit"}
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -65,8 +70,16 @@ def run(part: str) -> Outcome:
     """Run one part, and pass on what pytest prints."""
     print(f"\nTests: {part}", flush=True)
     began, summary = time.monotonic(), ""
-    command = [sys.executable, "-m", "pytest", *PARTS[part]]
-    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, errors="replace") as pytest:
+    command, environment = [sys.executable, "-m", "pytest", *PARTS[part]], dict(os.environ)
+    if part in WITH_OWN_SERVICES:
+        command[1:1] = ["-m", "tests.harness.services", sys.executable]
+        if "SANDBOX_LOGS" in environment:
+            environment = {
+                name: value for name, value in environment.items() if name not in {"DATABASE_URL", "REDIS_URL"}
+            }
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as pytest:
         assert pytest.stdout
         for line in pytest.stdout:
             print(line, end="", flush=True)
