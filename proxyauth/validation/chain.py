@@ -110,13 +110,13 @@ def _issuer(proxy: Certificate, others: Sequence[Certificate], anchors: Anchors)
     """Return the certificate that a proxy names as its issuer; whether it signed is a rule's question."""
     named = [each for each in others if each.subject_key == proxy.issuer_key]
     if anchors.named(proxy.issuer_key):
-        raise NotAllowed("proxy-signed-by-ca", "a proxy names a CA as its issuer")
+        raise NotAllowed("proxy-signed-by-ca", "a proxy names a CA of the trust directory as its issuer")
     if not named:
         raise NotAllowed("issuer-missing", "the certificate that issued a proxy is missing")
     if len(named) > 1:
         raise NotAllowed("issuer-ambiguous", "two certificates have the name of a proxy's issuer")
     if named[0].is_ca and not named[0].proxy_info:
-        raise NotAllowed("end-entity-is-ca", "a proxy was issued by a CA's certificate")
+        raise NotAllowed("end-entity-is-ca", "a proxy was issued by an untrusted certificate that claims to be a CA")
     return named[0]
 
 

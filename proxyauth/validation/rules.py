@@ -46,7 +46,7 @@ PATH_RULES: tuple[Rule[Path], ...] = (
     ),
     Rule(
         "proxy-mixed",
-        "all proxies of a chain are of one type",
+        "the proxies of this chain are of different types",
         "Globus",
         lambda path: len({each.kind for each in path.proxies}) > 1,
     ),

@@ -47,7 +47,7 @@ def page() -> str:
 
 def _rows() -> Iterator[list[str]]:
     for number, (rule, asked_of) in enumerate(_rules(), 1):
-        yield [str(number), markdown.code(rule.name), asked_of, rule.demand, rule.source, _remedy(rule.name)]
+        yield [str(number), markdown.code(rule.name), asked_of, rule.fault, rule.source, _remedy(rule.name)]
 
 
 def _rules() -> Iterator[tuple[Rule[Any], str]]:
