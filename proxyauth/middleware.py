@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-from proxyauth import audit_log
+from proxyauth import verdict_log
 from proxyauth.authenticator import authenticator
 from proxyauth.identity import Identity, Refusal
 from proxyauth.ratelimit.limiter import refusal_limit
@@ -49,7 +49,7 @@ def _judged(request: HttpRequest, headers: list[str]) -> Verdict | None:
     verdict = _verdict(headers, address)
     if isinstance(verdict, Refusal) and not verdict.is_forbidden and not verdict.retry_after:
         refusal_limit().count(address=address)
-    audit_log.record(request, verdict)
+    verdict_log.record(request, verdict)
     return verdict
 
 

@@ -7,7 +7,7 @@ from proxyauth.identity import Identity
 from proxyauth.metrics import VERDICTS
 from proxyauth.verdict_cache import Verdict
 
-_log = structlog.get_logger("proxyauth.audit_log")
+_log = structlog.get_logger("proxyauth.verdict_log")
 
 
 def record(request: HttpRequest, verdict: Verdict) -> None:
