@@ -65,8 +65,8 @@ def test_no_setting_that_bounds_is_left_out(defaults: dict[str, float]) -> None:
     assert set(defaults) - NO_BOUNDS == set(rows("Settings"))
 
 
-def test_each_fixed_bound_is_told_as_it_is() -> None:
-    told = rows("Fixed bounds")
+def test_each_other_bound_is_told_as_it_is() -> None:
+    told = rows("Other bounds")
     assert told
     for name, value in told.items():
         module, _, constant = name.rpartition(".")
