@@ -27,15 +27,15 @@ _REFUSED = (IncorrectLookupParameters, DisallowedModelAdminLookup)
 
 
 class _SearchForm(ChangeListSearchForm):
-    """Django's, where a NUL is no matter of the form: it would empty the field, and an empty one finds all rows."""
+    """Django's search form, except that it keeps a NUL: rejecting it would empty the search and list everything."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[SEARCH_VAR].validators = []
 
 
-class UnderstoodList(ChangeList):
-    """A list without rows where `faults`, in sentences, has something to say of its address."""
+class CheckedChangeList(ChangeList):
+    """A change list that shows no rows if a filter in its URL is invalid; `faults` says why."""
 
     search_form_class = _SearchForm
 
@@ -165,12 +165,12 @@ def _shown(text: Any) -> str:
     return cut + "…" * (len(str(text)) > _SHOWN)
 
 
-class Understood:
-    """For a ModelAdmin: its list is an UnderstoodList, and says what it has not understood."""
+class CheckedFilters:
+    """For a ModelAdmin: its list is a CheckedChangeList, and shows a message for each of its faults."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
         """Return the class of the list."""
-        return UnderstoodList
+        return CheckedChangeList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Show the list, and a message for each fault of its address."""

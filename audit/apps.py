@@ -14,4 +14,4 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         """Have the privileges on the table brought into order after each migration."""
-        post_migrate.connect(privileges.narrow, sender=self)
+        post_migrate.connect(privileges.restrict_privileges, sender=self)

@@ -8,7 +8,7 @@ from django.db import connections
 _SQL = Path(__file__).with_name("privileges.sql")
 
 
-def narrow(using: str, **_: Any) -> None:
+def restrict_privileges(using: str, **_: Any) -> None:
     """Leave everybody but the owner reading and adding, in the database `using`; the role that migrates is the owner.
 
     A restore does the same by itself (deploy/restore.sh). Listens to `post_migrate`.

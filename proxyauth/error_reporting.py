@@ -1,4 +1,7 @@
-"""Django's error reports without proxies: no header in the request's part, no variable of this room in a traceback."""
+"""Django's error reports without proxies.
+
+They show no header that holds one, and no local variables of modules that handle credentials.
+"""
 
 import re
 from types import FrameType
@@ -18,7 +21,7 @@ class ProxyReporterFilter(SafeExceptionReporterFilter):
     )
 
     def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> Any:
-        """Show only the names of variables where credentials are worked with."""
+        """Return only the names of the variables of modules that handle credentials."""
         if str(tb_frame.f_globals.get("__name__", "")).partition(".")[0] == "proxyauth":
             return [(name, self.cleansed_substitute) for name in tb_frame.f_locals]
         return super().get_traceback_frame_variables(request, tb_frame)

@@ -432,7 +432,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30.0},
     },
-    "complete-audit-log": {
+    "backfill-audit-log": {
         "task": "jobs.tasks.backfill_audit_log",
         "schedule": 600.0,
         "options": {"expires": 300.0},

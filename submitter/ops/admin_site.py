@@ -39,12 +39,12 @@ class OperatorSite(admin.AdminSite):
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
         """Register as Django does. Every page's changes are in the audit log, and its list tells of unknown filters."""
-        from adminkit.known_filters import Understood  # noqa: PLC0415 - it needs the apps; this module is theirs
+        from adminkit.known_filters import CheckedFilters  # noqa: PLC0415 - it needs the apps; this module is theirs
         from audit.admin_history import AuditedAdmin  # noqa: PLC0415 - the same
 
         page = admin_class or admin.ModelAdmin
         bases = (page,) if issubclass(page, AuditedAdmin) else (AuditedAdmin, page)
-        super().register(model_or_iterable, type(page.__name__, (Understood, *bases), {}), **options)
+        super().register(model_or_iterable, type(page.__name__, (CheckedFilters, *bases), {}), **options)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """List the pages by names that need no knowledge of the programs behind them."""

@@ -1,1 +1,1 @@
-"""Commands for the operators of the gate."""
+"""Commands that check proxies."""
