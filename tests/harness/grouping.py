@@ -6,7 +6,15 @@ Needs `--dist=loadgroup --no-loadscope-reorder`; `tests.run` passes these, and t
 import pytest
 
 # What takes longest, and waits for most of that time: it begins first.
-_FIRST = ("tests/live/test_time_limit.py", "tests/live/test_output_files.py", "tests/live/test_endings.py")
+_FIRST = (
+    "tests/live/test_time_limit.py",
+    "tests/schema/test_schema.py",
+    "tests/schema/test_clients.py",
+    "tests/live/test_output_files.py",
+    "tests/live/test_observability.py",
+    "tests/browser/test_operators.py",
+    "tests/live/test_endings.py",
+)
 _FIRST_APART = "tests/live/penalties/"
 # What has to come after the other tests that run alone: a minute later, or when all has happened that may leave traces.
 _LAST = ("tests/live/test_forgotten.py", "tests/live/test_no_trace.py")
