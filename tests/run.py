@@ -14,7 +14,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 
 # Processes side by side: tests that compute share the processors, tests that wait for clusters and clocks do not.
-COMPUTING = ("--numprocesses=auto", "--maxprocesses=15", "--dist=worksteal")
+COMPUTING = ("--numprocesses=auto", "--maxprocesses=7", "--dist=worksteal")
 WAITING = ("--numprocesses=6", "--dist=loadgroup", "--no-loadscope-reorder", "-p", "tests.harness.grouping")
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
 # What runs on the sandbox is about its own Redis: `tests.settings` would give each process another database of it.
