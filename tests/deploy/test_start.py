@@ -92,7 +92,7 @@ def test_a_number_that_cannot_be_read_is_told_by_its_name() -> None:
 
 def test_a_value_that_cannot_be_read_is_told_by_its_place() -> None:
     said = refusal("gunicorn", "--version", REVERSE_PROXIES="secret")
-    assert said.startswith(f"The service cannot start: ValueError in {ROOT}/submitter/frontserver.py, line ")
+    assert said.startswith(f"The service cannot start: ValueError in {ROOT}/submitter/http/forwarded.py, line ")
     assert said.endswith("; `deploy/manage check` says more")
 
 
