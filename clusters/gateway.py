@@ -14,7 +14,7 @@ from clusters.calls.counted import call, remote
 from clusters.calls.transfer import Transfer
 from clusters.errors import ClusterError, Malformed, TooMuch
 from clusters.job_requests import (
-    TOGETHER,
+    MOST_JOBS_PER_REQUEST,
     Cancellation,
     cancel,
     cancel_elsewhere,
@@ -32,7 +32,7 @@ from clusters.ssh.agent import Reply
 from clusters.ssh.output_files import OutputFile, Wanted
 
 __all__ = [
-    "TOGETHER",
+    "MOST_JOBS_PER_REQUEST",
     "Cancellation",
     "HistoryAnswer",
     "PollSession",

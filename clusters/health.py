@@ -82,14 +82,14 @@ _NEVER = datetime.min.replace(tzinfo=timezone.get_default_timezone())
 def _state(cluster: Cluster, polls: Sequence[Poll], failing: Sequence[Poll], *, late: bool) -> State:
     if not cluster.enabled:
         return State.DISABLED
-    if failing and not _answers_others(polls):
+    if failing and not _answers_some_account(polls):
         return State.REFUSED if failing[0].failure == PollFailure.REFUSED else State.BACKING_OFF
     if late:
         return State.LATE
     return State.UP if any(poll.succeeded_at for poll in polls) else State.NEVER_ASKED
 
 
-def _answers_others(polls: Sequence[Poll]) -> bool:
+def _answers_some_account(polls: Sequence[Poll]) -> bool:
     recently = timezone.now() - LATE_AFTER
     return any(poll.succeeded_at and poll.succeeded_at > recently for poll in polls if not poll.failures)
 

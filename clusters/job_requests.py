@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
-TOGETHER = 32  # jobs in one request
+MOST_JOBS_PER_REQUEST = 32  # jobs in one request
 _NUMBER = re.compile("[0-9]+")
 
 
@@ -81,10 +81,10 @@ def cancel(cluster: Cluster, account: str, job: int, since: int) -> Cancellation
 
 @remote("cancel")
 def cancel_together(cluster: Cluster, account: str, jobs: Sequence[tuple[int, int]]) -> list[Cancellation | Exception]:
-    """Cancel up to TOGETHER `jobs` of one account, each an id and its `since`, in one request; the answers in order.
+    """Cancel `jobs` of one account, each an id and its `since`, in one request; return the answers in order.
 
-    Where all of them have no room in one answer, each is asked about alone. An answer is Malformed where that of one
-    job has no room. Raises what `cancel` raises.
+    There may be MOST_JOBS_PER_REQUEST of them. Where all of them have no room in one answer, each is asked about alone.
+    An answer is Malformed where that of one job has no room. Raises what `cancel` raises.
     """
     return _ask_at_once(_or_one_by_one(_cancel), cluster, account, jobs)
 
@@ -116,7 +116,7 @@ def inspect(cluster: Cluster, account: str, job: int, since: int) -> list[Record
 
 @remote("inspect")
 def inspect_together(cluster: Cluster, account: str, jobs: Sequence[tuple[int, int]]) -> list[list[Record] | Exception]:
-    """Return what SLURM says of up to TOGETHER `jobs` of one account, as `cancel_together` takes and returns them."""
+    """Return what SLURM says of `jobs` of one account, which `cancel_together` would take, in one request."""
     return _ask_at_once(_or_one_by_one(_inspect), cluster, account, jobs)
 
 
@@ -137,8 +137,8 @@ def _ask_at_once(
     account: str,
     jobs: Sequence[tuple[int, int]],
 ) -> list[Answer | Exception]:
-    if len(jobs) > TOGETHER:
-        raise ValueError(f"{len(jobs)} jobs are more than one request takes: {TOGETHER}")
+    if len(jobs) > MOST_JOBS_PER_REQUEST:
+        raise ValueError(f"{len(jobs)} jobs are more than one request takes: {MOST_JOBS_PER_REQUEST}")
     with asking.caller(cluster, account):
         return ask([_Subject(cluster, account, job, since) for job, since in jobs])
 
@@ -159,8 +159,8 @@ def _or_one_by_one(
     return ask_or_split
 
 
-_cancelling = RequestBatcher[_Subject, Cancellation](_or_one_by_one(_cancel), most=TOGETHER)
-_inspecting = RequestBatcher[_Subject, list[Record]](_or_one_by_one(_inspect), most=TOGETHER)
+_cancelling = RequestBatcher[_Subject, Cancellation](_or_one_by_one(_cancel), most=MOST_JOBS_PER_REQUEST)
+_inspecting = RequestBatcher[_Subject, list[Record]](_or_one_by_one(_inspect), most=MOST_JOBS_PER_REQUEST)
 
 
 def _ask_about(verb: str, subjects: Sequence[_Subject], least: int) -> list[Section]:

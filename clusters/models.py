@@ -138,7 +138,7 @@ class Cluster(models.Model):
         return name.lower() == self.slurm_name.lower() if self.slurm_name else name.lower() in self.names
 
     @property
-    def names_files(self) -> bool:
+    def shows_file_urls(self) -> bool:
         """Whether answers have the URLs of output files in the site's own download service, and so need their paths."""
         return bool(self.download_url)
 

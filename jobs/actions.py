@@ -29,24 +29,25 @@ def abort(job: Job, source: Source = Source.USER, *, by: str = "") -> None:
 
 
 def abort_together(jobs: Sequence[Job], source: Source, *, by: str = "") -> dict[UUID, Exception | None]:
-    """Cancel `jobs`, at most gateway.TOGETHER, of one account on one cluster, in one request, as `abort` does one.
+    """Cancel `jobs` of one account on one cluster in one request, as `abort` does one.
 
-    Returns by primary key why a job could not be cancelled, None where it was or had ended.
+    There may be gateway.MOST_JOBS_PER_REQUEST of them. Returns by primary key why a job could not be cancelled, None
+    where it was or had ended.
     """
     active = [job for job in jobs if not Status(job.status).final]
     failures: dict[UUID, Exception | None] = {job.pk: None for job in jobs}
-    failures.update((job.pk, _obstacle(job)) for job in active)
+    failures.update((job.pk, _why_not_cancellable(job)) for job in active)
     outcomes = _cancel([job for job in active if failures[job.pk] is None])
     for job in active:
         outcome = outcomes.get(job.pk)
         if isinstance(outcome, Exception):
             failures[job.pk] = outcome
         elif outcome is not None:
-            _end(job, outcome, source, by)
+            _store_end(job, outcome, source, by)
     return failures
 
 
-def _obstacle(job: Job) -> ValueError | None:
+def _why_not_cancellable(job: Job) -> ValueError | None:
     """Return why SLURM cannot be told of `job` by its id; None where it can."""
     if job.slurm_id is None:
         return ValueError(f"{job} has no SLURM id")
@@ -80,23 +81,23 @@ def _cancel(jobs: Sequence[Job]) -> _Outcomes:
     complaints = {}
     for job in jobs:
         answer = answers[job.pk]
-        outcomes[job.pk] = answer if isinstance(answer, Exception) else _own(job, answer.records)
+        outcomes[job.pk] = answer if isinstance(answer, Exception) else _records_of_job(job, answer.records)
         complaints[job.pk] = "" if isinstance(answer, Exception) else answer.complaint
     for pause in _PAUSES:
-        going_on = [job for job in jobs if not complaints[job.pk] and _is_held(outcomes[job.pk])]
+        going_on = [job for job in jobs if not complaints[job.pk] and _is_still_going(outcomes[job.pk])]
         if not going_on or time.monotonic() + pause > deadline:
             break
         time.sleep(pause)
         outcomes |= _inspect(going_on)
-    return {job.pk: _verdict(job, outcomes[job.pk], complaints[job.pk]) for job in jobs}
+    return {job.pk: _failed_if_still_active(job, outcomes[job.pk], complaints[job.pk]) for job in jobs}
 
 
 def _cancellations(jobs: Sequence[Job]) -> Sequence[Cancellation | Exception]:
-    """Cancel `jobs` in one request; one alone in the next one of those that callers of its account have under way."""
+    """Cancel `jobs` in one request; a single job joins the next batched request of its account."""
     first = jobs[0]
     if len(jobs) > 1:
-        return gateway.cancel_together(first.cluster, first.account, [_known_to_slurm(job) for job in jobs])
-    return [gateway.cancel(first.cluster, first.account, *_known_to_slurm(first))]
+        return gateway.cancel_together(first.cluster, first.account, [_id_and_window(job) for job in jobs])
+    return [gateway.cancel(first.cluster, first.account, *_id_and_window(first))]
 
 
 def _inspect(jobs: Sequence[Job]) -> _Outcomes:
@@ -104,62 +105,62 @@ def _inspect(jobs: Sequence[Job]) -> _Outcomes:
     first = jobs[0]
     try:
         if len(jobs) > 1:
-            subjects = [_known_to_slurm(job) for job in jobs]
+            subjects = [_id_and_window(job) for job in jobs]
             answers = gateway.inspect_together(first.cluster, first.account, subjects)
         else:
-            answers = [gateway.inspect(first.cluster, first.account, *_known_to_slurm(first))]
+            answers = [gateway.inspect(first.cluster, first.account, *_id_and_window(first))]
     except ClusterError as exc:
         return {job.pk: exc for job in jobs}
     return {
-        job.pk: answer if isinstance(answer, Exception) else _own(job, answer)
+        job.pk: answer if isinstance(answer, Exception) else _records_of_job(job, answer)
         for job, answer in zip(jobs, answers, strict=True)
     }
 
 
-def _known_to_slurm(job: Job) -> tuple[int, int]:
+def _id_and_window(job: Job) -> tuple[int, int]:
     """Return the job's SLURM id, and how many seconds back SLURM is searched for it."""
     if job.slurm_id is None:
         raise ValueError(f"{job} has no SLURM id")
     return job.slurm_id, search_window(job.created_at)
 
 
-def _verdict(job: Job, outcome: list[Record] | Exception, complaint: str) -> list[Record] | Exception:
+def _failed_if_still_active(job: Job, outcome: list[Record] | Exception, complaint: str) -> list[Record] | Exception:
     """Return `outcome`, or Failed where it says that the job waits or runs after all; `complaint` is scancel's."""
     if isinstance(outcome, Exception):
         return outcome
     # Of a job that the controller no longer has accounting may hear of the end later.
-    if left := _held(outcome) or [record for record in outcome if complaint and interpret.goes_on(record)]:
+    if left := _still_going(outcome) or [record for record in outcome if complaint and interpret.goes_on(record)]:
         states = ", ".join(sorted({record.state for record in left}))
         reason = f": {complaint}" if complaint else ""
         return Failed(f"SLURM did not cancel {job.job_id}, which is still {states}{reason}")
     return outcome
 
 
-def _own(job: Job, records: Iterable[Record]) -> list[Record]:
+def _records_of_job(job: Job, records: Iterable[Record]) -> list[Record]:
     """Return those of `records` that are of this submission of `job`: ids wrap, also from one user to another."""
     own = (job.slurm_id, job.account)
     return records_of_submission(job, [record for record in records if (record.job, record.user) == own])
 
 
-def _held(records: Iterable[Record]) -> list[Record]:
+def _still_going(records: Iterable[Record]) -> list[Record]:
     """Return the records of what the controller holds, and has not begun to end."""
     queue, _history = interpret.by_source(records)
     return [record for record in queue if interpret.goes_on(record)]
 
 
-def _is_held(outcome: list[Record] | Exception) -> bool:
-    return not isinstance(outcome, Exception) and bool(_held(outcome))
+def _is_still_going(outcome: list[Record] | Exception) -> bool:
+    return not isinstance(outcome, Exception) and bool(_still_going(outcome))
 
 
-def _end(job: Job, records: Sequence[Record], source: Source, by: str) -> None:
+def _store_end(job: Job, records: Sequence[Record], source: Source, by: str) -> None:
     """Write how `job` has ended; where another worker has moved it, from where that has left it."""
-    while not _write_end(job, records, source, by):
+    while not _try_to_store_end(job, records, source, by):
         job.refresh_from_db()
         if Status(job.status).final:
             return
 
 
-def _write_end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
+def _try_to_store_end(job: Job, records: Sequence[Record], source: Source, by: str) -> bool:
     """Write how `job` ended: by itself if SLURM says so, else aborted. False if another worker moved it first."""
     if not records:
         return True  # SLURM no longer knows it, and does not say how it ended: the next poll may hear

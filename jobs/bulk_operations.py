@@ -34,7 +34,7 @@ class Progress:
     failed: int
 
     @property
-    def over(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether no job is left to do."""
         return self.done + self.failed == self.total
 
@@ -85,18 +85,18 @@ def run_slice(pk: UUID, seconds: float = SLICE) -> bool:
             item = items.exclude(job__account__in=slow).first() or items.first()
             if item is None:
                 return False
-            if not _do(_done_together(item, items)):
+            if not _carry_out(_same_account_items(item, items)):
                 slow.add(item.job.account)
         return True
 
 
-def _done_together(first: BulkOperationItem, items: QuerySet[BulkOperationItem]) -> list[BulkOperationItem]:
+def _same_account_items(first: BulkOperationItem, items: QuerySet[BulkOperationItem]) -> list[BulkOperationItem]:
     """Return `first` and those of `items` that one request can do with it: its account's jobs on its cluster."""
     job = first.job
-    return list(items.filter(job__account=job.account, job__cluster=job.cluster_id)[: gateway.TOGETHER])
+    return list(items.filter(job__account=job.account, job__cluster=job.cluster_id)[: gateway.MOST_JOBS_PER_REQUEST])
 
 
-def _do(items: Sequence[BulkOperationItem]) -> bool:
+def _carry_out(items: Sequence[BulkOperationItem]) -> bool:
     """Do `items` and write them down; return False where the account's login did not answer."""
     jobs, operation = [item.job for item in items], items[0].operation
     if operation.verb == BulkAction.ABORT:

@@ -26,7 +26,7 @@ class OutputNotFound(Exception):
 
 
 class ClusterClosed(Exception):
-    """Operators have taken the cluster out of service; their message says until when."""
+    """Operators have taken the cluster out of service; their message says why."""
 
     def __init__(self, cluster: str, message: str) -> None:
         super().__init__(f"{cluster} takes no jobs now: {message}")

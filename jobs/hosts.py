@@ -22,13 +22,13 @@ class Changed(Exception):
 class Host:
     """A cluster as its row was, and which version of it (PostgreSQL's manual, 5.5 System Columns).
 
-    `place` and `writer` together mean one version: each change of a row makes a new one at another place, and what is
+    `ctid` and `xmin` together identify one version: each change of a row makes a new one at another place, and what is
     written there later has another transaction's number.
     """
 
     cluster: Cluster
-    place: str
-    writer: str
+    ctid: str
+    xmin: str
 
 
 _known: dict[str, Host] = {}

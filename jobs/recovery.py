@@ -49,7 +49,10 @@ _ORDER = """
 
 
 def orders() -> list[tuple[int, str]]:
-    """Return the clusters (keys) and accounts for which an attempt is due and not ordered already; now it is."""
+    """Return the clusters (keys) and accounts whose attempt is due and not ordered.
+
+    The returned ones are marked as ordered.
+    """
     lost, now = accounts_to_recover(), timezone.now()
     if not lost:
         return []
@@ -95,7 +98,7 @@ def recover(cluster: Cluster, account: str) -> int:
         if time.monotonic() > deadline:
             break
         if job.slurm_id and (new := submitting.describe(cluster, account, job.slurm_id)):
-            submission.describe(job, new)
+            submission.store_description(job, new)
     return resolved
 
 
@@ -157,7 +160,7 @@ def _resolve(cluster: Cluster, account: str, deadline: float) -> int:
             cluster, account, tokens, since, sbatch_is_over=tokens[0] in certain
         )
         for token, outcome in outcomes.items():
-            resolved += submission.keep(jobs[token], placement.place_job(jobs[token], outcome))
+            resolved += submission.store_outcome(jobs[token], placement.place_job(jobs[token], outcome))
     return resolved
 
 

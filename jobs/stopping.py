@@ -17,7 +17,7 @@ def on_stop(listener: Callable[[], None]) -> None:
     listener()
 
 
-def tell() -> None:
+def announce_stop() -> None:
     """Say that the process is about to stop."""
     with _lock:
         _told.set()

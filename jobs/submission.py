@@ -13,7 +13,7 @@ from clusters import schedule, submitting
 from clusters.errors import ClusterError, Malformed, Refused, TimedOut, Unreachable
 from clusters.slurm.description import NewJob
 from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
-from clusters.submitting import SubmissionNews, SubmissionSlot, WorkingDirectoryError
+from clusters.submitting import SubmissionSlot, SubmissionUpdate, WorkingDirectoryError
 from jobs import hosts, placement, statements
 from jobs.errors import KeyReused, OutcomeUnknown, RefusedBefore, StillInFlight, SubmissionRefused
 from jobs.hosts import Host
@@ -25,7 +25,7 @@ from jobs.states import Status
 # processor time, this 0.23. ON CONFLICT, since PostgreSQL writes the whole row into its log with an error.
 _REGISTER = """
     WITH host AS (
-        SELECT id FROM clusters_cluster WHERE ctid = %(place)s::tid AND xmin = %(writer)s::xid AND id = %(cluster)s
+        SELECT id FROM clusters_cluster WHERE ctid = %(ctid)s::tid AND xmin = %(xmin)s::xid AND id = %(cluster)s
     ), registered AS (
         INSERT INTO jobs_job (
             id, cluster_id, account, owner_dn, tag, working_directory, created_at, idempotency_key, request_digest,
@@ -52,13 +52,13 @@ _ANSWERED = "UPDATE jobs_job SET answer = %s::jsonb WHERE id = %s"
 _DESCRIPTION = ("stdout_path", "stderr_path", "is_array", "submitted_at")
 # One statement for all submissions that were acknowledged together. A poll may have written the time before.
 _ACKNOWLEDGED = """
-    UPDATE jobs_job SET acknowledged = jobs_job.acknowledged OR news.cleared,
-        stdout = coalesce(news.stdout, jobs_job.stdout), stderr = coalesce(news.stderr, jobs_job.stderr),
-        is_array = coalesce(news.is_array, jobs_job.is_array),
-        submitted_at = coalesce(news.submitted_at, jobs_job.submitted_at)
+    UPDATE jobs_job SET acknowledged = jobs_job.acknowledged OR updates.cleared,
+        stdout = coalesce(updates.stdout, jobs_job.stdout), stderr = coalesce(updates.stderr, jobs_job.stderr),
+        is_array = coalesce(updates.is_array, jobs_job.is_array),
+        submitted_at = coalesce(updates.submitted_at, jobs_job.submitted_at)
     FROM unnest(%s::uuid[], %s::boolean[], %s::text[], %s::text[], %s::boolean[], %s::timestamptz[])
-        AS news(id, cleared, stdout, stderr, is_array, submitted_at)
-    WHERE jobs_job.id = news.id
+        AS updates(id, cleared, stdout, stderr, is_array, submitted_at)
+    WHERE jobs_job.id = updates.id
 """
 
 
@@ -109,8 +109,8 @@ def as_submitted(job: Job) -> Job:
     )  # fmt: skip
 
 
-def first_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the first answer to the request with this job's key: the stored one, or `answer`, which then is."""
+def stored_or_new_answer(job: Job, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the stored first answer; if there is none, store `answer` and return it."""
     if job.idempotency_key is None:
         return answer
     if job.answer is None:
@@ -127,7 +127,7 @@ def _register(job: Job, host: Host) -> bool:
     Raises hosts.Changed where the cluster's row is no longer the one with which the order was checked.
     """
     values: dict[str, Any] = {
-        "place": host.place, "writer": host.writer, "cluster": host.cluster.pk, "id": job.id, "account": job.account,
+        "ctid": host.ctid, "xmin": host.xmin, "cluster": host.cluster.pk, "id": job.id, "account": job.account,
         "owner_dn": job.owner_dn, "tag": job.tag, "directory": job.working_directory, "created_at": job.created_at,
         "key": job.idempotency_key, "digest": job.request_digest,
     }  # fmt: skip
@@ -145,19 +145,19 @@ def _run(slot: SubmissionSlot, job: Job, order: Order) -> None:
     try:
         answer = submitting.submit(slot, order.directory, order.script)
     except (Unreachable, Refused) as exc:
-        keep(job, NotSubmitted(str(exc)))
+        store_outcome(job, NotSubmitted(str(exc)))
         raise
     except (TimedOut, Malformed) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     try:
         outcome = placement.place_job(job, answer.outcome)
-        keep(job, outcome)
+        store_outcome(job, outcome)
         if answer.new:
-            describe(job, answer.new)
+            store_description(job, answer.new)
     except (DatabaseError, ClusterError) as exc:
         raise OutcomeUnknown(job.id, exc) from exc
     if not answer.sbatch_runs:
-        submitting.acknowledge(slot, answer.outcome if isinstance(answer.outcome, Accepted) else None, _write_news)
+        submitting.acknowledge(slot, answer.outcome if isinstance(answer.outcome, Accepted) else None, _store_updates)
     if not isinstance(outcome, Accepted):
         raise _refusal(outcome)
 
@@ -176,7 +176,7 @@ def _replay(account: str, order: Order) -> Job:
     return first
 
 
-def keep(job: Job, outcome: Outcome) -> bool:
+def store_outcome(job: Job, outcome: Outcome) -> bool:
     """Write the outcome of a submission that had none; return False if it had one by now."""
     if isinstance(outcome, Accepted):
         return _accept(job, outcome.job)
@@ -225,18 +225,18 @@ def _fail(job: Job, refusal: SubmissionRefused, *, keeps_key: bool) -> bool:
     return Job.objects.filter(pk=job.pk, submission_status=SubmissionStatus.PENDING).update(**values) == 1
 
 
-def _write_news(news: Sequence[SubmissionNews]) -> None:
+def _store_updates(updates: Sequence[SubmissionUpdate]) -> None:
     """Write what the cluster has told of submissions of one account. Runs in a thread of the pool."""
-    columns: list[list[Any]] = [[each.slot.token for each in news], [each.cleared for each in news]]
-    columns += [[each.new and getattr(each.new, name) for each in news] for name in _DESCRIPTION]
+    columns: list[list[Any]] = [[each.slot.token for each in updates], [each.cleared for each in updates]]
+    columns += [[each.new and getattr(each.new, name) for each in updates] for name in _DESCRIPTION]
     with connection.cursor() as cursor:
         cursor.execute(_ACKNOWLEDGED, columns)
-    slot = news[0].slot
-    if any(each.new for each in news):
+    slot = updates[0].slot
+    if any(each.new for each in updates):
         schedule.expedite(slot.cluster, slot.account)
 
 
-def describe(job: Job, new: NewJob) -> None:
+def store_description(job: Job, new: NewJob) -> None:
     """Write what the controller says of a new job."""
     described: dict[str, Any] = {"stdout": new.stdout_path, "stderr": new.stderr_path, "is_array": new.is_array}
     if new.submitted_at:  # a poll may have written it before

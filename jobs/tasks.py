@@ -103,4 +103,4 @@ def resume_bulk_operations() -> None:
 @shared_task(expires=300)
 def backfill_audit_log() -> None:
     """Write the lines of submissions whose process died before it could."""
-    audit.complete()
+    audit.backfill()

@@ -191,7 +191,7 @@ class Template:
 
     @classmethod
     def of(cls, pattern: Pattern) -> "Template | None":
-        """Return that of a pattern whose only places are `%a`, `%3a`...; None for any other, and one without."""
+        """Return the template if the pattern's only placeholders are task numbers (`%a`, `%3a`), else None."""
         if pattern.letters != {"a"}:
             return None
         literals, widths = [""], []

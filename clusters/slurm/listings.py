@@ -94,20 +94,20 @@ class _Command(NamedTuple):
 
 def _listing(text: str, command: _Command) -> Listing:
     records: list[Record] = []
-    unread, unclear = _Few(), _Few()
+    unread, unclear = _FirstFew(), _FirstFew()
     for line in _lines(text):
         columns = line.split("|", command.cuts)
         try:
             records.append(command.read(columns))
         except ValueError:
             try:
-                records.append(_in_part(columns, command, unclear))
+                records.append(_parse_leniently(columns, command, unclear))
             except ValueError:
                 unread.add(f"{command.name}: {line[:300]!r}")
     return Listing(records, tuple(unread.first), unread.more, tuple(unclear.first), unclear.more)
 
 
-class _Few:
+class _FirstFew:
     """The first of what may be many, and how many more there are."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class _Few:
             self.more += 1
 
 
-def _in_part(columns: list[str], command: _Command, unclear: _Few) -> Record:
+def _parse_leniently(columns: list[str], command: _Command, unclear: _FirstFew) -> Record:
     """Read a line without the columns that cannot be read; `unclear` gets a word on each.
 
     Raises ValueError where another one cannot be read: the id, the user, the state, when it was submitted. These say

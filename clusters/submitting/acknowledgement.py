@@ -33,15 +33,15 @@ _CLEARED_AFTER = 3.0  # seconds
 
 
 @dataclass(frozen=True)
-class SubmissionNews:
-    """What is told of an acknowledged submission: its new job, or that its traces are cleared away."""
+class SubmissionUpdate:
+    """What is new about an acknowledged submission: its job, or that its traces have been removed."""
 
     slot: SubmissionSlot
     new: NewJob | None = None
     cleared: bool = False
 
 
-OnNews = Callable[[Sequence[SubmissionNews]], None]
+OnUpdates = Callable[[Sequence[SubmissionUpdate]], None]
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class AcknowledgedBatch:
-    """Submissions of one account that share a request. `on_news` is called once, with the news of all of them."""
+    """Submissions of one account that share a request. `on_updates` is called once, with the updates of all of them."""
 
     acknowledgements: Sequence[Acknowledgement]
-    on_news: OnNews
+    on_updates: OnUpdates
 
     @property
     def cluster(self) -> Cluster:
@@ -75,17 +75,17 @@ class _Together(NamedTuple):
 
     cluster: int
     account: str
-    on_news: OnNews
+    on_updates: OnUpdates
 
 
-def acknowledge(slot: SubmissionSlot, accepted: Accepted | None, on_news: OnNews) -> None:
+def acknowledge(slot: SubmissionSlot, accepted: Accepted | None, on_updates: OnUpdates) -> None:
     """Once the outcome of a submission is stored: have its job described in the background, and its traces removed.
 
-    `on_news` is called with the news of all submissions of the account that were acknowledged with the same function at
-    about the same time; mostly in another thread. Where the cluster cannot be asked, the traces stay for a day, and
-    `on_news` is not called.
+    `on_updates` is called, mostly in another thread, with the updates of all submissions of the account that were
+    acknowledged with the same function at about the same time. Where the cluster cannot be asked, the traces stay for a
+    day, and `on_updates` is not called.
     """
-    together, acknowledgement = _Together(slot.cluster.pk, slot.account, on_news), Acknowledgement(slot, accepted)
+    together, acknowledgement = _Together(slot.cluster.pk, slot.account, on_updates), Acknowledgement(slot, accepted)
     if accepted:
         _to_describe.add(together, acknowledgement)
     _to_clear.add(together, acknowledgement)
@@ -96,7 +96,7 @@ def _in_background(
 ) -> None:
     """Have `work` done for these, in as many batches as it takes."""
     for start in range(0, len(acknowledgements), _MOST_TOGETHER):
-        batch = AcknowledgedBatch(acknowledgements[start : start + _MOST_TOGETHER], together.on_news)
+        batch = AcknowledgedBatch(acknowledgements[start : start + _MOST_TOGETHER], together.on_updates)
         pool.current().run_in_background(
             (batch.cluster.endpoint, batch.account), partial(_counted_and_logged, work, batch)
         )
@@ -115,7 +115,7 @@ def describe_batch(batch: AcknowledgedBatch) -> None:
     """Ask what the controller says of the jobs, and tell it. Raises as `asking.ask`."""
     accepted = [each.accepted for each in batch.acknowledgements if each.accepted]
     sections = _ask_descriptions(batch.cluster, batch.account, [each.job for each in accepted if not each.cluster])
-    batch.on_news([SubmissionNews(each.slot, _new_job(each, sections)) for each in batch.acknowledgements])
+    batch.on_updates([SubmissionUpdate(each.slot, _new_job(each, sections)) for each in batch.acknowledgements])
 
 
 def _ask_descriptions(cluster: Cluster, account: str, jobs: Sequence[int]) -> list[Section]:
@@ -142,7 +142,7 @@ def clear_batch(batch: AcknowledgedBatch) -> None:
     request = Request("clear", (_comma_list(tokens), _comma_list(token.hex for token in prepared)))
     asking.ask(batch.cluster, batch.account, request)
     pool.current().add_prepared(batch.cluster.endpoint, batch.account, prepared)
-    batch.on_news([SubmissionNews(each.slot, cleared=True) for each in batch.acknowledgements])
+    batch.on_updates([SubmissionUpdate(each.slot, cleared=True) for each in batch.acknowledgements])
 
 
 def _comma_list(items: Iterable[object]) -> str:

@@ -98,7 +98,7 @@ def _submit(agent: Agent, slot: SubmissionSlot, directory: str, script: str) -> 
         exc.stdout = exc.stdout or printed
         raise
     outcome = _outcome(slot, reply, agent.marker)
-    if slot.cluster.names_files and isinstance(outcome, Accepted):
+    if slot.cluster.shows_file_urls and isinstance(outcome, Accepted):
         return SubmissionAnswer(outcome, read_description(outcome.job, reply.sections[2:]))
     return SubmissionAnswer(outcome)
 
@@ -108,7 +108,7 @@ def submission_request(slot: SubmissionSlot, directory: str, script: str) -> Req
     if len(directory.encode()) > LONGEST_DIRECTORY:
         raise ValueError(f"a directory's path has at most {LONGEST_DIRECTORY} bytes")
     seconds = max(1, slot.cluster.command_timeout - _SBATCH_MARGIN)
-    describe = "yes" if slot.cluster.names_files else ""
+    describe = "yes" if slot.cluster.shows_file_urls else ""
     return Request("submit", (slot.token.hex, seconds, describe), directory, script)
 
 

@@ -90,7 +90,12 @@ class BulkOperationsAdmin(admin.ModelAdmin):
     def operation_progress(self, request: HttpRequest, pk: UUID) -> JsonResponse:
         """Return the figures of a bulk operation."""
         progress = bulk_operations.progress(self._operation(request, pk))
-        figures = {"total": progress.total, "done": progress.done, "failed": progress.failed, "over": progress.over}
+        figures = {
+            "total": progress.total,
+            "done": progress.done,
+            "failed": progress.failed,
+            "over": progress.is_finished,
+        }
         response = JsonResponse(figures)
         response["Cache-Control"] = "no-store"
         return response

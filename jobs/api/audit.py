@@ -1,7 +1,7 @@
 """The callers' part of the audit log: one line for each call that asked for a change, whatever came of it.
 
 The line of a submission is stored after the response has been sent: what has to survive is in the job's own row, which
-was committed before the cluster was asked, and `complete` writes the lines of processes that died in between.
+was committed before the cluster was asked, and `backfill` writes the lines of processes that died in between.
 """
 
 import re
@@ -177,7 +177,7 @@ def _faults(detail: Any, name: str = "") -> list[str]:
     return [f"{name}: {detail}" if name else str(detail)]
 
 
-def complete() -> int:
+def backfill() -> int:
     """Write the missing lines of the last day's submissions from their rows; return how many."""
     now = timezone.now()
     line = Entry.objects.filter(submission=OuterRef("pk"), action="submit")

@@ -59,7 +59,7 @@ class _Stream:
 def stream(request: Request, job: Job, path: str, expires: datetime) -> StreamingHttpResponse:
     """Return the file `path` of `job` as a response, read as the job's own account; nothing of it for HEAD.
 
-    Raises OutputNotFound, and what `gateway.starts` and `gateway.open_file` raise.
+    Raises OutputNotFound, and what `gateway.task_starts` and `gateway.open_file` raise.
     """
     client_socket.end_in(request.META, (expires - timezone.now()).total_seconds())
     release_connection()
@@ -86,7 +86,7 @@ def _in_a_header(tasks: Sequence[tuple[int, int]]) -> str:
 def _wanted(job: Job, path: str) -> tuple[Wanted, bool]:
     """Return which files are the output `path` of `job`, and whether it has started; SLURM is asked where that matters.
 
-    Raises OutputNotFound, and what `gateway.starts` raises.
+    Raises OutputNotFound, and what `gateway.task_starts` raises.
     """
     if job.slurm_id is None or not path or path == _DISCARDED:
         raise _none(job, path, started=job.started_at is not None)

@@ -169,7 +169,7 @@ def _utc(time: str) -> str:
 
 
 def _local(time: str, time_zone: str) -> str:
-    """Return `time` on the clocks of `time_zone`, whose seconds are those of UTC: for that it is known by minutes."""
+    """Return `time` in `time_zone`. The conversion is cached per minute, because zone offsets are whole minutes."""
     return _local_minute(time[:16], time_zone) + time[16:19]
 
 

@@ -121,7 +121,9 @@ class JobViewSet(ClosedQuery, ViewSet):
         job, replayed = self._submitted(request)
         with about(Target.of(job)):
             shown = Row.of(submission.as_submitted(job) if replayed else job)
-            answer = submission.first_answer(job, job_fields(shown, ClusterRow.of(job.cluster), jobs_url(request)))
+            answer = submission.stored_or_new_answer(
+                job, job_fields(shown, ClusterRow.of(job.cluster), jobs_url(request))
+            )
         headers = {"Location": f"{jobs_url(request)}/{job.job_id}", "Submission-Id": str(job.id)}
         if replayed:
             headers["Idempotency-Replayed"] = "true"

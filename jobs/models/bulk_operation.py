@@ -11,7 +11,7 @@ from jobs.models.job import Job
 
 
 class BulkAction(models.TextChoices):
-    """What operators have done to many jobs at once."""
+    """The actions that operators can order for many jobs."""
 
     REFRESH = "refresh"
     ABORT = "abort"

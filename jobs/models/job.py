@@ -68,12 +68,10 @@ OPEN = Q(status__in=sorted(ACTIVE)) | Q(accounting_confirmed=False)
 class Job(models.Model):
     """A submission, and the batch job that it has become.
 
-    A row is also each submission that came to nothing, with its `failure`, and each whose outcome is not known yet:
-    only where `submission_status` is SUBMITTED there is a job. Three names lead to a row: `id` is the submission's,
-    `slurm_id` is SLURM's number, which SLURM may use again, and `job_id` is that number with the cluster's domain, by
-    which callers know the job.
-
-    `account` and `owner_dn` are text, so that history survives a changed mapping.
+    A submission that failed has a row too, with its `failure`, and so has one whose outcome is not known yet: there is
+    a job only where `submission_status` is SUBMITTED. Three names lead to a row: `id` is the submission's, `slurm_id`
+    is SLURM's number, which SLURM may use again, and `job_id` is that number with the cluster's domain, by which
+    callers know the job. `account` and `owner_dn` are text, so that history survives a changed mapping.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="of the submission")

@@ -16,7 +16,7 @@ class JobState:
     """What SLURM has said of a job. `status` is None where SLURM's state is not known, `reason` where SLURM gave none.
 
     `exit_code` and `signal` are those of the job's script: with its own exit code `signal` is 0, with the signal that
-    ended it `exit_code` is None; both are None where SLURM tells neither (see `_own_end`).
+    ended it `exit_code` is None; both are None where SLURM tells neither (see `_script_exit`).
     `tasks`: of an array or a heterogeneous job, how many tasks or components have each status; None where not known.
     `unread` names the fields that SLURM has told and that could not be read: they are None here, and the row keeps
     what it has.
@@ -83,7 +83,7 @@ def job_state(queue: Sequence[Record], history: Sequence[Record]) -> JobState | 
     it counts.
     """
     whole = (record for record in history if is_active(record) or _tells_its_end(record))
-    history = _whole_codes(queue, _latest(whole))
+    history = _with_full_exit_codes(queue, _latest(whole))
     active = [record for record in queue if is_active(record)]
     ended = bool(history) and not any(is_active(record) for record in history) and not _missing(queue, history)
     if active:
@@ -97,9 +97,9 @@ def job_state(queue: Sequence[Record], history: Sequence[Record]) -> JobState | 
     if not records:
         return None
     if _is_array(records):
-        return _of_array(records)
-    one = _of_one(records[-1])
-    return replace(one, reason=_of_one(queue[-1]).reason) if queue and one.reason is None else one
+        return _combine_tasks(records)
+    one = _state_of_task(records[-1])
+    return replace(one, reason=_state_of_task(queue[-1]).reason) if queue and one.reason is None else one
 
 
 def _tells_its_end(record: Record) -> bool:
@@ -112,7 +112,7 @@ def _latest(history: Iterable[Record]) -> list[Record]:
     return list({record.task: record for record in sorted(history, key=lambda r: r.submitted_at or beginning)}.values())
 
 
-def _whole_codes(queue: Sequence[Record], history: Sequence[Record]) -> list[Record]:
+def _with_full_exit_codes(queue: Sequence[Record], history: Sequence[Record]) -> list[Record]:
     """Give the records of accounting the exit codes that the controller tells of the same ends where these are higher.
 
     sacct takes 128 from an exit code that is not lower than that (src/sacct/print.c): 137 is 9 there.
@@ -151,7 +151,7 @@ def _is_array(records: Sequence[Record]) -> bool:
     return any(record.task is not None for record in records)
 
 
-def _own_end(record: Record, *, started: bool) -> tuple[int | None, int | None]:
+def _script_exit(record: Record, *, started: bool) -> tuple[int | None, int | None]:
     """Return the exit code of the job's script and 0, or None and the signal that ended it; None twice if unknown.
 
     COMPLETED and FAILED are the ends that a script comes to by itself. With any other state the code is not the
@@ -170,13 +170,13 @@ def _own_end(record: Record, *, started: bool) -> tuple[int | None, int | None]:
     return (None, signal) if signal else (code, 0)
 
 
-def _of_one(record: Record) -> JobState:
+def _state_of_task(record: Record) -> JobState:
     status = status_of(record.state)
     final = status is not None and status.final
     held = status is not None and status is not Status.QUEUED
     started = record.started_at is not None or "started_at" in record.unread
     relevant = (_OF_HELD if held else frozenset()) | (_OF_ENDED if final else frozenset())
-    exit_code, signal = _own_end(record, started=started)
+    exit_code, signal = _script_exit(record, started=started)
     return JobState(
         status=status,
         slurm_state=record.state,
@@ -195,9 +195,9 @@ def _of_one(record: Record) -> JobState:
     )
 
 
-def _of_array(records: Sequence[Record]) -> JobState:
+def _combine_tasks(records: Sequence[Record]) -> JobState:
     """Put the tasks together: earliest start, latest end, all nodes and cores, the worst end and its exit code."""
-    tasks = [_of_one(record) for record in records]
+    tasks = [_state_of_task(record) for record in records]
     known = [task for task in tasks if task.status is not None]
     if not known:
         return replace(tasks[0], is_array=True)

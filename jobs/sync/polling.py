@@ -50,7 +50,7 @@ def accounts(cluster: Cluster) -> list[str]:
 def orders() -> Iterator[tuple[Cluster, str, datetime]]:
     """Yield the clusters and accounts that are due by the next tick, and from when on they may be polled.
 
-    Those that were ordered to be polled already are left out; now these are, too.
+    Those for which an order is under way are left out. The returned ones are marked as ordered.
     """
     for cluster in clusters_to_poll(due=True):
         for account, due_at in schedule.order(cluster, accounts(cluster)).items():

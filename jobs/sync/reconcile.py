@@ -147,7 +147,7 @@ def records_of_submission(job: Row | Job, records: Sequence[Record], until: date
 
 
 def _successors(slurm_id_reused: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Return when the jobs were submitted that got the ids of the rows `slurm_id_reused` next."""
+    """Return for each row whose id was reused: when the next job with that id was submitted."""
     if not slurm_id_reused:
         return {}
     same = {name: OuterRef(name) for name in ("cluster", "account", "slurm_id")}
@@ -167,7 +167,7 @@ def changed_columns(job: Row | Job, state: JobState) -> dict[str, Any]:
     }
     if state.status is None:
         log.warning("unknown-slurm-state", slurm_id=job.slurm_id, account=job.account, slurm_state=state.slurm_state)
-    elif not _goes_back(job, state):
+    elif not _is_outdated(job, state):
         known = {field: getattr(state, field) for field in _BY_STATUS if field not in state.unread}
         values |= known | _known_end(job, state)
     else:
@@ -183,14 +183,14 @@ def _reason(job: Row | Job, state: JobState) -> str:
 
 
 def _known_end(job: Row | Job, state: JobState) -> dict[str, Any]:
-    """Return the exit code and signal that the controller has told, where `state` is of the same end and lacks them."""
+    """Return the controller's exit code and signal, to keep them, if accounting reports the same end without them."""
     if job.signal is None or (job.slurm_state, job.ended_at) != (state.slurm_state, state.ended_at):
         return {}
     is_known = state.signal is None or interpret.is_same_code(job.exit_code, state.exit_code)
     return {"exit_code": job.exit_code, "signal": job.signal} if is_known else {}
 
 
-def _goes_back(job: Row | Job, state: JobState) -> bool:
+def _is_outdated(job: Row | Job, state: JobState) -> bool:
     """Return whether `state` is older than what the row already says, and not a job that SLURM has taken up again."""
     if state.status not in ACTIVE:
         return False

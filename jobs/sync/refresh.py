@@ -48,9 +48,10 @@ def refresh(job: Job) -> None:
 
 
 def refresh_together(jobs: Sequence[Job]) -> dict[UUID, Exception | None]:
-    """Write what SLURM says now of `jobs`, at most gateway.TOGETHER, of one account on one cluster; in one request.
+    """Write what SLURM says now of `jobs` of one account on one cluster, asked for in one request.
 
-    Returns by primary key why a job could not be asked about, None where it was; `status` of those is current.
+    There may be gateway.MOST_JOBS_PER_REQUEST of them. Returns by primary key why a job could not be asked about, None
+    where it was, and updates `status` on the jobs that were asked about.
     """
     failures: dict[UUID, Exception | None] = {job.pk: None for job in jobs}
     failures |= {job.pk: ValueError(f"{job} has no SLURM id") for job in jobs if job.slurm_id is None}

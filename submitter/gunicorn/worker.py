@@ -279,7 +279,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
         """Have the requests that are with threads come to their end; gunicorn has stopped to accept new ones."""
         if self._stopping_since is None:
             self._stopping_since = now
-            stopping.tell()
+            stopping.announce_stop()
         for conn in self._serving:
             conn.hasten(self._stopping_since, conf.STOP_SECONDS)
 

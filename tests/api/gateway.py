@@ -23,7 +23,7 @@ from clusters.slurm.records import Listing, Record
 from clusters.slurm.sbatch import Accepted, NotSubmitted, Rejected
 from clusters.slurm.starts import Starts
 from clusters.ssh.output_files import OutputFile, Wanted
-from clusters.submitting import OnNews, SubmissionAnswer, SubmissionNews, SubmissionSlot
+from clusters.submitting import OnUpdates, SubmissionAnswer, SubmissionSlot, SubmissionUpdate
 
 Fate = Accepted | Rejected | NotSubmitted
 T = TypeVar("T")
@@ -64,8 +64,8 @@ class Submissions(Protocol):
     """What makes jobs: `clusters.submitting`."""
 
     def acquire_slot(self, cluster: Cluster, account: str, /) -> SubmissionSlot: ...
-    def submit(self, place: SubmissionSlot, directory: str, script: str, /) -> SubmissionAnswer: ...
-    def acknowledge(self, place: SubmissionSlot, accepted: Accepted | None, tell: OnNews, /) -> None: ...
+    def submit(self, slot: SubmissionSlot, directory: str, script: str, /) -> SubmissionAnswer: ...
+    def acknowledge(self, slot: SubmissionSlot, accepted: Accepted | None, tell: OnUpdates, /) -> None: ...
     def find_lost_submissions(
         self, cluster: Cluster, account: str, tokens: Sequence[str], since: int, /, *, sbatch_is_over: bool
     ) -> dict[str, Fate]: ...
@@ -121,7 +121,7 @@ class FakeGateway:
     started: Starts = field(default_factory=lambda: Starts(known=False, tasks=()))
     wanted: Wanted | None = None
     lost: dict[str, Fate] = field(default_factory=dict)
-    settled: list[tuple[SubmissionSlot, Accepted | None, OnNews]] | None = None
+    settled: list[tuple[SubmissionSlot, Accepted | None, OnUpdates]] | None = None
     calls: list[str] = field(default_factory=list)
     submitted: tuple[str, str, str, str] = ("", "", "", "")  # account, token, directory, script
     slurms_name: str = "zeus"
@@ -140,20 +140,20 @@ class FakeGateway:
     def acquire_slot(self, cluster: Cluster, account: str) -> SubmissionSlot:
         return SubmissionSlot(cluster, account, uuid.uuid4())
 
-    def submit(self, place: SubmissionSlot, directory: str, script: str) -> SubmissionAnswer:
-        self.submitted = (place.account, place.token.hex, directory, script)
+    def submit(self, slot: SubmissionSlot, directory: str, script: str) -> SubmissionAnswer:
+        self.submitted = (slot.account, slot.token.hex, directory, script)
         outcome = self.answer("submit", Accepted(next(self.ids)))
-        at_once = place.cluster.names_files and isinstance(outcome, Accepted)
-        return SubmissionAnswer(outcome, new_job(place.account, outcome.job) if at_once else None)
+        at_once = slot.cluster.shows_file_urls and isinstance(outcome, Accepted)
+        return SubmissionAnswer(outcome, new_job(slot.account, outcome.job) if at_once else None)
 
-    def acknowledge(self, place: SubmissionSlot, accepted: Accepted | None, tell: OnNews) -> None:
+    def acknowledge(self, slot: SubmissionSlot, accepted: Accepted | None, tell: OnUpdates) -> None:
         self.calls.append("acknowledge")
         if self.settled is not None:
-            self.settled.append((place, accepted, tell))
+            self.settled.append((slot, accepted, tell))
             return
         if accepted:
-            tell([SubmissionNews(place, new_job(place.account, accepted.job))])
-        tell([SubmissionNews(place, cleared=True)])
+            tell([SubmissionUpdate(slot, new_job(slot.account, accepted.job))])
+        tell([SubmissionUpdate(slot, cleared=True)])
 
     def find_lost_submissions(
         self, _cluster: Cluster, _account: str, tokens: Sequence[str], _since: int, *, sbatch_is_over: bool

@@ -242,8 +242,8 @@ def test_a_submission_whose_process_died_gets_its_line_from_the_registry(zeus: C
     Job.objects.create(**old, submission_status=SubmissionStatus.FAILED, failure={"message": "no such directory"})
     callers.record(callers.Call(action="submit", outcome="refused", submission=told_before.pk))
     Job.objects.create(**(old | {"created_at": timezone.now()}))
-    assert audit.complete() == 2
-    assert audit.complete() == 0
+    assert audit.backfill() == 2
+    assert audit.backfill() == 0
     assert sorted(told()[1:]) == [("submit", "done", None, "8.x"), ("submit", "refused", None, "")]
     assert Entry.objects.latest("detail").detail.endswith("died; no such directory")
 

@@ -74,4 +74,4 @@ def test_a_row_is_another_one_after_each_change_also_within_a_transaction(known:
     hosts.forget(first)
     changed = hosts.get_host("zeus")
     assert changed is not None
-    assert (changed.place, changed.writer) != (first.place, first.writer)
+    assert (changed.ctid, changed.xmin) != (first.ctid, first.xmin)

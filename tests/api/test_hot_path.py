@@ -11,7 +11,7 @@ from redis.connection import AbstractConnection
 from audit import ledger
 from audit.models import Entry
 from clusters.models import Cluster
-from clusters.submitting import SubmissionNews
+from clusters.submitting import SubmissionUpdate
 from jobs import after_response
 from jobs.models import Job
 from tests.api.conftest import Cast
@@ -99,15 +99,15 @@ def test_what_slurm_says_of_many_new_jobs_is_two_statements(cast: Cast, fake: Fa
     fake.settled = []
     for _ in range(number):
         assert cast.alice("POST", "/api/jobs", ORDER).status_code == 201
-    places = [place for place, _accepted, _tell in fake.settled]
+    slots = [slot for slot, _accepted, _tell in fake.settled]
     tell = fake.settled[0][2]
     with CaptureQueriesContext(connection) as asked:
-        tell([SubmissionNews(place, new_job(place.account, number)) for number, place in enumerate(places)])
+        tell([SubmissionUpdate(slot, new_job(slot.account, number)) for number, slot in enumerate(slots)])
     assert len(asked) == 2, "one for the rows, one for the next poll"
     with CaptureQueriesContext(connection) as asked:
-        tell([SubmissionNews(place, cleared=True) for place in places])
+        tell([SubmissionUpdate(slot, cleared=True) for slot in slots])
     assert len(asked) == 1
-    rows = Job.objects.filter(pk__in=[place.token for place in places])
+    rows = Job.objects.filter(pk__in=[slot.token for slot in slots])
     assert rows.count() == number
     assert all(job.stdout and job.acknowledged for job in rows)
 

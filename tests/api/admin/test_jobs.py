@@ -115,7 +115,7 @@ def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
             raise TimedOut("no answer within 30 s")
         return fake.cancel_together(_cluster, account, jobs)
 
-    monkeypatch.setattr(gateway, "TOGETHER", 2)
+    monkeypatch.setattr(gateway, "MOST_JOBS_PER_REQUEST", 2)
     monkeypatch.setattr(gateway, "cancel_together", cancel_together)
     operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
     assert bulk_operations.run_slice(operation.pk) is False

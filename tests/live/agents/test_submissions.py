@@ -47,11 +47,11 @@ def _nobody(_told: object) -> None:
 
 
 @pytest.fixture
-def place(programs: Programs) -> Iterator[SubmissionSlot]:
-    """A place for a submission, whose traces are removed."""
-    place = SubmissionSlot(programs.cluster(zeus()), ACCOUNT, uuid.uuid4())
-    yield place
-    clear_batch(AcknowledgedBatch([Acknowledgement(place, None)], _nobody))
+def slot(programs: Programs) -> Iterator[SubmissionSlot]:
+    """A slot for a submission, whose traces are removed."""
+    slot = SubmissionSlot(programs.cluster(zeus()), ACCOUNT, uuid.uuid4())
+    yield slot
+    clear_batch(AcknowledgedBatch([Acknowledgement(slot, None)], _nobody))
 
 
 def in_the_background(work: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
@@ -70,12 +70,12 @@ def in_the_background(work: Callable[[], object]) -> tuple[threading.Thread, lis
 
 
 def test_a_submission_whose_agent_is_killed_before_anything_began_has_submitted_nothing(
-    pool: Pool, programs: Programs, place: SubmissionSlot
+    pool: Pool, programs: Programs, slot: SubmissionSlot
 ) -> None:
     programs.write("sbatch", f"echo {JOB}")
     process = agent_process(answered_by(pool, programs))
     os.kill(process, signal.SIGSTOP)
-    thread, ends = in_the_background(lambda: submitting.submit(place, "", "#!/bin/sh\n"))
+    thread, ends = in_the_background(lambda: submitting.submit(slot, "", "#!/bin/sh\n"))
     eventually(lambda: pool.stats().callers == 1 and pool.stats().standby == 0, "it was sent")
     time.sleep(0.2)
     os.kill(process, signal.SIGKILL)
@@ -86,11 +86,11 @@ def test_a_submission_whose_agent_is_killed_before_anything_began_has_submitted_
 
 
 def test_a_submission_whose_agent_is_killed_once_sbatch_runs_is_open(
-    pool: Pool, programs: Programs, place: SubmissionSlot
+    pool: Pool, programs: Programs, slot: SubmissionSlot
 ) -> None:
     programs.write("sbatch", f"echo {JOB}; exec sleep 2")
     marker = answered_by(pool, programs)
-    thread, ends = in_the_background(lambda: submitting.submit(place, "", "#!/bin/sh\n"))
+    thread, ends = in_the_background(lambda: submitting.submit(slot, "", "#!/bin/sh\n"))
     eventually(lambda: programs.runs("sbatch"), "sbatch runs")
     for process in processes_with(marker):
         os.kill(process, signal.SIGKILL)
@@ -100,12 +100,12 @@ def test_a_submission_whose_agent_is_killed_once_sbatch_runs_is_open(
 
 @pytest.mark.usefixtures("pool")
 def test_a_submission_whose_time_is_over_tells_what_sbatch_has_printed(
-    programs: Programs, place: SubmissionSlot
+    programs: Programs, slot: SubmissionSlot
 ) -> None:
     programs.write("sbatch", "echo contacting the controller; trap '' TERM; sleep 8 & wait; wait")
-    place.cluster.command_timeout = 3
+    slot.cluster.command_timeout = 3
     with pytest.raises(TimedOut, match="no answer within 3 s") as late:
-        submitting.submit(place, "", "#!/bin/sh\n")
+        submitting.submit(slot, "", "#!/bin/sh\n")
     assert late.value.stdout == b"contacting the controller\n"
 
 
@@ -114,11 +114,11 @@ def test_submissions_that_take_long_in_all_channels_do_not_wait_for_each_other(p
     programs.write("sbatch", f"sleep 1.5; echo {JOB}")
     cluster = programs.cluster(zeus(channels=2))
     cluster.command_timeout = 3 * int(LONG)
-    places = [SubmissionSlot(cluster, ACCOUNT, uuid.uuid4()) for _ in range(2)]
+    slots = [SubmissionSlot(cluster, ACCOUNT, uuid.uuid4()) for _ in range(2)]
     with ThreadPoolExecutor(2) as threads:
-        made = [threads.submit(submitting.submit, place, "", "#!/bin/sh\n") for place in places]
+        made = [threads.submit(submitting.submit, slot, "", "#!/bin/sh\n") for slot in slots]
         assert [future.result(LONG).outcome for future in made] == [Accepted(int(JOB))] * 2
-    clear_batch(AcknowledgedBatch([Acknowledgement(place, None) for place in places], _nobody))
+    clear_batch(AcknowledgedBatch([Acknowledgement(slot, None) for slot in slots], _nobody))
 
 
 def test_acknowledging_many_submissions_is_two_requests_and_prepares_the_next_ones(

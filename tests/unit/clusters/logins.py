@@ -162,6 +162,6 @@ def answering(prints: Answering) -> Iterator[Pool]:
         yield instead
 
 
-def place(token: uuid.UUID | None = None) -> SubmissionSlot:
-    """Return a place for a submission."""
+def new_slot(token: uuid.UUID | None = None) -> SubmissionSlot:
+    """Return a slot for a submission of plgalice."""
     return SubmissionSlot(CLUSTER, "plgalice", token or uuid.uuid4())

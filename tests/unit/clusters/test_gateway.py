@@ -15,7 +15,7 @@ from clusters.errors import ClusterError, Interrupted, Malformed, Silent, TimedO
 from clusters.job_requests import _Subject
 from clusters.slurm.description import NewJob
 from clusters.slurm.sbatch import Accepted, Rejected
-from clusters.submitting import SubmissionAnswer, SubmissionNews
+from clusters.submitting import SubmissionAnswer, SubmissionUpdate
 from clusters.submitting.acknowledgement import (
     AcknowledgedBatch,
     Acknowledgement,
@@ -25,7 +25,7 @@ from clusters.submitting.acknowledgement import (
     clear_batch,
     describe_batch,
 )
-from tests.unit.clusters.logins import CLUSTER, KILLED, Answering, Pool, Printed, answering, place, printed
+from tests.unit.clusters.logins import CLUSTER, KILLED, Answering, Pool, Printed, answering, new_slot, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 LINE = b"12|plgalice|RUNNING|1795518919|1795518919|N/A|0:01|1|1|n1|None\n"
@@ -88,7 +88,7 @@ def running(jobs: list[int]) -> bytes:
 
 
 def test_cancel_together_is_one_request_that_tells_of_each_job() -> None:
-    jobs = list(range(1, gateway.TOGETHER + 1))
+    jobs = list(range(1, gateway.MOST_JOBS_PER_REQUEST + 1))
     with answering(printed(b"", running(jobs))) as asked:
         answers = gateway.cancel_together(CLUSTER, "plgalice", [(job, 60) for job in jobs])
     assert [isinstance(answer, Exception) or [one.job for one in answer.records] for answer in answers] == [
@@ -152,7 +152,7 @@ def test_a_submission_is_never_made_again(first: Printed, lost: int) -> None:
     with answering(lambda _marker: first) as asked:
         asked.lost = lost
         with pytest.raises(TimedOut):
-            submitting.submit(place(), "", "#!/bin/sh\n")
+            submitting.submit(new_slot(), "", "#!/bin/sh\n")
     assert [channel.sent[-1].split()[0] for channel in asked.channels].count(b"submit") == 1
 
 
@@ -201,23 +201,23 @@ def test_jobs_that_have_no_room_in_one_answer_are_asked_about_alone() -> None:
 
 def test_new_jobs_are_described_together() -> None:
     told: list[object] = []
-    one, other = place(), place()
+    one, other = new_slot(), new_slot()
     with answering(printed(b"JobId=12 JobName=x\n   StdErr=/e\n   StdOut=/o\n")) as asked:
         describe_batch(
             AcknowledgedBatch([Acknowledgement(one, Accepted(12)), Acknowledgement(other, Accepted(13))], told.extend)
         )
-    assert told == [SubmissionNews(one, NewJob("/o", "/e", None, is_array=False)), SubmissionNews(other)]
+    assert told == [SubmissionUpdate(one, NewJob("/o", "/e", None, is_array=False)), SubmissionUpdate(other)]
     assert [channel.sent[-1].decode() for channel in asked.channels] == ["describe_many 12,13\n"]
 
 
 def test_traces_are_cleared_together_and_leave_directories_for_submissions_to_come() -> None:
     told: list[object] = []
-    places = [place(), place(), place()]
+    slots = [new_slot(), new_slot(), new_slot()]
     with answering(printed(b"")) as asked:
-        clear_batch(AcknowledgedBatch([Acknowledgement(each, None) for each in places], told.extend))
-    assert told == [SubmissionNews(each, cleared=True) for each in places]
+        clear_batch(AcknowledgedBatch([Acknowledgement(each, None) for each in slots], told.extend))
+    assert told == [SubmissionUpdate(each, cleared=True) for each in slots]
     assert len(set(asked.tokens)) == 3
-    tokens = [",".join(token.hex for token in some) for some in ([each.token for each in places], asked.tokens)]
+    tokens = [",".join(token.hex for token in some) for some in ([each.token for each in slots], asked.tokens)]
     assert [channel.sent[-1].decode() for channel in asked.channels] == [f"clear {tokens[0]} {tokens[1]}\n"]
 
 
@@ -227,7 +227,7 @@ def test_where_the_cluster_cannot_be_asked_nothing_is_told_and_no_directory_is_e
 ) -> None:
     told: list[object] = []
     with answering(lambda _marker: (b"", 1)) as asked:
-        _counted_and_logged(work, AcknowledgedBatch([Acknowledgement(place(), Accepted(12))], told.extend))
+        _counted_and_logged(work, AcknowledgedBatch([Acknowledgement(new_slot(), Accepted(12))], told.extend))
     assert (told, asked.tokens) == ([], [])
 
 
@@ -235,14 +235,14 @@ def test_at_most_so_many_are_cleared_in_one_request_and_told_at_once() -> None:
     told: list[int] = []
     together = _Together(1, "plgalice", lambda news: told.append(len(news)))
     with answering(printed(b"")) as asked:
-        _in_background(clear_batch, together, [Acknowledgement(place(), None) for _ in range(40)])
+        _in_background(clear_batch, together, [Acknowledgement(new_slot(), None) for _ in range(40)])
     assert told == [32, 8]
     assert [channel.sent[-1].split()[1].count(b",") + 1 for channel in asked.channels] == [32, 8]
 
 
 def submit(prints: Answering) -> SubmissionAnswer:
     with answering(prints):
-        return submitting.submit(place(), "", "#!/bin/sh\n")
+        return submitting.submit(new_slot(), "", "#!/bin/sh\n")
 
 
 @pytest.mark.parametrize("status", [1, 65, 75, 126, 137])
@@ -304,7 +304,7 @@ def _nobody(_told: object) -> None:
 
 
 def acknowledge() -> None:
-    acknowledged = [Acknowledgement(place(uuid.UUID(TOKEN)), Accepted(12, cluster)) for cluster in ("", "athena")]
+    acknowledged = [Acknowledgement(new_slot(uuid.UUID(TOKEN)), Accepted(12, cluster)) for cluster in ("", "athena")]
     describe_batch(AcknowledgedBatch(acknowledged, _nobody))
     clear_batch(AcknowledgedBatch(acknowledged, _nobody))
 

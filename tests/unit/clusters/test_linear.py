@@ -11,7 +11,7 @@ from clusters.slurm.filenames import Pattern, Template
 from clusters.ssh.agent import _IncomingAnswer
 from clusters.submitting import submission
 from clusters.submitting.submission import answer_while_running
-from tests.unit.clusters.logins import place
+from tests.unit.clusters.logins import new_slot
 from tests.unit.clusters.steps import Bytes, Heard, Text, steps_of
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
@@ -47,7 +47,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "a trace": lambda text: lookup.parse_lookup([TOKEN], found(text, text, "", ""), sbatch_is_over=True),
     "what SLURM remembers": lambda text: lookup.parse_lookup([TOKEN], found("", "", text, text), sbatch_is_over=True),
     "whether there is an id": lambda text: sbatch.may_name_a_job(Text(text)),
-    "an unfinished submission": lambda text: answer_while_running(place(), Bytes(text.encode())),
+    "an unfinished submission": lambda text: answer_while_running(new_slot(), Bytes(text.encode())),
     "the end of an answer": lambda text: _look_for_end(Bytes(text.encode())),
     "sections": lambda text: shell.sections(Bytes(text.encode()), MARKER),
     "an unfinished answer": lambda text: shell.without_markers(Bytes(text.encode()), MARKER),

@@ -21,7 +21,7 @@ from clusters.slurm.shell import Section
 from clusters.submitting.submission import answer_while_running
 from jobs.models import Job
 from jobs.sync.interpret import job_state
-from tests.unit.clusters.logins import CLUSTER, answering, place, printed
+from tests.unit.clusters.logins import CLUSTER, answering, new_slot, printed
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - it names a submission and opens nothing
 MARKER = f"--{TOKEN}--"
@@ -244,7 +244,7 @@ def test_an_answer_has_sections_with_exit_statuses_or_is_malformed(noise: bytes,
 @example("٣\n".encode())
 def test_an_unfinished_submission_has_an_id_or_stays_open(said: bytes) -> None:
     with answering(printed(f"JobId=12 Comment={TOKEN}\n".encode())):
-        running = answer_while_running(place(UUID(TOKEN)), said)
+        running = answer_while_running(new_slot(UUID(TOKEN)), said)
     if running:
         check_outcome(running.outcome)
 
