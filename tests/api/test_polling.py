@@ -18,7 +18,13 @@ from tests.api.test_end import record
 
 
 def registered(cluster: Cluster, slurm_id: int = 100, account: str = "plgalice", **values: Any) -> Job:
-    return Job.objects.create(
+    job = unsaved(cluster, slurm_id, account, **values)
+    job.save(force_insert=True)
+    return job
+
+
+def unsaved(cluster: Cluster, slurm_id: int = 100, account: str = "plgalice", **values: Any) -> Job:
+    return Job(
         cluster=cluster,
         account=account,
         submission_status="SUBMITTED",
@@ -190,8 +196,7 @@ def test_without_a_poll_account_each_owner_asks_for_themselves(fake: FakeGateway
 
 
 def test_a_thousand_jobs_are_asked_about_at_once(fake: FakeGateway, zeus: Cluster) -> None:
-    for number in range(1000):
-        registered(zeus, number + 1)
+    Job.objects.bulk_create([unsaved(zeus, number + 1) for number in range(1000)])
     fake.queued = [record("RUNNING", job=number + 1) for number in range(1000)]
     assert polling.poll(zeus) == 1000
     assert fake.calls == ["queue everybody=True"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import forked
+
 CHECKOUT = Path(__file__).parents[2]
 NEEDED = {"SECRET_KEY": "x", "DATABASE_URL": "postgres://localhost/x", "REDIS_URL": "redis://localhost"}
 WRONG = [
@@ -22,12 +24,7 @@ WRONG = [
 
 def served(**environment: str) -> str:
     """Load gunicorn's settings; return what was printed."""
-    env = {"PATH": os.environ["PATH"], **environment}
-    done = subprocess.run(
-        [sys.executable, "-c", "import submitter.gunicorn.conf"], env=env, cwd=CHECKOUT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    return done.stderr
+    return forked.run("import submitter.gunicorn.conf", environment).stderr
 
 
 @pytest.mark.parametrize("name", ["WEB_WORKERS", "WEB_THREADS", "WEB_HEAD_SECONDS", "WEB_STOP_SECONDS"])
@@ -38,14 +35,10 @@ def test_variable_of_the_web_server_is_named(name: str, value: str) -> None:
     assert "hush" not in printed
 
 
-def load(**environment: str) -> tuple[int, str]:
+def load(**environment: str) -> tuple[int | None, str]:
     """Load the settings in a process of their own; return its exit code, and what it printed last."""
-    env = {"PATH": os.environ["PATH"], **NEEDED, **environment}
-    done = subprocess.run(
-        [sys.executable, "-c", "import submitter.settings"], env=env, cwd=CHECKOUT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    return done.returncode, done.stderr
+    done = forked.run("import submitter.settings", NEEDED | environment)
+    return done.code, done.stderr
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
@@ -67,7 +60,7 @@ def test_secret_that_is_no_text_is_not_repeated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["check", "doctor"])
 def test_command_says_it_in_one_line(name: str) -> None:
-    done = subprocess.run(  # noqa: S603 - the two above
+    done = subprocess.run(  # noqa: S603 - the two names above
         [sys.executable, "manage.py", name], env={"PATH": os.environ["PATH"], **NEEDED, "WORKER_THREADS": "abc"},
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -101,10 +94,7 @@ def test_former_name_is_read_and_check_names_the_present_one(
         "import django; django.setup(); from submitter import settings; from submitter.logs import config;"
         f"from submitter.checks import check_former_names as c; print([{expression}, [w.msg for w in c(None)]])"
     )
-    done = subprocess.run(  # noqa: S603 - the words above
-        [sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=False,
-        env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "submitter.settings", **NEEDED, **former},
-    )  # fmt: skip
+    done = forked.run(program, {"DJANGO_SETTINGS_MODULE": "submitter.settings", **NEEDED, **former})
     assert done.stderr == ""
     value, [warning] = ast.literal_eval(done.stdout)
     assert value == present

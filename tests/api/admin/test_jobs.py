@@ -18,7 +18,7 @@ from jobs.states import Status
 from tests.api.admin.conftest import LIST, Enter
 from tests.api.gateway import FakeGateway
 from tests.api.test_end import record
-from tests.api.test_polling import registered
+from tests.api.test_polling import registered, unsaved
 
 # ruff: noqa: ARG001 - fixtures that make rows or stand in for the clusters are asked for their effect
 
@@ -125,7 +125,8 @@ def test_a_slice_leaves_the_jobs_of_a_login_that_does_not_answer_to_the_end(
 def test_bulk_abort_of_a_thousand_jobs_is_one_exchange_for_each_32_of_an_account(
     fake: FakeGateway, zeus: Cluster
 ) -> None:
-    jobs = [registered(zeus, 1_000 + number, ("plgalice", "plgbob")[number % 2]) for number in range(1_000)]
+    accounts = ("plgalice", "plgbob")
+    jobs = Job.objects.bulk_create([unsaved(zeus, 1_000 + number, accounts[number % 2]) for number in range(1_000)])
     operation = bulk_operations.create(BulkAction.ABORT, jobs, User.objects.create_user("op"), "")
     assert any(not bulk_operations.run_slice(operation.pk) for _slice in range(100))
     assert fake.calls == ["cancel"] * 32, "500 jobs of each of two accounts, 32 at a time"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import override_settings
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters import gateway, job_requests, submitting
@@ -343,7 +343,6 @@ stream = st.one_of(st.builds(bytes.__add__, st.lists(pieces, max_size=10).map(b"
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
-@settings(max_examples=200, deadline=None)
 @given(stream, st.sampled_from([None, None, KILLED, 0, 1, 255]))
 def test_whatever_a_login_prints_nothing_but_a_cluster_error_leaves_the_gateway(
     verb: Callable[[Any], None], out: bytes, status: int | None

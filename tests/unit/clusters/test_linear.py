@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusters.slurm import description, listings, lookup, sbatch, shell, starts
@@ -84,7 +84,6 @@ def uncounted_words() -> object:
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-@settings(max_examples=60, deadline=None)
 @given(*3 * [st.lists(st.sampled_from(PIECES), max_size=3).map("".join)])
 @example("", "1", "y")
 @example("   StdOut=/", " ", "x")

@@ -161,7 +161,6 @@ def test_an_honest_server_is_read() -> None:
     assert content(server(), "/out") == b"x" * 100_000
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers())
 def test_answers_in_any_order_and_of_any_length_make_the_same_file(seed: int) -> None:
     choice = random.Random(seed)  # noqa: S311 - not for secrets
@@ -330,7 +329,7 @@ def low_bounds() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     st.dictionaries(st.sampled_from(["stat", "open", "read", "close", "opendir", "readdir"]), anything, max_size=3),
     st.binary(max_size=40),

@@ -55,7 +55,7 @@ line = st.one_of(
 )
 output = st.one_of(st.lists(line, max_size=5).map("\n".join).map(str.encode), st.binary(max_size=200))
 sections = st.lists(st.builds(Section, output, st.sampled_from([0, 0, 1, 124, 999])), max_size=7)
-thorough = settings(max_examples=300, deadline=None)
+many = settings(max_examples=2 * settings.default.max_examples)
 
 
 def holds(column: str, value: Any) -> bool:
@@ -97,7 +97,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-@thorough
+@many
 @given(output)
 @example(b"12|plgalice|RUNNING|99999999999999999999|1|1|0:01|1|1|n1|None")
 @example(b"12|plgalice|" + b"A" * 40 + b"|1|1|1|0:01|1|1|n1|None")
@@ -115,7 +115,7 @@ def test_squeues_lines_are_bounded_records_or_not_understood(printed: bytes) -> 
     assert is_text(told.complaint, 500)
 
 
-@thorough
+@many
 @given(output)
 @example(b"12_1|plgalice|COMPLETED|0:0|5|9|1|1|1|1|n1")
 @example(b"12|plgalice|FAILED|99999999999:1|1|1|1|1|1|1|n1")
@@ -127,7 +127,7 @@ def test_saccts_lines_are_bounded_records_or_not_understood(printed: bytes) -> N
     assert is_text(told.complaint, 500)
 
 
-@thorough
+@many
 @given(sections)
 @example([Section(b"12 " + b"9" * 5_000, 0), Section("12 ٣".encode(), 0)])
 @example([Section(b"12 4294967294", 0)])
@@ -153,7 +153,7 @@ def check_outcome(outcome: object) -> None:
             assert outcome is None
 
 
-@thorough
+@many
 @given(sections)
 @example([Section(b"9" * 20, 0)])
 @example([Section(b"0\n", 0)])
@@ -164,7 +164,7 @@ def test_the_outcome_of_a_submission_is_bounded_or_malformed(found: list[Section
         check_outcome(sbatch.parse_submission(TOKEN, found))
 
 
-@thorough
+@many
 @given(output, output)
 @example(b"zeus|" + b"9" * 5_000 + f"|/{TOKEN}/x".encode(), b"ClusterName = " + b"x" * 100)
 @example(b"CLUSTER: " + b"x" * 100 + f"\n12|/{TOKEN}/x".encode(), b"")
@@ -177,7 +177,7 @@ def test_other_clusters_are_told_in_bounded_names_or_by_a_cluster_error(jobs: by
         assert is_text(sbatch.parse_name([Section(config, 0)]), 64)
 
 
-@thorough
+@many
 @given(st.lists(output, min_size=4, max_size=4), st.booleans())
 @example([f"claimed\n{MARKER} {'9' * 5_000}\n".encode(), b"a\0b", b"", b""], True)
 @example([b"claimed\n", b"", b"9" * 5_000 + f"|/{TOKEN}/x".encode(), b""], True)
@@ -197,7 +197,7 @@ PATHS = st.one_of(
 )
 
 
-@thorough
+@many
 @given(PATHS, PATHS, field, output)
 @example("/a", "/b", "9" * 5_000, b"")
 @example("/a", "/b", "2026-05-01T10:00:00", b"")
@@ -220,7 +220,7 @@ def test_what_the_controller_says_of_a_new_job_is_bounded_or_malformed(
         assert holds("submitted_at", new.submitted_at)
 
 
-@thorough
+@many
 @given(sections.filter(bool))
 def test_what_is_said_of_one_job_is_bounded_or_a_cluster_error(found: list[Section]) -> None:
     with suppress(ClusterError):
@@ -229,7 +229,7 @@ def test_what_is_said_of_one_job_is_bounded_or_a_cluster_error(found: list[Secti
         check_records(records)
 
 
-@thorough
+@many
 @given(st.binary(max_size=100), output, st.sampled_from([*NUMBERS, "\0", "9" * 5_000]))
 def test_an_answer_has_sections_with_exit_statuses_or_is_malformed(noise: bytes, printed: bytes, status: str) -> None:
     answer = noise + printed + f"\n{MARKER} {status}\n".encode()
@@ -238,7 +238,7 @@ def test_an_answer_has_sections_with_exit_statuses_or_is_malformed(noise: bytes,
     assert shell.without_markers(answer, MARKER) == noise + printed
 
 
-@thorough
+@many
 @given(output)
 @example(b"9" * 20 + b"\n")
 @example("٣\n".encode())

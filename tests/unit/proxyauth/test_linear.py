@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
@@ -92,7 +92,6 @@ _units = st.lists(
 
 
 @pytest.mark.parametrize("reader", _READERS.values(), ids=_READERS.keys())
-@settings(max_examples=60, deadline=None)
 @given(_units, _units)
 def test_a_text_of_twice_the_length_takes_at_most_twice_the_steps(
     reader: Callable[[str], object], unit: str, tail: str
