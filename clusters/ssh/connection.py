@@ -125,13 +125,18 @@ class Connection:
             raise Refused(f"{self.account} is a system account (uid {uid[:32].decode('utf-8', 'replace')!r})")
 
     def _uid_output(self, timeout: float) -> bytes:
-        """Return the beginning of what `id -u` prints."""
+        """Return the beginning of what `id -u` prints.
+
+        Raises Interrupted where the connection was lost before the line had come: half a number is no uid.
+        """
         marker = shell.marker(uuid.uuid4())
         stream = Stream(self.open_channel(timeout), marker)
         stream.start(shell.script_line("id -u", (), {}, marker), timeout)
         output, deadline = stream.begin(timeout), time.monotonic() + timeout
         while len(output) <= _LONGEST_VERSION and (piece := stream.take(deadline, timeout)) is not None:
             output += piece
+        if not output.endswith(b"\n"):
+            stream.exit_status(timeout)
         stream.close()
         return output
 

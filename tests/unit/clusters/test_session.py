@@ -307,6 +307,19 @@ def test_a_login_that_comes_to_no_command_is_unresponsive(monkeypatch: pytest.Mo
         connection.Connection(node, "plgalice")
 
 
+@pytest.mark.parametrize("uid", [b"", b"1", b"100"])
+def test_connection_lost_before_the_whole_uid_has_come_says_nothing_of_the_account(
+    monkeypatch: pytest.MonkeyPatch, uid: bytes
+) -> None:
+    channel = Channel(printed(b""), lambda marker: marker + b"\n" + uid, lost=True)
+    channel.status_event.set()
+    monkeypatch.setattr(connection, "_handshake", lambda _endpoint: Transport(channel))
+    monkeypatch.setattr(connection, "_check_host_key", lambda *_: None)
+    monkeypatch.setattr(connection, "_log_in", lambda *_: None)
+    with pytest.raises(Unresponsive, match="the connection was lost"):
+        connection.Connection(NODE, "plgalice")
+
+
 def test_a_connection_that_shows_no_life_is_used_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     login = Login()
     session = login.session(monkeypatch)
