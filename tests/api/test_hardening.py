@@ -65,7 +65,8 @@ def test_plain_http_is_sent_to_https_and_browsers_remember_it(settings: Any) -> 
     assert page.cookies["csrftoken"]["secure"]
 
 
-def test_a_deployment_is_checked_and_clean(settings: Any, monkeypatch: pytest.MonkeyPatch, cast: Cast) -> None:  # noqa: ARG001 - the cast brings a trust directory
+@pytest.mark.usefixtures("cast", "ssh_ca")  # a trust directory, and the key of the login nodes' CA
+def test_a_deployment_is_checked_and_clean(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.SECRET_KEY = uuid.uuid4().hex * 2
     monkeypatch.setattr("os.geteuid", lambda: 1000)
