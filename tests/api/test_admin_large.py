@@ -55,7 +55,10 @@ def large(django_db_setup: None, django_db_blocker: Any) -> Iterator[Cluster]:  
             name="large", address="127.0.0.1", host_keys=["ssh-ed25519 AAAA"], job_domain="batch.grid.cyf-kr.edu.pl"
         )
         with connection.cursor() as cursor:
+            # VACUUM marks no page as all-visible whose rows are of a commit that may not be in the log on disk yet.
+            cursor.execute("SET synchronous_commit = on")
             cursor.execute(_FILL, [cluster.pk])
+            cursor.execute("RESET synchronous_commit")
             vacuum(cursor)
         yield cluster
         with connection.cursor() as cursor:
