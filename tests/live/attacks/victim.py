@@ -129,6 +129,8 @@ class Victim:
         """Read the output of a job that has run."""
         assert self._instance.controller.ended(int(slurm_id(job))) == "COMPLETED"
         self._becomes(job, "FINISHED", self._clock.ticks)
+        # SLURM tells the name of the file some moments after the submission: a job as short as this may end before.
+        self._clock.within(USUAL, lambda: bool(self._shown(job).get("stdout_path")), "the output file has a name")
         output = self.call("GET", f"/api/jobs/{job['job_id']}/stdout", 200)
         assert output.text == f"{job['tag']}\n"
 
