@@ -130,9 +130,14 @@ class Victim:
         assert self._instance.controller.ended(int(slurm_id(job))) == "COMPLETED"
         self._becomes(job, "FINISHED", self._clock.ticks)
         # SLURM tells the name of the file some moments after the submission: a job as short as this may end before.
-        self._clock.within(USUAL, lambda: bool(self._shown(job).get("stdout_path")), "the output file has a name")
-        output = self.call("GET", f"/api/jobs/{job['job_id']}/stdout", 200)
-        assert output.text == f"{job['tag']}\n"
+        output = self._clock.within(USUAL, lambda: self._named_output(job), "the output file has a name")
+        assert (output.status_code, output.text) == (200, f"{job['tag']}\n")
+
+    def _named_output(self, job: Job) -> httpx.Response | None:
+        """Return the answer to a call for the job's output; None where SLURM has not told yet which file that is."""
+        answer = self._client.call("GET", f"/api/jobs/{job['job_id']}/stdout", timeout=_PATIENCE)
+        is_unnamed = answer.status_code == 404 and "has not told the name" in answer.text
+        return None if is_unnamed else answer
 
     def _delete(self, job: Job) -> None:
         path = f"/api/jobs/{job['job_id']}"
