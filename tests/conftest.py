@@ -7,8 +7,8 @@ from hypothesis import settings
 # How many examples Hypothesis tries where a test says no number. Each run tries others, so that many short runs find
 # what a long one does; `--hypothesis-profile=thorough` is for the night and for who changes a parser. No example has a
 # deadline: how long one takes says more about the machine.
-settings.register_profile("quick", max_examples=30, deadline=None)
-settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.register_profile("quick", max_examples=100, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile("quick")
 
 

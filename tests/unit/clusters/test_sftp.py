@@ -329,7 +329,7 @@ def low_bounds() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=3 * settings().max_examples)
+@settings(max_examples=5 * settings().max_examples)
 @given(
     st.dictionaries(st.sampled_from(["stat", "open", "read", "close", "opendir", "readdir"]), anything, max_size=3),
     st.binary(max_size=40),

@@ -55,7 +55,7 @@ line = st.one_of(
 )
 output = st.one_of(st.lists(line, max_size=5).map("\n".join).map(str.encode), st.binary(max_size=200))
 sections = st.lists(st.builds(Section, output, st.sampled_from([0, 0, 1, 124, 999])), max_size=7)
-many = settings(max_examples=2 * settings().max_examples)
+many = settings(max_examples=3 * settings().max_examples)
 
 
 def holds(column: str, value: Any) -> bool:

@@ -27,7 +27,7 @@ from tests.pki.mint import NOW, Minted, sign
 from tests.unit.proxyauth.trial import alice, the_trust
 
 _CALLS = 20_000
-_MANY = settings(max_examples=3 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
+_MANY = settings(max_examples=4 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 _KINDS: dict[str, Callable[[Minted], Minted]] = {"rfc": grid.rfc, "draft": grid.draft, "legacy": grid.legacy}
 
 
